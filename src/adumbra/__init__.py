@@ -1,0 +1,8 @@
+"""Adumbra outlines thrombus and ischemic lesion in stroke MRI, and shades every voxel that it is unsure of.
+
+Research use only, not for diagnosis. Start reading in ``adumbra/road.py``.
+"""
+
+from importlib.metadata import version
+
+__version__ = version("adumbra")

@@ -1,0 +1,199 @@
+"""A cohort in one table: a CSV with a row for each case and a column for each file, headed as the centre likes."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adumbra.cases.files import MASKS, Files
+from adumbra.cases.names import pseudonym, words_of
+from adumbra.errors import AmbiguousInput, MissingInput, UnreadableFile
+from adumbra.shapes import MODALITIES, Modality
+
+_NOTHING = ("", "-", "na", "n/a", "nan")
+_OTHER = ("case", "b_value", "adc_unit")
+ROLES = (*MODALITIES, *MASKS, *_OTHER)
+# Headings that need no mapping: words joined, lower case, without accents.
+SYNONYMS: Mapping[str, str] = {
+    "case": "case|id|caseid|subject|subjectid|patient|patientid|participant|participantid|pseudonym|identifiant",
+    "dwi": "dwi|trace|diffusion|b1000|dwib1000",
+    "adc": "adc|adcmap",
+    "b0": "b0|s0|dwib0",
+    "flair": "flair|t2flair",
+    "swi": "swi|swan|swanmag|swimag",
+    "phase": "phase|pha|swanphase|swiphase",
+    "tof": "tof|angio|mra|tofmra",
+    "lesion": "lesion|lesionmask|masklesion|lesionmsk|msklesion|masquelesion|infarct",
+    "thrombus": "thrombus|thrombusmask|maskthrombus|thrombusmsk|mskthrombus|masquethrombus|clot|clotmask",
+    "hypoperfusion": "hypoperfusion|hypoperfusionmask",
+    "brain": "brain|brainmask|maskbrain|masquecerveau",
+    "b_value": "bvalue|bval|b",
+    "adc_unit": "adcunit|uniteadc",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a manifest: what its cells say, by role; empty cells are left out."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    @property
+    def case(self) -> str:
+        """The case's identifier, as written."""
+        return self.cells["case"]
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is a table: ``.csv`` or ``.tsv``."""
+    return path.suffix.lower() in (".csv", ".tsv") and not path.is_dir()
+
+
+def files_in(path: Path, *, row: str | None = None, columns: Mapping[str, str] | None = None) -> Files:
+    """The files of one row.
+
+    Args:
+        path: Separated by commas, semicolons or tabs; UTF-8 (with or without a mark) or Windows-1252.
+        row: The case's identifier; may be left out where there is one row.
+        columns: Role to heading, where headings are not among the ``SYNONYMS``: ``{"swi": "SWAN 3T"}``.
+
+    Raises:
+        MissingInput: No manifest, no such row, column or file.
+        AmbiguousInput: An identifier twice, a role that does not exist, two columns for one role, or no row named.
+        UnreadableFile: No table.
+    """
+    rows = rows_of(path, columns=columns)
+    chosen = [r for r in rows if row in (None, r.case)]
+    if len(chosen) != 1:
+        known = ", ".join(r.case for r in rows[:8]) + (" ..." if len(rows) > 8 else "")
+        problem = AmbiguousInput if chosen else MissingInput
+        raise problem(path.name, expected=f"the row of {row or 'one case'}", found=f"{len(rows)} rows: {known}",
+                      do="name one of them: --row ID")  # fmt: skip
+    cells, line = chosen[0].cells, chosen[0].line
+    scans: dict[Modality, Path] = {m: _beside(path, line, m, cells[m]) for m in MODALITIES if m in cells}
+    masks = {m: _beside(path, line, m, cells[m]) for m in MASKS if m in cells}
+    b_value = _b_value(path, line, cells.get("b_value"))
+    return Files(pseudonym(chosen[0].case), scans, masks, b_value=b_value, adc_unit=cells.get("adc_unit"))
+
+
+def rows_of(path: Path, *, columns: Mapping[str, str] | None = None) -> tuple[Row, ...]:
+    """All rows of a manifest, checked but for their files.
+
+    Raises:
+        MissingInput, AmbiguousInput, UnreadableFile: As ``files_in``.
+    """
+    table = _table(path)
+    _, headings = next(table, (1, []))
+    roles = _roles(path, [heading.strip() for heading in headings], columns or {})
+    rows = tuple(_row(path, line, headings, roles, cells) for line, cells in table if any(c.strip() for c in cells))
+    seen: dict[str, int] = {}
+    for row in rows:
+        first = seen.setdefault(pseudonym(row.case), row.line)
+        if first != row.line:
+            found = f"{row.case!r} in lines {first} and {row.line}"
+            raise AmbiguousInput(path.name, expected="each case once", found=found, do="give each its own identifier")
+    return rows
+
+
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    text = _text(path)
+    first = text.split("\n", 1)[0]
+    separator = max(";,\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        for cells in reader:
+            yield reader.line_num, cells
+    except csv.Error as problem:
+        where = f"{path.name}, line {reader.line_num}"
+        raise UnreadableFile(where, expected="a CSV row", found=str(problem), do="mend the quotes") from problem
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise MissingInput(path.name, expected="a manifest", found="no such file", do="check the path")
+    try:
+        stored = path.read_bytes()
+    except OSError as problem:
+        found = str(problem.strerror)
+        raise UnreadableFile(path.name, expected="a readable file", found=found, do="check it") from problem
+    if b"\0" in stored:
+        raise UnreadableFile(path.name, expected="a text table", found="binary bytes", do="save it as CSV (UTF-8)")
+    try:
+        return stored.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return stored.decode("cp1252", errors="replace")
+
+
+def _roles(path: Path, headings: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Which column holds which role."""
+    roles = {role: _column(path, headings, role, heading) for role, heading in columns.items()}
+    for index, heading in enumerate(headings):
+        role = next((r for r, names in SYNONYMS.items() if re.fullmatch(names, "".join(words_of(heading)))), None)
+        if role is None or role in columns or index in roles.values():
+            continue
+        if role in roles:
+            found = f"the columns {headings[roles[role]]!r} and {heading!r}"
+            do = f"say which is meant: columns={{'{role}': '{heading}'}}"
+            raise AmbiguousInput(path.name, expected=f"one column for {role}", found=found, do=do)
+        roles[role] = index
+    if "case" not in roles or not set(roles) & set(MODALITIES):
+        lacking = "case" if "case" not in roles else f"one of {', '.join(MODALITIES)}"
+        do = f"head the columns so, or map them: columns={{'{lacking.split()[-1]}': 'HEADING'}}"
+        found = ", ".join(headings) or "no headings"
+        raise MissingInput(f"{path.name}, line 1", expected=f"a column for {lacking}", found=found, do=do)
+    return roles
+
+
+def _column(path: Path, headings: list[str], role: str, heading: str) -> int:
+    if role not in ROLES:
+        found = repr(role)
+        raise AmbiguousInput(path.name, expected=f"one of {', '.join(ROLES)}", found=found, do="use one of these names")
+    fitting = [i for i, h in enumerate(headings) if h == heading]
+    fitting = fitting or [i for i, h in enumerate(headings) if words_of(h) == words_of(heading) != []]
+    if len(fitting) != 1:
+        found = f"{len(fitting)} such among {', '.join(headings)}"
+        raise MissingInput(f"{path.name}, line 1", expected=f"one column {heading!r} for {role}", found=found,
+                           do="check the heading and the mapping")  # fmt: skip
+    return fitting[0]
+
+
+def _row(path: Path, line: int, headings: list[str], roles: Mapping[str, int], cells: list[str]) -> Row:
+    where = f"{path.name}, line {line}"
+    if len(cells) > len(headings) and any(cell.strip() for cell in cells[len(headings) :]):
+        found = f"{len(cells)} cells"
+        raise UnreadableFile(where, expected=f"{len(headings)} cells", found=found, do="quote cells with separators")
+    told = {role: cells[i].strip() for role, i in roles.items() if i < len(cells)}
+    told = {role: cell for role, cell in told.items() if cell.lower() not in _NOTHING}
+    if "case" not in told:
+        column = headings[roles["case"]]
+        raise MissingInput(
+            f"{where}, column {column}", expected="an identifier", found="nothing", do="give the case one"
+        )
+    return Row(line, told)
+
+
+def _beside(manifest: Path, line: int, role: str, cell: str) -> Path:
+    """The file that a cell names, relative to the manifest; Windows separators are understood."""
+    for written in (cell, cell.replace("\\", "/")):
+        path = manifest.parent / Path(written).expanduser()
+        if path.is_file():
+            return path
+    raise MissingInput(
+        f"{manifest.name}, line {line}, column for {role}",
+        expected="a file",
+        found=f"{cell!r}: " + ("a folder" if (manifest.parent / cell).is_dir() else "no such file"),
+        do="paths are relative to the manifest's folder; leave the cell empty where there is no such image",
+    )
+
+
+def _b_value(manifest: Path, line: int, cell: str | None) -> float | None:
+    if cell is None:
+        return None
+    try:
+        return float(cell.replace(",", "."))
+    except ValueError as problem:
+        where = f"{manifest.name}, line {line}, column for b_value"
+        raise UnreadableFile(where, expected="a b-value in s/mm²", found=repr(cell), do="give a number") from problem

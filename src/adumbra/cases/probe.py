@@ -1,0 +1,220 @@
+"""The gate: judges an image file before any reader sees it.
+
+Common readers turn broken files into plausible images: a cut gzip becomes slices of zeros, a flipped bit passes, a
+header that claims 65535³ voxels takes the machine's memory. So the file is read once, to its end, with its checksums,
+and what was judged (``Probe.content``) is what the readers decode.
+"""
+
+import gzip
+import hashlib
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import numpy as np
+
+from adumbra.cases import meta, nifti
+from adumbra.cases.limits import MOST_BYTES, Layout
+from adumbra.errors import MissingInput, UnreadableFile
+
+EXTENSIONS = (".nii", ".nii.gz", ".mha", ".mhd")
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A file that passed the gate.
+
+    Attributes:
+        path: Where it lies.
+        kind: Which reader decodes it.
+        layout: Shape, type and position of the voxels in ``content``.
+        content: The bytes of the image, decompressed (of a ``.mhd``, those of its data file).
+        sha256: Hash of the bytes on disk, compressed as they are; of a ``.mhd``, header and data one after the other.
+    """
+
+    path: Path
+    kind: Literal["nifti", "meta"]
+    layout: Layout
+    content: bytes
+    sha256: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of all axes, the fourth and later ones included."""
+        return self.layout.shape
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Voxel index to RAS+ mm, (4, 4)."""
+        return self.layout.affine
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file is named as an image that is read here."""
+    return path.name.lower().endswith(EXTENSIONS) and not path.name.startswith(".")
+
+
+def image_stem(path: Path) -> str:
+    """The file's name without its image extension: ``"a.b"`` of ``a.b.nii.gz``."""
+    name = path.name
+    for extension in sorted(EXTENSIONS, key=len, reverse=True):
+        if name.lower().endswith(extension):
+            return name[: -len(extension)]
+    return path.stem
+
+
+@np.errstate(all="ignore")  # absurd numbers in a header are for the checks to find, not for NumPy to warn of
+def probed(path: Path) -> Probe:
+    """Judges an image file, and reads it whole where it passes.
+
+    Raises:
+        MissingInput: There is no such file.
+        UnreadableFile: Not an image, cut short, checksum wrong, header and bytes disagree, or too large.
+        AmbiguousInput: The header tells two stories about where the patient's left is.
+        ImplausibleValues: A geometry no scanner makes.
+        GridMismatch: Axes that are sheared.
+    """
+    try:
+        stored = _bytes_of(path)
+    except OSError as problem:
+        raise UnreadableFile(
+            path.name, expected="a readable file", found=_reason(problem), do="check the path and its permissions"
+        ) from problem
+    lower = path.name.lower()
+    if lower.endswith((".nii", ".nii.gz")):
+        content, layout = _nifti(path, stored)
+        return Probe(path, "nifti", layout, content, hashlib.sha256(stored).hexdigest())
+    content, layout, sha256 = _metaimage(path, stored)
+    return Probe(path, "meta", layout, content, sha256)
+
+
+def _bytes_of(path: Path) -> bytes:
+    if path.is_dir():
+        _refuse(path, found="a folder", do="name the file inside it, or open the folder as a case")
+    if not path.exists():
+        raise MissingInput(path.name, expected="an image file", found="no such file", do="check the path")
+    if not is_image_name(path):
+        _refuse(path, found=f"the name {path.name!r}", do=_converting(path))
+    if not path.is_file():
+        _refuse(path, found="a device, pipe or socket", do="give a regular file")
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        _refuse(path, found=f"{size / 2**30:.1f} GiB", do="crop it or store it with a smaller data type")
+    stored = path.read_bytes()
+    if not stored:
+        _refuse(path, found="an empty file (0 bytes)", do="copy or export the file again")
+    return stored
+
+
+def _nifti(path: Path, stored: bytes) -> tuple[bytes, Layout]:
+    zipped, named_zipped = stored[:2] == b"\x1f\x8b", path.name.lower().endswith(".gz")
+    if zipped and not named_zipped:
+        _refuse(path, found="gzip-compressed bytes under the name .nii", do="rename it to .nii.gz")
+    if named_zipped and not zipped:
+        _refuse(path, found=f"no gzip: {_what(stored)}", do="copy it again, or rename it to .nii")
+    stream = gzip.GzipFile(fileobj=io.BytesIO(stored)) if zipped else io.BytesIO(stored)
+    head = _piecewise(path, stream, nifti.LONGEST)
+    if _what(head) != "bytes of an unknown kind":
+        _refuse(path, found=_what(head), do=_converting(path))
+    layout = nifti.layout_of(path.name, head)
+    content = head + _piecewise(path, stream, layout.end + _PIECE - len(head))
+    return _whole(path, content, layout), layout
+
+
+def _metaimage(path: Path, stored: bytes) -> tuple[bytes, Layout, str]:
+    fields, body = meta.fields_of(path.name, stored)
+    layout = meta.layout_of(path.name, fields)
+    data_file = fields["elementdatafile"]
+    digest = hashlib.sha256(stored)
+    if data_file.upper() != "LOCAL":
+        beside = path.parent / meta.safe_name(path.name, data_file)
+        if not beside.is_file():
+            raise MissingInput(path.name, expected=f"its data in {beside.name}", found="no such file", do="copy both")
+        body = _read(beside)
+        digest.update(body)
+    if meta.is_true(fields.get("compresseddata", "False")):
+        body = _inflated(path, body, layout.end)
+    return _whole(path, body, layout), layout, digest.hexdigest()
+
+
+def _piecewise(path: Path, stream: io.BufferedIOBase, most: int) -> bytes:
+    """At most ``most`` bytes; reading in pieces asks for no more memory than the file holds."""
+    content = bytearray()
+    try:
+        while len(content) < most and (piece := stream.read(min(_PIECE, most - len(content)))):
+            content += piece
+    except (EOFError, OSError, zlib.error, MemoryError) as problem:
+        raise UnreadableFile(
+            path.name,
+            expected="a gzip stream that reads to its end with a right checksum",
+            found=f"{_reason(problem)} (after {len(content)} bytes)",
+            do="the file is cut or damaged: copy or export it again",
+        ) from problem
+    return bytes(content)
+
+
+def _inflated(path: Path, body: bytes, most: int) -> bytes:
+    unzip = zlib.decompressobj(47)  # 32 + 15: zlib or gzip, told by its first bytes
+    try:
+        content = unzip.decompress(body, most + _PIECE)
+    except (zlib.error, MemoryError) as problem:
+        raise UnreadableFile(
+            path.name, expected="a zlib stream with a right checksum", found=_reason(problem), do="export it again"
+        ) from problem
+    if not unzip.eof:
+        _refuse(path, found=f"compressed data that ends (or goes on) after {len(content)} bytes", do="export it again")
+    return content + unzip.unused_data
+
+
+def _whole(path: Path, content: bytes, layout: Layout) -> bytes:
+    if len(content) < layout.end:
+        _refuse(
+            path,
+            found=f"{len(content)} bytes where shape {layout.shape} of {layout.dtype.name} needs {layout.end}",
+            do="the file is cut: copy or export it again",
+        )
+    surplus = content[layout.end :]
+    if len(surplus) > 512 or any(surplus):  # tape and disk tools pad to 512 with zeros; anything else is not explained
+        _refuse(
+            path,
+            found=f"{len(surplus)} bytes or more after the voxels of shape {layout.shape}, {layout.dtype.name}",
+            do="header and voxels do not belong together, or the file is damaged: export it again",
+        )
+    return content
+
+
+def _what(content: bytes) -> str:
+    """What bytes that should be an image are, where they say so."""
+    known = {
+        b"version https://git-lfs": "a Git LFS pointer (run: git lfs pull)",
+        b"/annex/objects/": "a git-annex pointer (run: git annex get)",
+        b"PK\x03\x04": "a zip archive",
+        b"\x1f\x8b": "gzip within gzip",
+        b"<!DOCTYPE": "a web page",
+        b"<html": "a web page",
+    }
+    for start, name in known.items():
+        if content.startswith(start):
+            return name
+    return "a DICOM file" if content[128:132] == b"DICM" else "bytes of an unknown kind"
+
+
+def _converting(path: Path) -> str:
+    if path.name.lower().endswith((".hdr", ".img", ".hdr.gz", ".img.gz")):
+        return "convert the Analyze or NIfTI pair to one .nii.gz whose left and right you have checked"
+    return "give .nii, .nii.gz, .mha or .mhd; from DICOM, dcm2niix makes them"
+
+
+def _reason(problem: BaseException) -> str:
+    return str(getattr(problem, "strerror", None) or str(problem) or type(problem).__name__)
+
+
+def _refuse(path: Path, *, found: str, do: str) -> NoReturn:
+    raise UnreadableFile(path.name, expected="a whole NIfTI or MetaImage file", found=found, do=do)

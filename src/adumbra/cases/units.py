@@ -1,0 +1,113 @@
+"""The unit of an ADC map, recognised from its values.
+
+Healthy brain has 0.7 to 0.9 · 10⁻³ mm²/s, an infarct down to 0.3, free water at body temperature 3.0 (Le Bihan et al.,
+J Magn Reson Imaging 13:534, 2001); so the median over a head lies well within ``PLAUSIBLE``, in the right unit only.
+Files come in 10⁻³, 10⁻⁶ or plain mm²/s. Other powers of ten are not guessed: raw diffusion-weighted intensities would
+pass as some of them. They are read where the user states the unit.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from adumbra.case import Conversion
+from adumbra.errors import AmbiguousInput, ImplausibleValues
+
+PLAUSIBLE = (0.4, 2.0)
+GUESSED: Mapping[int, str] = {-3: "10⁻³ mm²/s", -6: "10⁻⁶ mm²/s", 0: "mm²/s"}
+_ABOVE_WATER = 10.0
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_NAMED = {"mm2/s": 0, "um2/s": -6, "µm2/s": -6, "μm2/s": -6, "um2/ms": -3, "µm2/ms": -3, "μm2/ms": -3}
+
+
+def adc_in_1e3_mm2_s(
+    values: np.ndarray, *, where: str, unit: str | None = None
+) -> tuple[np.ndarray, tuple[Conversion, ...]]:
+    """ADC values in 10⁻³ mm²/s, from those of a file; negative voxels are kept.
+
+    Args:
+        values: (X, Y, Z), finite.
+        where: The file's name, for errors.
+        unit: What the user says it is: ``"1e-6 mm2/s"``, ``"10⁻³ mm²/s"``, ``"um2/s"``, ``"mm2/s"``.
+
+    Raises:
+        ImplausibleValues: In no unit (or not in the stated one) is the median of the head plausible.
+        AmbiguousInput: The stated unit cannot be understood.
+    """
+    median = head_median(values, where=where)
+    powers = list(GUESSED) if unit is None else [power_of(unit, where=where)]
+    fitting = [power for power in powers if PLAUSIBLE[0] <= median * 10.0 ** (power + 3) <= PLAUSIBLE[1]]
+    if len(fitting) != 1:
+        raise _implausible(where, median, unit)
+    factor = 10.0 ** (fitting[0] + 3)
+    converted = values.astype(np.float64) * factor
+    return converted, _notes(converted, median * factor, fitting[0], stated=unit is not None)
+
+
+def head_median(values: np.ndarray, *, where: str) -> float:
+    """Median of the positive voxels in the middle of what is not zero: brain, with or without a skull around it.
+
+    Air outside the head holds zeros or noise, and lies outside the middle half of the field of view.
+
+    Raises:
+        ImplausibleValues: No voxel is above zero.
+    """
+    where_any = [np.flatnonzero((values > 0).any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not all(len(along) for along in where_any):
+        raise ImplausibleValues(where, expected="an ADC map", found="no voxel above zero", do="export it again")
+    middle = tuple(_middle_half(int(along[0]), int(along[-1]) + 1) for along in where_any)
+    inner = values[middle]
+    chosen = inner[inner > 0] if np.count_nonzero(inner > 0) else values[values > 0]
+    return float(np.median(chosen))
+
+
+def power_of(unit: str, *, where: str) -> int:
+    """The power of ten of a unit in mm²/s: -6 of ``"10⁻⁶ mm²/s"``.
+
+    Raises:
+        AmbiguousInput: It cannot be understood.
+    """
+    plain = unit.translate(_SUPERSCRIPTS).lower().replace("^", "").replace("**", "").replace(" ", "").replace("*", "")
+    plain = plain.replace("·", "").replace("x", "")
+    if plain in _NAMED:
+        return _NAMED[plain]
+    told = re.fullmatch(r"(?:1?e|10)([+-]?\d{1,2})(?:mm2/s|mm2s-1|mm2/sec)?", plain)
+    if told is None:
+        raise AmbiguousInput(
+            where, expected="an ADC unit such as 1e-3 mm2/s, 1e-6 mm2/s or mm2/s", found=repr(unit), do="state one"
+        )
+    return int(told[1])
+
+
+def _middle_half(start: int, stop: int) -> slice:
+    quarter = (stop - start) // 4
+    return slice(start + quarter, stop - quarter)
+
+
+def _notes(converted: np.ndarray, median: float, power: int, *, stated: bool) -> tuple[Conversion, ...]:
+    unit, factor = GUESSED.get(power, f"1e{power} mm²/s"), 10.0 ** (power + 3)
+    negative, high = int((converted < 0).sum()), int((converted > _ABOVE_WATER).sum())
+    did = "ADC values taken as they are" if factor == 1 else f"ADC values multiplied by {factor:g}"
+    how = "stated" if stated else "recognised from the values"
+    what = f"{did} (file in {unit}, {how}); {negative:,} negative voxels kept"
+    values = {"factor": factor, "median": round(median, 4), "negative_voxels": negative, "stated": stated}
+    notes = (Conversion("cases.units", "adc", what, values),)
+    if not high:
+        return notes
+    what = f"{high:,} voxels are above {_ABOVE_WATER:g}·10⁻³ mm²/s, where free water has 3: noise, or wrapped negatives"
+    return (*notes, Conversion("cases.units", "adc", what, {"voxels": high}, warning=True))
+
+
+def _implausible(where: str, median: float, unit: str | None) -> ImplausibleValues:
+    low, high = PLAUSIBLE
+    powers = [power for power in range(-9, 1) if low <= median * 10.0 ** (power + 3) <= high]
+    hint = f"state the unit (it would fit 1e{powers[0]} mm2/s)" if powers else "give the ADC map, not another image"
+    do = f"{hint}, for example in a manifest's column adc_unit, if this is an ADC map" if unit is None else hint
+    return ImplausibleValues(
+        where,
+        expected=f"an ADC map whose median over the head is {low:g} to {high:g}·10⁻³ mm²/s, in "
+        + (unit or ", ".join(GUESSED.values())),
+        found=f"median {median:.4g}",
+        do=do,
+    )

@@ -1,0 +1,188 @@
+"""``adumbra predict``: one case in, its maps and its report out."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
+
+from adumbra.cli.manner import OK, RESEARCH_USE, USUAL, Count, Device, Flag, From0, Manner, UsageError, command_line
+
+if TYPE_CHECKING:
+    import adumbra.road
+
+
+@Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
+@dataclass(frozen=True)
+class Files:
+    """The scans of one case, given by name.
+
+    Attributes:
+        dwi: Diffusion-weighted image (trace).
+        adc: Apparent diffusion coefficient; any unit, it is recognised.
+        b0: Image without diffusion weighting.
+        flair: FLAIR.
+        swi: Susceptibility-weighted magnitude (SWI, SWAN).
+        phase: Its phase.
+        tof: Time-of-flight angiography.
+    """
+
+    dwi: Path | None = None
+    adc: Path | None = None
+    b0: Path | None = None
+    flair: Path | None = None
+    swi: Path | None = None
+    phase: Path | None = None
+    tof: Path | None = None
+
+    def given(self) -> dict[str, Path]:
+        """The files that were named, by modality."""
+        named = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: path for name, path in named if path is not None}
+
+
+@Parameter(name="*", group=Group("Reading", sort_key=2))
+@dataclass(frozen=True)
+class Reading:
+    """How the files are to be read.
+
+    Attributes:
+        row: The row of a CSV manifest: the case's id.
+        column: A manifest's column under another name, as swi=SWAN; may be repeated.
+        brain_mask: Brain mask to use in place of the one that is found.
+        truth: Expert mask of the target: scores are computed and shown beside the prediction.
+        b_value: Of the DWI, in s/mm², where no side-car tells it.
+        nan_to_zero: Accept NaN voxels: they become zero and are treated as not measured.
+        registration: Bring scans onto each other by rigid registration where that helps.
+    """
+
+    row: str | None = None
+    column: Annotated[list[str] | None, Parameter(negative=())] = None
+    brain_mask: Path | None = None
+    truth: Path | None = None
+    b_value: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    nan_to_zero: Flag = False
+    registration: Annotated[bool, Parameter(negative="--no-registration")] = True
+
+    def columns(self) -> dict[str, str] | None:
+        """The manifest's column of each modality that was renamed; None where none was."""
+        if not self.column:
+            return None
+        pairs = [text.partition("=") for text in self.column]
+        if not all(name and column for name, _, column in pairs):
+            raise UsageError("--column takes MODALITY=NAME, such as --column swi=SWAN")
+        return {name: column for name, _, column in pairs}
+
+    def masks(self, target: str) -> dict[str, Path]:
+        """The masks that were named, by what they outline."""
+        named = {"brain": self.brain_mask, target: self.truth}
+        return {name: path for name, path in named.items() if path is not None}
+
+
+NO_FILES, USUAL_READING = Files(), Reading()
+
+
+def predict(
+    case: Path | None = None,
+    /,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")],
+    target: Literal["lesion"] = "lesion",
+    draws: Count = 20,
+    seed: From0 = 0,
+    threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
+    weights: str = "lesion",
+    device: Device = "auto",
+    threads: Count | None = None,
+    overwrite: Flag = False,
+    files: Files = NO_FILES,
+    reading: Reading = USUAL_READING,
+    manner: Manner = USUAL,
+) -> int:
+    """Outline the lesion of one case, with its uncertainty, and write the maps and a report.
+
+    Args:
+        case: A folder of NIfTI, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
+        out: Folder to write to.
+        target: What to outline.
+        draws: Samples of the posterior.
+        seed: Of every random choice: the same seed gives the same files.
+        threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
+        weights: Shipped weights by name, or a safetensors file with its card beside it.
+        device: Where the network runs.
+        threads: Processor threads to use; all by default.
+        overwrite: Replace results that are there already.
+    """
+    source, columns = source_of(case, files), reading.columns()
+    from adumbra import road
+
+    outcome = road.predict(
+        source,
+        out=out,
+        target=target,
+        draws=draws,
+        seed=seed,
+        threshold=threshold,
+        weights=weights,
+        masks=reading.masks(target),
+        row=reading.row,
+        columns=columns,
+        b_value=reading.b_value,
+        nan_to_zero=reading.nan_to_zero,
+        registration="auto" if reading.registration else "never",
+        overwrite=overwrite,
+        device=device,
+        threads=threads,
+        command=command_line(sys.argv[1:]),
+        progress=manner.watch(),
+    )
+    manner.answer(result_of(outcome), text_of(outcome))
+    return OK
+
+
+def source_of(case: Path | None, files: Files) -> Path | Mapping[str, Path]:
+    """What is to be opened: the case, or the files by modality.
+
+    Raises:
+        UsageError: Both were given, or neither.
+    """
+    named = files.given()
+    if (case is None) == (not named):
+        raise UsageError("give either CASE or the scans by name (--dwi FILE --adc FILE --flair FILE ...)")
+    return case if case is not None else named
+
+
+def result_of(outcome: "adumbra.road.Outcome") -> dict[str, object]:
+    """What ``--json`` says of a prediction."""
+    found = outcome.findings
+    interval = {"value": found.volume_ml.value, "low": found.volume_ml.low, "high": found.volume_ml.high}
+    return {
+        "case": outcome.case,
+        "target": found.target,
+        "volume_ml": {**interval, "level": found.volume_ml.level},
+        "components": found.components.value,
+        "doubtful_regions": len(found.regions),
+        "scores": outcome.scores,
+        "maps": dict(outcome.maps),
+        "report": outcome.report,
+        "notes": [*found.notes, RESEARCH_USE],
+    }
+
+
+def text_of(outcome: "adumbra.road.Outcome") -> str:
+    """What a person is told of a prediction, in a few lines."""
+    volume = outcome.findings.volume_ml
+    interval = f"{volume.level:.0%} of the draws: {volume.low:.2f} to {volume.high:.2f} ml"
+    lines = [f"{outcome.case}: {outcome.findings.target} {volume.value:.2f} ml ({interval})"]
+    if outcome.scores is not None:
+        shown = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}
+        lines.append("Against the truth: " + ", ".join(f"{shown[k]} {outcome.scores[k]:.2f}" for k in shown))
+    return "\n".join([*lines, *found_notes(outcome), f"Report: {outcome.report}", RESEARCH_USE])
+
+
+def found_notes(outcome: "adumbra.road.Outcome") -> list[str]:
+    """The sentences that must stand beside the numbers, one a line."""
+    return [f"Note: {note}" for note in outcome.findings.notes]

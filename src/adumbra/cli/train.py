@@ -1,0 +1,60 @@
+"""``adumbra train``: a network from a data set; resumes by itself where it was stopped."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner
+
+
+def train(
+    *,
+    data: Path,
+    out: Annotated[Path, Parameter(alias="-o")],
+    steps: Count = 6000,
+    batch: Count = 4,
+    held_out: From0 = 8,
+    initial: str = "",
+    registration: Annotated[bool, Parameter(negative="--no-registration")] = True,
+    seed: From0 = 0,
+    device: Device = "auto",
+    threads: Count | None = None,
+    workers: Count = 2,
+    manner: Manner = USUAL,
+) -> int:
+    """Train a network and leave its weights and their card; the same command goes on where it was stopped.
+
+    Args:
+        data: A data set with its outlines: what adumbra simulate wrote, BIDS, ISLES'22, or a CSV manifest.
+        out: Folder for checkpoints, log and weights.
+        steps: Optimiser steps in all.
+        batch: Patches in a step.
+        held_out: So many cases, the last ones, are not trained on but measured.
+        initial: Weights to begin with, by name or file; without them training begins at random.
+        registration: Bring scans onto each other by rigid registration where that helps.
+        seed: Of every random choice.
+        device: Where the network runs.
+        threads: Processor threads to use; all by default.
+        workers: Processes that prepare cases.
+    """
+    from adumbra.cases.catalogue import find_cases
+    from adumbra.training.loop import TrainConfig
+    from adumbra.training.loop import train as trained
+
+    config = TrainConfig(
+        steps=steps,
+        batch=batch,
+        held_out=held_out,
+        initial=initial,
+        registration="auto" if registration else "never",
+        seed=seed,
+        device=device,
+        threads=threads or 0,
+        workers=workers,
+    )
+    result = trained(find_cases(data), out, config, progress=manner.watch())
+    told = {"weights": result.weights, "sha256": result.sha256, "held_out": result.scores and asdict(result.scores)}
+    manner.answer(told, f"Weights: {result.weights}", f"sha256: {result.sha256}")
+    return OK

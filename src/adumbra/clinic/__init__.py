@@ -1,0 +1,1 @@
+"""From maps to what is said of the patient: volumes with intervals, doubtful regions, sides."""

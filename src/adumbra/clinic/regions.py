@@ -1,0 +1,60 @@
+"""The places where the prediction is most in doubt, ranked, for the reader to look at."""
+
+import numpy as np
+
+from adumbra.clinic.midline import Plane, midsagittal_plane, side
+from adumbra.results import Maps, Region
+from adumbra.shapes import Mask
+from adumbra.space.components import labelled
+
+DOUBTFUL_NATS = 0.3
+"""Entropy from which a voxel is called doubtful: its mean probability is then between 0.09 and 0.91."""
+
+
+def doubtful_regions(maps: Maps, *, brain: Mask, most: int = 10) -> tuple[Region, ...]:
+    """The 26-connected regions of doubtful voxels in the brain, by falling sum of entropy.
+
+    The sum is what matters to a reader: a large region of middling doubt stands before one stark voxel. Regions of the
+    same sum come in the order of their first voxel.
+
+    Args:
+        maps: Of the target.
+        brain: (X, Y, Z) on the maps' grid; gives the region to look in and the middle plane.
+        most: How many regions at most.
+
+    Raises:
+        MissingInput: The brain mask is empty.
+        GridMismatch: The brain mask has another shape than the maps.
+    """
+    plane = midsagittal_plane(brain, maps.grid)
+    labels, count = labelled((maps.entropy >= np.float32(DOUBTFUL_NATS)) & brain, connectivity=26)
+    places = _voxels_by_component(labels, count)
+    sums = [float(maps.entropy[voxels].sum(dtype=np.float64)) for voxels in places]
+    order = sorted(range(count), key=lambda i: (-sums[i], tuple(int(axis[0]) for axis in places[i])))
+    return tuple(_region(maps, places[i], plane, rank) for rank, i in enumerate(order[:most], start=1))
+
+
+def _voxels_by_component(labels: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
+    """For each component the three index arrays of its voxels, in the order of the volume."""
+    where = np.flatnonzero(labels)
+    order = np.argsort(labels.ravel()[where], kind="stable")
+    ends = np.cumsum(np.bincount(labels.ravel()[where], minlength=count + 1)[1:])
+    return [np.unravel_index(group, labels.shape) for group in np.split(where[order], ends)[:count]]
+
+
+def _region(maps: Maps, voxels: tuple[np.ndarray, ...], plane: Plane, rank: int) -> Region:
+    entropy = maps.entropy[voxels].astype(np.float64)
+    peak = int(entropy.argmax())
+    i, j, k = (int(axis[peak]) for axis in voxels)
+    x, y, z = (float(value) for value in maps.grid.world_mm(np.array([i, j, k])))
+    return Region(
+        rank=rank,
+        volume_ml=entropy.size * maps.grid.voxel_ml,
+        side=side(maps.grid.world_mm(np.column_stack(voxels)), plane),
+        position_mm=(x, y, z),
+        index=(i, j, k),
+        mean_entropy=float(entropy.mean()),
+        epistemic_share=float(maps.epistemic[voxels].sum(dtype=np.float64) / entropy.sum()),
+        mean_probability=float(maps.probability[voxels].mean(dtype=np.float64)),
+        inside=float(maps.mask[voxels].mean()),
+    )

@@ -1,0 +1,153 @@
+"""Many phantoms: seeds in, a BIDS data set out; the same bytes whatever the number of workers.
+
+Case ``n`` of cohort ``seed`` is drawn from ``seed * 1_000_000 + n`` alone, so that cohorts of different seeds share no
+case, and a cohort can be made longer without changing what is there.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from adumbra.case import Case, Scan
+from adumbra.cases.scan import read_mask
+from adumbra.errors import MissingInput
+from adumbra.phantom.generate import Phantom, generate
+from adumbra.phantom.lesion import Outline
+from adumbra.progress import Progress, quiet
+from adumbra.report.dataset import write_description, write_phantom
+
+LARGEST_OUTLINE_ML = 600.0
+
+
+def case_seed(seed: int, number: int) -> int:
+    """The seed of case ``number`` of cohort ``seed``."""
+    return seed * 1_000_000 + number
+
+
+@dataclass(frozen=True)
+class PhantomRef:
+    """A phantom that can be drawn later, in another process too; for training without files in between."""
+
+    seed: int
+    number: int
+    outlines: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As the drawn case will be called."""
+        return case_name(self.seed, self.number)
+
+    def open(self) -> Case:
+        """The case."""
+        return phantom(self.seed, self.number, self.outlines).case
+
+
+def case_name(seed: int, number: int) -> str:
+    """The name of case ``number`` of cohort ``seed``, a BIDS subject."""
+    return f"sub-phantom{seed:02d}n{number:05d}"
+
+
+def outline_files(folder: Path | None) -> tuple[Path, ...]:
+    """The lesion masks of a folder (NIfTI in MNI space), sorted by name; none where no folder is given.
+
+    Raises:
+        MissingInput: The folder holds none.
+    """
+    if folder is None:
+        return ()
+    found = folder.iterdir() if folder.is_dir() else iter(())
+    files = tuple(sorted(p for p in found if p.name.endswith((".nii", ".nii.gz"))))
+    if not files:
+        raise MissingInput(
+            folder,
+            expected="a folder of lesion masks in MNI space (.nii, .nii.gz)",
+            found="no such file",
+            do="name the folder that holds the masks themselves",
+        )
+    return files
+
+
+def drawn_outline(files: Sequence[Path], seed: int) -> Outline | None:
+    """A real outline for a case: drawn among the files by the case's seed; implausible ones are passed over.
+
+    Passed over: more than 600 ml, empty, or filling more than 90 % of their bounding box (drawn as boxes).
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(files))
+    for n in order[:20]:
+        mask, _ = read_mask(files[n], "lesion")
+        if _plausible(mask):
+            return Outline(files[n].name, mask.data.astype(np.uint8), mask.grid.affine)
+    return None
+
+
+def _plausible(mask: Scan) -> bool:
+    inside = np.argwhere(mask.data)
+    volume_ml = len(inside) * mask.grid.voxel_ml
+    if not len(inside) or volume_ml > LARGEST_OUTLINE_ML:
+        return False
+    boxy = len(inside) > 0.9 * np.prod(np.ptp(inside, axis=0) + 1)
+    return not (boxy and volume_ml > 5)
+
+
+def phantom(seed: int, number: int, files: Sequence[Path] = ()) -> Phantom:
+    """Case ``number`` of cohort ``seed``."""
+    own = case_seed(seed, number)
+    outline = drawn_outline(files, own) if files else None
+    return generate(own, outline=outline, name=case_name(seed, number))
+
+
+def simulate(
+    out: Path,
+    *,
+    cases: int,
+    seed: int,
+    first: int = 0,
+    lesion_masks: Path | None = None,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress = quiet,
+) -> list[str]:
+    """Draws a cohort and writes it as a BIDS data set; the bytes do not depend on ``workers``.
+
+    Args:
+        out: Root of the data set.
+        cases: How many.
+        seed: Of the cohort.
+        first: Number of the first case.
+        lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
+        workers: Processes.
+        overwrite: Replace cases that are there.
+        progress: Told of each case.
+
+    Returns:
+        The names of the cases.
+
+    Raises:
+        OutputRefused: A case is there already, or the folder cannot be written.
+        MissingInput: ``lesion_masks`` holds no mask.
+    """
+    files = outline_files(lesion_masks)
+    jobs = [(PhantomRef(seed, n, files), out, overwrite) for n in range(first, first + cases)]
+    write_description(out, seed=seed)
+    return list(progress.track(_written(jobs, workers), what="Drawing phantoms", total=cases))
+
+
+def _written(jobs: list[tuple[PhantomRef, Path, bool]], workers: int) -> Iterator[str]:
+    if workers == 1:
+        yield from map(_write_one, jobs)
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one case, one core: threads of many workers would fight
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_write_one, jobs)
+
+
+def _write_one(job: tuple[PhantomRef, Path, bool]) -> str:
+    ref, out, overwrite = job
+    drawn = phantom(ref.seed, ref.number, ref.outlines)
+    write_phantom(drawn.case, drawn.fraction, drawn.parameters, out, overwrite=overwrite)
+    return ref.name

@@ -1,0 +1,1 @@
+"""Where the first posterior's uncertainty decides how sequences are joined in the second pass."""

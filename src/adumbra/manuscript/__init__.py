@@ -1,0 +1,1 @@
+"""Results as numbers, tables and references of a paper."""

@@ -1,0 +1,76 @@
+"""The one place that knows the names of architectures and of the weights that ship with the package."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from adumbra.errors import WeightsRejected
+from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.weights import Card, load_into, read_weights
+
+ARCHITECTURES: Mapping[str, Callable[[dict[str, object]], UNet]] = {
+    "unet": lambda config: UNet(UNetConfig.from_json(config)),
+}
+SHIPPED: tuple[str, ...] = ("lesion",)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network ready to predict.
+
+    Attributes:
+        network: In evaluation mode, float32.
+        card: What its weights are.
+    """
+
+    network: UNet
+    card: Card
+
+
+def load(name_or_path: str | Path) -> LoadedNetwork:
+    """The network of shipped weights, or of a file.
+
+    Args:
+        name_or_path: A name of ``SHIPPED``, or a ``.safetensors`` file of a training.
+
+    Raises:
+        WeightsRejected: No such weights, or the file is not what it should be.
+    """
+    if str(name_or_path) in SHIPPED:
+        return _shipped(str(name_or_path))
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise WeightsRejected(
+            path.name,
+            expected=f"one of the shipped weights ({', '.join(SHIPPED)}), or a file",
+            found="neither",
+            do="check the spelling or the path",
+        )
+    return _built(path, name="", sha256="")
+
+
+def _shipped(name: str) -> LoadedNetwork:
+    folder = resources.files("adumbra.networks") / "weights"
+    with resources.as_file(folder / f"{name}.safetensors") as path:
+        card = folder / f"{name}.json"
+        if not path.is_file() or not card.is_file():
+            raise WeightsRejected(
+                name, expected="the weights that ship with the package", found="no such file", do="install it again"
+            )
+        return _built(path, name=name, sha256=json.loads(card.read_text("utf-8"))["sha256"])
+
+
+def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
+    tensors, card = read_weights(path, name=name, sha256=sha256)
+    if card.architecture not in ARCHITECTURES:
+        raise WeightsRejected(
+            path.name,
+            expected=f"an architecture among {', '.join(ARCHITECTURES)}",
+            found=card.architecture,
+            do="install the version of adumbra that trained it",
+        )
+    network = ARCHITECTURES[card.architecture](dict(card.config))
+    load_into(network, tensors, path)
+    return LoadedNetwork(network.eval().requires_grad_(False), card)

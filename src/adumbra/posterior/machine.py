@@ -1,0 +1,29 @@
+"""Which device computes, and in which precision."""
+
+import contextlib
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "f32"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+def chosen_device(name: DeviceName) -> torch.device:
+    """The device of that name; ``"auto"`` takes a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def fast_in_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed by the hardware: AVX512-bf16 or AMX on a CPU, Ampere and later on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """The context in which a network computes; ``"auto"`` is bfloat16 where the hardware has it."""
+    bf16 = precision == "bf16" or (precision == "auto" and fast_in_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()

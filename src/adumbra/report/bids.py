@@ -1,0 +1,127 @@
+"""The names and the small JSON files that make a folder of results a BIDS derivative."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adumbra.errors import InputRejected, OutputRefused
+from adumbra.shapes import Target
+
+BIDS_VERSION = "1.10.1"
+NAME = "Adumbra"
+DATATYPES: dict[Target, str] = {"lesion": "dwi", "thrombus": "anat", "hypoperfusion": "dwi"}
+IGNORED = ("*_uncertainty.nii.gz", "*_uncertainty.json", "*_findings.json", "*_run.json", "*.html")
+"""What BIDS 1.10 has no name for."""
+
+README = """# Outlines with their uncertainty
+
+Written by Adumbra. **Research use only, not for diagnosis.**
+
+One image per measure, on the voxels of the scan that the target was outlined on:
+
+- `_mask`: voxels whose mean probability is at least the threshold in the side-car
+- `_probseg`: mean probability over the draws, 0 to 1
+- `_desc-entropy_uncertainty`: predictive entropy, nats, 0 to 0.693
+- `_desc-aleatoric_uncertainty`, `_desc-epistemic_uncertainty`: its two parts, which add up to it
+- `_desc-variance_uncertainty`: variance of the probability over the draws
+
+`_findings.json` holds volumes with their intervals and the doubtful regions, `_run.json` what it takes to do it again.
+"""
+
+_NAMED = re.compile(r"sub-[a-zA-Z0-9]+(_ses-[a-zA-Z0-9]+)?(_acq-[a-zA-Z0-9]+)?(_run-[0-9]+)?")
+
+
+def bids_name(name: str) -> str:
+    """A case's name as BIDS entities: kept where it is one already, else its letters and digits after ``sub-``.
+
+    ``"sub-01_ses-2"`` stays, ``"patient 3"`` becomes ``"sub-patient3"``, ``"Åse-7"`` becomes ``"sub-Ase7"``.
+
+    Raises:
+        InputRejected: There is no letter or digit in the name.
+    """
+    if _NAMED.fullmatch(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^a-zA-Z0-9]", "", plain.removeprefix("sub-"))
+    if not kept:
+        raise InputRejected(
+            name, expected="a case name with letters or digits", found="none", do="name the case, such as sub-01"
+        )
+    return f"sub-{kept}"
+
+
+def folder(name: str, target: Target) -> str:
+    """Where a case's files lie in the data set: ``sub-01/ses-2/dwi`` for a lesion."""
+    levels = [entity for entity in name.split("_") if entity.startswith(("sub-", "ses-"))]
+    return "/".join([*levels, DATATYPES[target]])
+
+
+def dataset_files(out: Path) -> dict[str, bytes]:
+    """The files that a data set has once, as far as ``out`` lacks them.
+
+    Raises:
+        OutputRefused: ``out`` is somebody else's data set.
+    """
+    ignore = out / ".bidsignore"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    missing = [line for line in IGNORED if line not in present]
+    files = {".bidsignore": ("\n".join([*present, *missing]) + "\n").encode()} if missing else {}
+    if not (out / "README.md").exists():
+        files["README.md"] = README.encode()
+    if not _is_ours(out / "dataset_description.json"):
+        files["dataset_description.json"] = json_bytes(_description())
+    return files
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as UTF-8 JSON for people and programs: two spaces, names in their order, undefined numbers null."""
+    return (json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def plain(value: Any) -> Any:
+    """A value in JSON's own types; arrays and tuples become lists, nan and infinity null, paths their last name."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, Path):
+        return value.name
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def _description() -> dict[str, object]:
+    return {
+        "Name": f"{NAME}: outlines with their uncertainty",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": NAME, "Version": version("adumbra"), "Description": "Research use only."}],
+        "HowToAcknowledge": "Cite the references listed in each report.",
+    }
+
+
+def _is_ours(description: Path) -> bool:
+    if not description.exists():
+        return False
+    try:
+        found = json.loads(description.read_text(encoding="utf-8"))
+        makers = [maker.get("Name") for maker in found.get("GeneratedBy", [])]
+    except (ValueError, AttributeError, OSError):
+        makers = []
+    if NAME not in makers:
+        raise OutputRefused(
+            description,
+            expected=f"an empty folder, or one that {NAME} wrote",
+            found="another data set",
+            do="choose another output folder, such as its derivatives/adumbra",
+        )
+    return True

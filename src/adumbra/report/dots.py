@@ -1,0 +1,77 @@
+"""A chart of the draws: one dot for each, stacked over the axis of volume, as coordinates for an SVG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adumbra.results import Estimate
+
+WIDTH, HEIGHT, FOOT, MARGIN, RADIUS = 420.0, 120.0, 26.0, 14.0, 4.5
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Coordinates in a box of ``width`` by ``height``, y downwards.
+
+    Attributes:
+        circles: Centre (x, y) of each draw's dot.
+        radius: Of the dots.
+        band: Left and right end of the interval.
+        value: Where the volume of the written mask lies.
+        ticks: Place and text of each tick of the axis.
+        base: The y of the axis.
+    """
+
+    circles: tuple[tuple[float, float], ...]
+    radius: float
+    band: tuple[float, float]
+    value: float
+    ticks: tuple[tuple[float, str], ...]
+    base: float = HEIGHT - FOOT
+    width: float = WIDTH
+    height: float = HEIGHT
+
+
+def dots(volumes_ml: Sequence[float], estimate: Estimate) -> Dots:
+    """The chart of the draws' volumes with the interval and the value of an estimate."""
+    low, high = _span([*volumes_ml, estimate.value, estimate.low, estimate.high])
+    circles = _stacked([_placed(volume, low, high) for volume in sorted(volumes_ml)])
+    band = (_placed(estimate.low, low, high), _placed(estimate.high, low, high))
+    ticks = tuple((_placed(tick, low, high), f"{tick:g}") for tick in _ticks(low, high))
+    return Dots(circles, RADIUS, band, _placed(estimate.value, low, high), ticks)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of the axis: the values and a little room, at least 0.1 ml, never below zero."""
+    low, high = min(values), max(values)
+    room = max(0.06 * (high - low), 0.05)
+    return float(max(0.0, low - room)), float(high + room)
+
+
+def _placed(volume: float, low: float, high: float) -> float:
+    return float(MARGIN + (volume - low) / (high - low) * (WIDTH - 2.0 * MARGIN))
+
+
+def _stacked(places: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """A dot at each place, rising from left to right, on the lowest level where it touches no other dot.
+
+    Where that would leave the box the levels are drawn closer, and dots overlap.
+    """
+    ends: list[float] = []  # of the last dot of each level
+    levels = []
+    for x in places:
+        level = next((k for k, end in enumerate(ends) if end <= x - RADIUS), len(ends))
+        ends[level : level + 1] = [x + RADIUS]
+        levels.append(level)
+    foot = HEIGHT - FOOT - RADIUS - 3.0
+    step = min(2.1 * RADIUS, (foot - RADIUS) / max(1, len(ends) - 1))
+    return tuple((x, foot - level * step) for x, level in zip(places, levels, strict=True))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers between the ends."""
+    raw = (high - low) / 4.0
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= raw)
+    return [float(round(k * step, 10)) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]

@@ -1,0 +1,185 @@
+"""A whole reading on disk: maps, findings, the scene that its page is drawn from, the page, and last its manifest.
+
+What the page needs beside the maps (the aligned scans, brain, truth) is kept in ``*_scene.npz``, so that the page can be
+made again, byte for byte, when its design changes. The page tells no timings: the same seed gives the same page.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from adumbra.case import Case, Conversion, Scan
+from adumbra.errors import MissingInput, OutputRefused, UnreadableFile
+from adumbra.references import citations
+from adumbra.report.bids import bids_name, folder
+from adumbra.report.derivatives import MEASURES, sha256_by_name, write_findings, write_maps, write_run
+from adumbra.report.html import write_report
+from adumbra.report.published import published
+from adumbra.results import Estimate, Findings, Maps, Reading, Region, Run, VolumeDraws
+from adumbra.shapes import Modality, Target
+from adumbra.space.grid import Grid, reoriented
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a reading went: maps by name (``mask``, ``probseg``, ``entropy`` ...), its page, its manifest."""
+
+    maps: Mapping[str, Path]
+    page: Path
+    run: Path
+
+
+def refuse_earlier(out: Path, name: str, target: Target, *, overwrite: bool) -> None:
+    """Refuses before the work is done, rather than after, to replace an earlier run.
+
+    Raises:
+        OutputRefused: The case was predicted into this folder before.
+    """
+    earlier = out / f"{bids_name(name)}_run.json"
+    if earlier.exists() and not overwrite:
+        raise OutputRefused(
+            earlier,
+            expected=f"a folder without results of {bids_name(name)}",
+            found=f"an earlier run ({target})",
+            do="choose another --out, or add --overwrite",
+        )
+
+
+def write_reading(reading: Reading, run: Run, out: Path, *, reference: Modality, overwrite: bool = False) -> Written:
+    """Writes everything; the manifest comes last, so that a folder that has one is complete.
+
+    Raises:
+        OutputRefused: Something is there already, or the folder cannot be written.
+    """
+    name, scan = reading.case.name, reading.case.scan(reference)
+    paths = write_maps(
+        reading.maps, out, name=name, native=scan.native, modality_source=scan.source, draws=reading.draws,
+        overwrite=overwrite,
+    )  # fmt: skip
+    found = write_findings(reading.findings, reading.draws, out, name=name, overwrite=overwrite)
+    scene = _write_scene(reading, out, overwrite=overwrite)
+    page = write_page(reading, run, out, overwrite=overwrite)
+    run = replace(run, outputs=sha256_by_name((*paths, found, scene, page)))
+    maps = {_short(path): path for path in paths if path.name.endswith(".nii.gz")}
+    return Written(maps, page, write_run(run, out, name=name, overwrite=overwrite))
+
+
+def write_page(reading: Reading, run: Run, out: Path, *, overwrite: bool = False) -> Path:
+    """Writes the page of a reading as ``<case>.html``.
+
+    Raises:
+        OutputRefused: It is there already, or the folder cannot be written.
+    """
+    case, target = reading.case, reading.maps.target
+    truth = case.truth(target)
+    return write_report(
+        out / f"{bids_name(case.name)}.html",
+        case_name=case.name,
+        background={modality: scan.data for modality, scan in case.scans.items()},
+        maps=reading.maps,
+        findings=reading.findings,
+        run=replace(run, timings_s={}, outputs={}),
+        draws=reading.draws,
+        brain=case.masks["brain"].data,
+        truth=None if truth is None else truth.data,
+        scores=reading.scores,
+        warnings=[f"{c.subject}: {c.what}." for c in case.provenance if c.warning],
+        references=run.references,
+        overwrite=overwrite,
+    )
+
+
+def read_back(out: Path) -> Iterator[tuple[Reading, Run]]:
+    """The readings of a folder, with their manifests, as they were written.
+
+    Raises:
+        MissingInput: No finished reading is there.
+        UnreadableFile: A file of one is missing or damaged.
+    """
+    manifests = sorted(out.glob("*_run.json")) if out.is_dir() else []
+    if not manifests:
+        raise MissingInput(
+            out, expected="a folder that adumbra predict wrote", found="no *_run.json", do="name that folder"
+        )
+    for manifest in manifests:
+        try:
+            yield _read_one(out, manifest)
+        except (OSError, KeyError, ValueError, TypeError, EOFError) as error:
+            raise UnreadableFile(
+                manifest,
+                expected="a complete result of adumbra predict",
+                found=f"{type(error).__name__}: {error}",
+                do="predict the case again with --overwrite",
+            ) from error
+
+
+def _read_one(out: Path, manifest: Path) -> tuple[Reading, Run]:
+    run = Run(**{key: _tupled(value) for key, value in json.loads(manifest.read_text("utf-8")).items()})
+    name, target = manifest.name.removesuffix("_run.json"), run.options["target"]
+    stem = out / folder(name, target) / f"{name}_label-{target}"  # type: ignore[arg-type]
+    found = json.loads(Path(f"{stem}_findings.json").read_text("utf-8"))
+    with np.load(f"{stem}_scene.npz", allow_pickle=False) as scene:
+        about = json.loads(str(scene["about"]))
+        grid = Grid(tuple(about["shape"]), np.asarray(scene["affine"]))
+        case = _case(scene, about, grid, run)
+    maps = _maps(stem, grid, target=target, threshold=run.options["threshold"], draws=run.options["draws"])
+    draws = VolumeDraws(**{key: _tupled(value) for key, value in found["draws"].items()})
+    scores = about["scores"] and {key: np.nan if v is None else v for key, v in about["scores"].items()}
+    return Reading(case, maps, draws, _findings(found["findings"]), scores), run
+
+
+def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
+    case, target = reading.case, reading.maps.target
+    name = bids_name(case.name)
+    arrays = {f"scan_{modality}": scan.data for modality, scan in case.scans.items()}
+    arrays |= {f"mask_{key}": case.masks[key].data for key in ("brain", target) if key in case.masks}
+    scores = reading.scores and {k: None if np.isnan(v) else v for k, v in reading.scores.items()}
+    about = {"name": case.name, "scans": list(case.scans), "shape": case.grid.shape, "scores": scores}
+    buffer = BytesIO()
+    np.savez_compressed(
+        buffer, about=np.array(json.dumps(about)), affine=case.grid.affine, allow_pickle=False, **arrays
+    )
+    path = f"{folder(name, target)}/{name}_label-{target}_scene.npz"
+    return published({path: buffer.getvalue()}, out, overwrite=overwrite)[0]
+
+
+def _case(scene: Any, about: Mapping[str, Any], grid: Grid, run: Run) -> Case:
+    scans = {m: Scan(scene[f"scan_{m}"], grid, grid) for m in about["scans"]}
+    masks = {key[5:]: Scan(scene[key], grid, grid) for key in scene.files if key.startswith("mask_")}
+    return Case(about["name"], scans, masks, tuple(Conversion(**c) for c in run.conversions))  # type: ignore[arg-type]
+
+
+def _maps(stem: Path, grid: Grid, *, target: Target, threshold: float, draws: int) -> Maps:
+    def volume(part: str) -> np.ndarray:
+        image = nib.load(f"{stem}_{part}.nii.gz")
+        data, _ = reoriented(np.asarray(image.dataobj), Grid(image.shape, np.asarray(image.affine)), grid.axcodes)
+        return data
+
+    measures = {measure: volume(f"desc-{measure}_uncertainty") for measure in MEASURES}
+    return Maps(target, grid, volume("probseg"), **measures, mask=volume("mask") > 0, threshold=threshold, draws=draws)
+
+
+def _findings(found: Mapping[str, Any]) -> Findings:
+    regions = tuple(Region(**{key: _tupled(value) for key, value in region.items()}) for region in found["regions"])
+    return Findings(
+        found["target"],
+        Estimate(**found["volume_ml"]),
+        Estimate(**found["components"]),
+        regions,
+        tuple(found["notes"]),
+    )
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _short(path: Path) -> str:
+    part = path.name.removesuffix(".nii.gz").split("_label-")[1].partition("_")[2]
+    return part.removeprefix("desc-").removesuffix("_uncertainty")

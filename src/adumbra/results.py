@@ -1,0 +1,148 @@
+"""What travels after the network: maps, volumes over the draws, findings. Frozen, without behaviour.
+
+All volumes lie on ``grid``: the reference grid, RAS+ axes. Entropies are in nats, volumes in ml, positions in RAS+ mm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from adumbra.case import Case
+from adumbra.shapes import Mask, Target, Volume
+from adumbra.space.grid import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The predictive distribution of one target, voxel by voxel.
+
+    Attributes:
+        probability: Mean of the draws, in [0, 1].
+        entropy: Predictive entropy H[E p], nats.
+        aleatoric: Expected entropy E H[p], nats.
+        epistemic: Mutual information, ``entropy - aleatoric``, nats, never negative.
+        variance: Variance of the draws (divided by n, zero for identical draws).
+        mask: ``probability >= threshold``.
+        threshold: The probability from which a voxel is called part of the target.
+        draws: How many draws the maps average.
+    """
+
+    target: Target
+    grid: Grid
+    probability: Volume
+    entropy: Volume
+    aleatoric: Volume
+    epistemic: Volume
+    variance: Volume
+    mask: Mask
+    threshold: float
+    draws: int
+
+
+@dataclass(frozen=True)
+class VolumeDraws:
+    """The target's volume in each draw, thresholded like the mask, in ml; and its count of components (26-connected)."""
+
+    target: Target
+    volumes_ml: tuple[float, ...]
+    components: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its central interval over the draws."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Region:
+    """One doubtful region, for the reader to look at.
+
+    Attributes:
+        rank: 1 is the most doubtful (largest summed entropy).
+        volume_ml: Volume of the region.
+        side: ``"left"``, ``"right"`` or ``"midline"`` of the patient.
+        position_mm: The voxel of highest entropy in it, RAS+ scanner mm.
+        index: The same voxel on the reference grid.
+        mean_entropy: Mean predictive entropy, nats.
+        epistemic_share: Summed mutual information over summed entropy, 0 to 1.
+        mean_probability: Mean predicted probability.
+        inside: Share of the region that lies in the predicted mask.
+    """
+
+    rank: int
+    volume_ml: float
+    side: str
+    position_mm: tuple[float, float, float]
+    index: tuple[int, int, int]
+    mean_entropy: float
+    epistemic_share: float
+    mean_probability: float
+    inside: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the clinician reads of one target.
+
+    Attributes:
+        volume_ml: Volume of the mask, with its interval over the draws.
+        components: Number of 26-connected components of the mask, with its interval over the draws.
+        regions: The most doubtful regions, ranked.
+        notes: Sentences that must stand beside the numbers.
+    """
+
+    target: Target
+    volume_ml: Estimate
+    components: Estimate
+    regions: tuple[Region, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Everything that was made of one case for one target, before any of it is written.
+
+    Attributes:
+        case: Aligned: its scans, brain and truth lie on the maps' grid.
+        scores: Of the mask against the truth, where one is known; nan where undefined.
+    """
+
+    case: Case
+    maps: Maps
+    draws: VolumeDraws
+    findings: Findings
+    scores: Mapping[str, float] | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The manifest of one run: enough to do it again, nothing that names a patient.
+
+    Attributes:
+        command: The command line, paths reduced to file names.
+        versions: Package versions by name.
+        seed: Of every random choice.
+        weights: Name and sha256 of the weights.
+        options: The resolved options.
+        conversions: The case's provenance, as plain mappings.
+        timings_s: Seconds by station, in order.
+        inputs: sha256 by modality.
+        outputs: sha256 by file name.
+        references: Keys of the papers that the methods used rest on (``adumbra.references``).
+    """
+
+    command: str
+    versions: Mapping[str, str]
+    seed: int
+    weights: Mapping[str, str]
+    options: Mapping[str, object]
+    conversions: tuple[Mapping[str, object], ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    references: tuple[str, ...] = ()

@@ -1,0 +1,27 @@
+"""The names of arrays, and the one legend for axis letters, units and orientation.
+
+Axes      X Y Z   voxels along Right, Anterior, Superior (RAS+): index 0 is the patient's left, back, bottom
+          C       channels (modalities, in the order of ``MODALITIES``)
+          B       batch of patches        N  points
+Units     millimetres; ADC in 10⁻³ mm²/s; probabilities in [0, 1]; entropies in nats; volumes in ml
+Affine    4 by 4, voxel index (i, j, k, 1) to RAS+ millimetres, as NIfTI has it
+
+In tests jaxtyping and beartype check every annotated call (see ``tests/conftest.py``); in use they cost nothing.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Integer
+
+Volume = Float32[np.ndarray, "X Y Z"]
+Mask = Bool[np.ndarray, "X Y Z"]
+Labels = Integer[np.ndarray, "X Y Z"]
+Channels = Float32[np.ndarray, "C X Y Z"]
+Affine = Float[np.ndarray, "4 4"]
+Points = Float[np.ndarray, "N 3"]
+
+Modality = Literal["dwi", "adc", "b0", "flair", "swi", "phase", "tof"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+Target = Literal["lesion", "thrombus", "hypoperfusion"]
+TARGETS: tuple[Target, ...] = get_args(Target)

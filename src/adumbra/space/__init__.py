@@ -1,0 +1,1 @@
+"""Geometry: grids, filters, components. Knows nothing of modalities, cases or files."""

@@ -1,0 +1,57 @@
+"""Masks: their connected components, and what lies near them."""
+
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from adumbra.shapes import Labels, Mask
+from adumbra.space.grid import Grid
+
+try:
+    import cc3d
+except ImportError:  # cc3d is the optional, five times faster way to the same components.
+    cc3d = None  # type: ignore[assignment]
+
+Connectivity = Literal[6, 18, 26]
+
+
+def labelled(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[Labels, int]:
+    """The components of a mask, numbered from 1 in no particular order; 0 is outside.
+
+    Args:
+        mask: (X, Y, Z).
+        connectivity: 6 joins voxels across faces, 18 across edges too, 26 across corners too (as ISLES'22 counts).
+
+    Returns:
+        int32 labels of the mask's shape, and how many components there are.
+    """
+    if cc3d is None:
+        return labelled_by_scipy(mask, connectivity=connectivity)
+    labels, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity, return_N=True)
+    return labels.astype(np.int32, copy=False), int(count)
+
+
+def labelled_by_scipy(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[Labels, int]:
+    """What ``labelled`` gives where cc3d is not installed: the same components, numbered otherwise."""
+    structure = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
+    labels, count = ndimage.label(mask, structure)
+    return labels.astype(np.int32, copy=False), int(count)
+
+
+def component_sizes(labels: Labels, count: int) -> np.ndarray:
+    """Voxels of each component, shape (count,); index 0 is component 1."""
+    return np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+def dilated(mask: Mask, grid: Grid, *, by_mm: float) -> Mask:
+    """The mask and all voxels whose centres lie within ``by_mm`` of one of its own."""
+    if not mask.any():
+        return mask.copy()
+    return ndimage.distance_transform_edt(~mask, sampling=grid.spacing_mm) <= by_mm
+
+
+def largest_component(mask: Mask, *, connectivity: Connectivity = 6) -> Mask:
+    """The component with the most voxels; of an empty mask, an empty mask."""
+    labels, count = labelled(mask, connectivity=connectivity)
+    return labels == 1 + int(component_sizes(labels, count).argmax()) if count else np.zeros_like(mask)

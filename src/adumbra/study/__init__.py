@@ -1,0 +1,1 @@
+"""Arms, folds and seeds of a comparison, and the tables they give."""

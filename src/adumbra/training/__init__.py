@@ -1,0 +1,1 @@
+"""From cases with outlined targets to the weights of a network."""

@@ -1,0 +1,82 @@
+"""What a training depends on, as one value."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from adumbra.networks.unet import UNetConfig
+from adumbra.posterior.machine import DeviceName, Precision
+from adumbra.training.augment import Augmentation
+from adumbra.training.cache import CacheConfig
+
+# Names of ``TrainConfig`` that say how a training runs, not what it is: these may change when it is resumed.
+_FREE = ("precision", "device", "threads", "workers", "checkpoint_every", "validate_every")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that a training depends on; the second group changes how it runs, not what it reaches.
+
+    Attributes:
+        network: The U-Net's config: modalities, targets, widths, dropout.
+        steps: Optimiser steps in all; the cosine ends with them.
+        batch: Patches a step.
+        patch: Side of a patch, in voxels; a multiple of ``network.multiple``.
+        spacing_mm: Of the isotropic grid.
+        learning_rate: The highest, after the warm-up.
+        warmup: Steps of linear warm-up.
+        weight_decay: Of AdamW, on convolutions only.
+        clip: Largest norm of the gradient.
+        average: Decay of the weights' moving average, at most; it is ramped up from 0.
+        held_out: So many cases, the last ones, are not trained on but measured.
+        threshold: For the card: the probability from which a voxel is called part of the target.
+        seed: Of everything.
+        augmentation: How patches are changed.
+        registration: Whether scans on different grids are registered.
+        initial: Weights to begin with (a shipped name or a file); empty begins at random.
+        precision: ``"auto"`` is bfloat16 where the hardware has it.
+        device: ``"auto"`` takes a GPU where there is one.
+        threads: For computing; 0 leaves torch's own choice.
+        workers: Processes that prepare cases.
+        checkpoint_every: Steps between checkpoints.
+        validate_every: Steps between measurements on the held-out cases.
+    """
+
+    network: UNetConfig = field(default_factory=UNetConfig)
+    steps: int = 6000
+    batch: int = 4
+    patch: int = 64
+    spacing_mm: float = 2.0
+    learning_rate: float = 2e-3
+    warmup: int = 200
+    weight_decay: float = 1e-3
+    clip: float = 1.0
+    average: float = 0.998
+    held_out: int = 8
+    threshold: float = 0.5
+    seed: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    registration: Literal["auto", "never"] = "auto"
+    initial: str = ""
+
+    precision: Precision = "auto"
+    device: DeviceName = "auto"
+    threads: int = 0
+    workers: int = 2
+    checkpoint_every: int = 100
+    validate_every: int = 500
+
+    @property
+    def cache(self) -> CacheConfig:
+        """What the cache files depend on."""
+        network = self.network
+        return CacheConfig(
+            modalities=network.modalities,
+            targets=network.targets,
+            registration=self.registration,
+            spacing_mm=self.spacing_mm,
+            least_side=self.patch,
+        )
+
+    def identity(self) -> dict[str, object]:
+        """The options that the result depends on, as plain values."""
+        return {name: value for name, value in asdict(self).items() if name not in _FREE}

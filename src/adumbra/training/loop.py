@@ -1,0 +1,158 @@
+"""The training: one function that begins, goes on where it was stopped, and ends with weights and their card.
+
+A step depends on the state before it and on its own number only: patches, augmentation and dropout are drawn from
+``[seed, step]``. So a training that was killed and resumed reaches the same bits as one that was not.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from adumbra.errors import InputRejected
+from adumbra.networks.weights import save_weights
+from adumbra.posterior.machine import chosen_device
+from adumbra.progress import Progress, quiet
+from adumbra.training.augment import augmented
+from adumbra.training.cache import CaseRef, cached, write_whole
+from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
+from adumbra.training.config import TrainConfig
+from adumbra.training.log import Log
+from adumbra.training.machine import keep_freed_memory
+from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, opened
+from adumbra.training.state import State
+from adumbra.training.validate import Scores, validated
+
+__all__ = ["TrainConfig", "Trained", "batch_of", "identity_of", "train"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training leaves: the weights file, its sha256, and how well it did on the held-out cases."""
+
+    weights: Path
+    sha256: str
+    scores: Scores | None
+
+
+def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
+    """Trains on all but the last ``held_out`` cases; goes on where an earlier call on ``out`` was stopped.
+
+    Writes ``out/cache/``, ``checkpoint.safetensors``, ``log.jsonl``, ``events/`` (TensorBoard), and at the end
+    ``weights.safetensors`` with ``weights.json``, its card.
+
+    Args:
+        cases: With outlined targets (an empty mask where nothing was found).
+        out: A folder for this training alone.
+        config: See ``TrainConfig``.
+        progress: Watches the preparation and the steps.
+
+    Raises:
+        InputRejected: Too few cases, or one that cannot be used.
+        OutputRefused: ``out`` holds another training, is in use, or cannot be written.
+    """
+    _require_sensible(cases, config)
+    with locked(out):
+        keep_freed_memory()
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        paths = cached(cases, out / "cache", config.cache, workers=config.workers, progress=progress)
+        ready = tuple(opened(path) for path in paths)
+        return _run(ready, out, config, progress)
+
+
+def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
+    if len(cases) <= config.held_out:
+        raise InputRejected(
+            "cases",
+            expected=f"more than the {config.held_out} that are held out",
+            found=f"{len(cases)}",
+            do="give more cases, or hold out fewer",
+        )
+    if config.patch % config.network.multiple:
+        raise InputRejected(
+            "patch",
+            expected=f"a multiple of {config.network.multiple}, for {len(config.network.widths)} levels",
+            found=str(config.patch),
+            do="round it",
+        )
+
+
+def identity_of(cases: Sequence[CachedCase], config: TrainConfig) -> dict[str, object]:
+    """What a training is: the options that its result depends on, and its data."""
+    names = "\n".join(case.name for case in cases)
+    return config.identity() | {"data": f"{len(cases)} cases, {hashlib.sha256(names.encode()).hexdigest()[:16]}"}
+
+
+def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress: Progress) -> Trained:
+    split = len(cases) - config.held_out
+    training, held_out = cases[:split], cases[split:]
+    identity = identity_of(cases, config)
+    state = State(config, chosen_device(config.device))
+    first, before_s = 0, 0.0
+    if (checkpoint := read_checkpoint(out, identity)) is not None:
+        state.restore(checkpoint.tensors)
+        first, before_s = checkpoint.step, checkpoint.seconds
+    begun = time.monotonic() - before_s
+    with Log(out, first) as log:
+        batches = _batches(training, config, first)
+        for number, batch in progress.track(batches, what="Training", total=config.steps - first):
+            log.write(number + 1, state.step(number, batch))
+            done = number + 1
+            if held_out and done % config.validate_every == 0 and done < config.steps:
+                log.write(done, asdict(validated(state.averaged(), held_out, config)))
+            if done % config.checkpoint_every == 0 or done == config.steps:
+                write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - begun, state.tensors()))
+        scores = validated(state.averaged(), held_out, config) if held_out else None
+        if scores is not None:
+            log.write(config.steps, asdict(scores))
+    return _finished(state, out, identity, scores, time.monotonic() - begun)
+
+
+def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> Iterator[tuple[int, Patches]]:
+    """Step numbers and their batches; the next is made while this one is trained on."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(batch_of, cases, config, first)
+        for number in range(first, config.steps):
+            batch = coming.result()
+            if number + 1 < config.steps:
+                coming = pool.submit(batch_of, cases, config, number + 1)
+            yield number, batch
+
+
+def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> Patches:
+    """The batch of a step, drawn from ``[seed, number]`` alone."""
+    rng = np.random.default_rng([config.seed, number])
+    patches = []
+    for _ in range(config.batch):
+        case = cases[int(rng.integers(len(cases)))]
+        patch = drawn_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
+        patches.append(augmented(patch, rng, modalities=config.network.modalities, how=config.augmentation))
+    return joined(patches)
+
+
+def _finished(
+    state: State, out: Path, identity: Mapping[str, object], scores: Scores | None, seconds: float
+) -> Trained:
+    config = state.config
+    results = {} if scores is None else asdict(scores)
+    training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
+    about = {
+        "architecture": "unet",
+        "config": config.network.as_json(),
+        "spacing_mm": config.spacing_mm,
+        "patch": config.patch,
+        "threshold": config.threshold,
+        "training": {k: v for k, v in training.items() if k != "network"},
+    }
+    path = out / "weights.safetensors"
+    sha256 = save_weights(path, state.average, about)
+    write_whole(out / "weights.json", json.dumps({"sha256": sha256, **about}, indent=2).encode())
+    return Trained(path, sha256, scores)

@@ -1,0 +1,97 @@
+"""Patches drawn from cached cases. A step draws the same patches always: nothing is remembered between steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+_SMALL_ML = 1.6
+
+
+@dataclass(frozen=True, eq=False)
+class CachedCase:
+    """What of a cached case stays in memory: where to centre patches. The volumes stay on disk.
+
+    Attributes:
+        path: The cache file.
+        shape: Of its volumes.
+        present: float32 (C,).
+        sites: int16 (N, 3), target voxels ordered by component.
+        ends: int64 (K,), where each component's voxels end in ``sites``.
+        brain_sites: int16 (M, 3).
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    present: np.ndarray
+    sites: np.ndarray
+    ends: np.ndarray
+    brain_sites: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return self.path.stem
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """A batch, all float32.
+
+    Attributes:
+        channels: (B, C, X, Y, Z) in network units.
+        present: (B, C), 1 where a modality is there.
+        labels: (B, T, X, Y, Z), 0 or 1.
+        weights: (B, T, X, Y, Z), for the loss.
+        brain: (B, 1, X, Y, Z), 0 or 1.
+    """
+
+    channels: np.ndarray
+    present: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    brain: np.ndarray
+
+
+def opened(path: Path) -> CachedCase:
+    """A cache file, its volumes unread."""
+    with safe_open(path, framework="np") as file:
+        x, y, z = file.get_slice("brain").get_shape()
+        small = (file.get_tensor(name) for name in ("present", "sites", "ends", "brain_sites"))
+        return CachedCase(path, (x, y, z), *small)
+
+
+def drawn_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacing_mm: float) -> Patches:
+    """One patch of a case as a batch of one.
+
+    In 30 of 100 draws it lies anywhere in the brain, else around a component; of the latter, half are around one of
+    less than 1.6 ml where there are such. All components of a kind are equally likely, whatever their size.
+    """
+    centre = _centre(case, rng, small_voxels=_SMALL_ML * 1000.0 / spacing_mm**3)
+    jitter = rng.integers(-(side // 4), side // 4 + 1, 3)
+    low = np.clip(centre + jitter - side // 2, 0, np.asarray(case.shape) - side)
+    x, y, z = (slice(int(a), int(a) + side) for a in low)
+    with safe_open(case.path, framework="np") as file:
+        volumes = [file.get_slice(name)[:, x, y, z][None] for name in ("channels", "labels", "weights")]
+        volumes.append(file.get_slice("brain")[x, y, z][None, None])
+    channels, labels, weights, brain = (volume.astype(np.float32) for volume in volumes)
+    return Patches(channels, case.present[None].copy(), labels, weights, brain)
+
+
+def _centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) -> np.ndarray:
+    anywhere, among_small = rng.random() < 0.3, rng.random() < 0.5
+    if anywhere or not len(case.ends):
+        sites = case.brain_sites
+        return sites[rng.integers(len(sites))].astype(np.int64)
+    starts = np.concatenate([[0], case.ends[:-1]])
+    small = np.flatnonzero(case.ends - starts < small_voxels)
+    pool = small if among_small and len(small) else np.arange(len(case.ends))
+    component = pool[rng.integers(len(pool))]
+    return case.sites[rng.integers(starts[component], case.ends[component])].astype(np.int64)
+
+
+def joined(patches: Sequence[Patches]) -> Patches:
+    """Several batches as one."""
+    return Patches(*(np.concatenate([getattr(p, f.name) for p in patches]) for f in fields(Patches)))

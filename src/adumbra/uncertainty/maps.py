@@ -1,0 +1,153 @@
+"""Probability, entropies and variance of every voxel, and the volume of every draw, from a stream of draws.
+
+With p a voxel's probability in one draw and E the mean over draws, in nats:
+
+    entropy    H[E p]              what is not known
+    aleatoric  E H[p]              of it, what more draws of the same network would not tell apart
+    epistemic  H[E p] - E H[p]     the mutual information: what the draws disagree about
+
+Running means are kept in float64 and updated as m += (x - m) / n (Welford), so that n identical draws give a variance
+and an epistemic part of exactly zero; the maps that come back are float32. Only the voxels that are analysed are kept,
+and nothing grows with the number of draws.
+"""
+
+from collections.abc import Iterable
+from operator import length_hint
+
+import numpy as np
+from scipy.special import entr
+
+from adumbra.errors import AdumbraError, GridMismatch, ImplausibleValues, InputRejected, MissingInput
+from adumbra.progress import Progress, quiet
+from adumbra.references import cites
+from adumbra.results import Maps, VolumeDraws
+from adumbra.shapes import Mask, Target, Volume
+from adumbra.space.components import labelled
+from adumbra.space.grid import Grid
+
+ROUNDING = 1e-5  # a blend of windows may leave [0, 1] by a few float32 steps; that much is clipped, more is refused
+
+
+def binary_entropy(probability: np.ndarray) -> np.ndarray:
+    """Entropy of a Bernoulli variable in nats, float64, any shape: 0 at probabilities 0 and 1, ln 2 at 0.5."""
+    p = np.asarray(probability, dtype=np.float64)
+    return entr(p) + entr(1.0 - p)
+
+
+@cites("Houlsby2011", "Kendall2017", "Depeweg2018", "Welford1962")
+def summarised(
+    draws: Iterable[Volume],
+    *,
+    target: Target,
+    grid: Grid,
+    threshold: float = 0.5,
+    within: Mask | None = None,
+    progress: Progress | None = None,
+) -> tuple[Maps, VolumeDraws]:
+    """The maps of a stream of draws, and each draw's volume and count of components.
+
+    Args:
+        draws: Probability volumes in [0, 1], each (X, Y, Z) on ``grid``; each is looked at once and let go.
+        target: What the probabilities are of.
+        grid: Where the draws lie.
+        threshold: A voxel belongs to the target from this probability on; in (0, 1].
+        within: The voxels that are analysed, such as the brain. Outside it every map is zero and nothing is counted.
+        progress: Told of each draw.
+
+    Returns:
+        ``Maps`` on ``grid`` (0 <= epistemic <= entropy <= ln 2 rounded to float32, and variance >= 0), and
+        ``VolumeDraws`` with one volume and one count per draw, in their order.
+
+    Raises:
+        MissingInput: There was no draw.
+        GridMismatch: A draw or ``within`` has another shape than the grid.
+        ImplausibleValues: A draw has values outside [0, 1], or that are not numbers.
+        InputRejected: The threshold is outside (0, 1].
+    """
+    _checked_threshold(threshold)
+    analysed = np.ones(grid.shape, dtype=bool) if within is None else within
+    _checked_shape(analysed, grid, "the analysed region")
+    sums = _Running(int(np.count_nonzero(analysed)))
+    volumes, counts = [], []
+    watched = (progress or quiet).track(draws, what="Drawing samples", total=length_hint(draws, 0) or None)
+    for number, draw in enumerate(watched, start=1):
+        _checked_shape(draw, grid, f"draw {number}")
+        inside = _checked_values(draw[analysed], f"draw {number}")
+        sums.add(inside)
+        called = _spread(inside >= np.float32(threshold), analysed)
+        volumes.append(int(np.count_nonzero(called)) * grid.voxel_ml)
+        counts.append(int(labelled(called, connectivity=26)[1]))
+    maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold)
+    return maps, VolumeDraws(target, tuple(volumes), tuple(counts))
+
+
+class _Running:
+    """Running means over the draws, for the analysed voxels in one row."""
+
+    def __init__(self, voxels: int) -> None:
+        self.draws = 0
+        self.probability, self.entropy, self.squares = np.zeros((3, voxels))
+
+    def add(self, probability: np.ndarray) -> None:
+        """Takes in one draw: probabilities (N,)."""
+        self.draws += 1
+        before = probability - self.probability
+        self.probability += before / self.draws
+        self.squares += before * (probability - self.probability)
+        self.entropy += (binary_entropy(probability) - self.entropy) / self.draws
+
+    def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float) -> Maps:
+        """What the draws so far say."""
+        if self.draws == 0:
+            raise MissingInput("posterior", expected="at least one draw", found="none", do="ask for one draw or more")
+        total = binary_entropy(self.probability)
+        aleatoric = np.minimum(self.entropy, total)  # Jensen's inequality, where rounding broke it
+        rows = (self.probability, total, aleatoric, total - aleatoric, np.maximum(self.squares / self.draws, 0.0))
+        probability, entropy, expected, epistemic, variance = (
+            _spread(row.astype(np.float32), analysed) for row in rows
+        )
+        mask = (probability >= np.float32(threshold)) & analysed
+        return Maps(
+            target, grid, probability, entropy, expected, epistemic, variance, mask, float(threshold), self.draws
+        )
+
+
+def _spread(row: np.ndarray, analysed: Mask) -> np.ndarray:
+    volume = np.zeros(analysed.shape, dtype=row.dtype)
+    volume[analysed] = row
+    return volume
+
+
+def _checked_threshold(threshold: float) -> None:
+    if not 0.0 < threshold <= 1.0:
+        raise InputRejected(
+            "threshold",
+            expected="a probability above 0, up to 1",
+            found=f"{threshold}",
+            do="give a threshold such as 0.5",
+        )
+
+
+def _checked_shape(volume: np.ndarray, grid: Grid, where: str) -> None:
+    if volume.shape != grid.shape:
+        raise GridMismatch(
+            where, expected=f"the grid's shape {grid.shape}", found=f"{volume.shape}", do="sample on the case's grid"
+        )
+
+
+def _checked_values(values: np.ndarray, where: str) -> np.ndarray:
+    if values.size == 0:
+        return values
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -ROUNDING and high <= 1.0 + ROUNDING):  # written so that NaN is refused too
+        raise _improbable(where, low, high)
+    return np.clip(values, 0.0, 1.0)
+
+
+def _improbable(where: str, low: float, high: float) -> AdumbraError:
+    return ImplausibleValues(
+        where,
+        expected="probabilities in [0, 1]",
+        found=f"values from {low:.6g} to {high:.6g}",
+        do="give the network's probabilities, after the sigmoid",
+    )

@@ -1,0 +1,118 @@
+"""The command line: frozen, its exit codes, its two streams."""
+
+import json
+
+import pytest
+
+from adumbra import __version__
+from adumbra.cli import main as command
+from adumbra.cli.main import app, main
+from adumbra.errors import AmbiguousInput, OutputRefused
+
+OUTPUT = ["--json", "--quiet", "--progress", "--no-progress", "--debug"]
+FROZEN = {
+    "predict": [
+        *["CASE", "--out", "-o", "--target", "--draws", "--seed", "--threshold", "--weights", "--device", "--threads"],
+        *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
+        *["--brain-mask", "--truth", "--b-value", "--nan-to-zero", "--registration", "--no-registration", *OUTPUT],
+    ],
+    "simulate": [
+        *["--out", "-o", "--cases", "--seed", "--first", "--lesion-masks", "--workers", "--overwrite", *OUTPUT],
+    ],
+    "train": [
+        *["--data", "--out", "-o", "--steps", "--batch", "--held-out", "--initial", "--registration"],
+        *["--no-registration", "--seed", "--device", "--threads", "--workers", *OUTPUT],
+    ],
+    "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],
+    "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],
+    "demo": ["CASE", "--out", "-o", *OUTPUT],
+}
+
+
+def options(name):
+    """All that a command takes, groups of options spread out."""
+    return [n for argument in app[name].assemble_argument_collection() for n in argument.names if n != "*"]
+
+
+def test_the_command_line_is_frozen():
+    """A change here is a change for every user's script: it belongs into the CHANGELOG."""
+    commands = [name for name in app if not name.startswith("-")]
+    assert {name: options(name) for name in commands} == FROZEN
+
+
+def test_version_says_what_it_is_for(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"adumbra {__version__}. Research use only, not for diagnosis.\n"
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        ["nope"],
+        ["predict"],
+        ["predict", "a", "b", "--out", "o"],
+        ["predict", "--out", "o"],
+        ["predict", "a", "--dwi", "b", "--out", "o"],
+        ["predict", "a", "--out", "o", "--column", "swi"],
+        ["predict", "a", "--out", "o", "--target", "nothing"],
+        ["predict", "a", "--out", "o", "--draws", "many"],
+        ["predict", "a", "--out", "o", "--draws", "0"],
+        ["predict", "a", "--out", "o", "--threshold", "1.5"],
+        ["simulate", "--out", "o", "--cases", "0"],
+        ["simulate", "--cases", "3"],
+    ],
+)
+def test_a_wrong_command_line_is_2_and_says_where_to_read(tokens, capsys):
+    assert main(tokens) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "--help" in said.err
+
+
+def failing(monkeypatch, error):
+    """``main`` whose one command raises the error."""
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(command, "app", fail)
+
+
+REFUSAL = AmbiguousInput("dwi.nii.gz", expected="one volume", found="30", do="choose one")
+
+
+def test_rejected_input_is_4_and_told_in_four_lines(monkeypatch, capsys):
+    failing(monkeypatch, REFUSAL)
+    assert main(["predict"]) == 4
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == str(REFUSAL).splitlines()
+    assert len(said.err.splitlines()) == 4
+
+
+def test_rejected_input_as_json_has_its_parts_by_name(monkeypatch, capsys):
+    failing(monkeypatch, REFUSAL)
+    assert main(["predict", "--json"]) == 4
+    parts = {"where": "dwi.nii.gz", "expected": "one volume", "found": "30", "do": "choose one"}
+    assert json.loads(capsys.readouterr().out) == {"error": {"kind": "AmbiguousInput", **parts}}
+
+
+def test_refused_output_is_1(monkeypatch):
+    failing(monkeypatch, OutputRefused("out", expected="an empty folder", found="files", do="add --overwrite"))
+    assert main(["predict"]) == 1
+
+
+def test_a_defect_is_1_and_its_traceback_comes_with_debug_only(monkeypatch, capsys):
+    failing(monkeypatch, ZeroDivisionError("of all things"))
+    assert main(["predict"]) == 1
+    quiet = capsys.readouterr().err
+    assert "ZeroDivisionError: of all things" in quiet
+    assert "Traceback" not in quiet
+    assert main(["predict", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_control_c_is_130(monkeypatch, capsys):
+    failing(monkeypatch, KeyboardInterrupt())
+    assert main(["train"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"

@@ -1,0 +1,26 @@
+import json
+
+from adumbra.cli.main import main
+
+
+def simulated(capsys, out, *more):
+    code = main(["simulate", "--out", str(out), "--cases", "1", "--seed", "3", "--json", "--no-progress", *more])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_one_case_is_written_and_never_replaced_by_accident(tmp_path, capsys):
+    code, result = simulated(capsys, tmp_path / "data", "--first", "5")
+    assert code == 0
+    (name,) = result["cases"]
+    images = {path.name.removeprefix(f"{name}_") for path in (tmp_path / "data" / name).rglob("*.nii.gz")}
+    assert {"ADC.nii.gz", "FLAIR.nii.gz"} < images
+    assert list((tmp_path / "data" / "derivatives").rglob(f"{name}_label-lesion_mask.nii.gz"))
+
+    code, result = simulated(capsys, tmp_path / "data", "--first", "5")
+    assert (code, result["error"]["kind"]) == (1, "OutputRefused")
+
+
+def test_a_folder_without_masks_is_rejected_before_anything_is_written(tmp_path, capsys):
+    code, result = simulated(capsys, tmp_path / "data", "--lesion-masks", str(tmp_path / "absent"))
+    assert (code, result["error"]["kind"]) == (4, "MissingInput")
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,44 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from adumbra.cases import catalogue
+from adumbra.cli.main import main
+from adumbra.training import loop
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the training was asked for; nothing is trained."""
+    seen = {}
+
+    def train(cases, out, config, *, progress):
+        seen.update(cases=cases, out=out, config=config)
+        return loop.Trained(out / "weights.safetensors", "ab12", None)
+
+    monkeypatch.setattr(catalogue, "find_cases", lambda data: (f"a case of {Path(data).name}",))
+    monkeypatch.setattr(loop, "train", train)
+    return seen
+
+
+def test_options_reach_the_training(asked, tmp_path, capsys):
+    given = ["--steps", "12", "--seed", "5", "--threads", "2", "--no-registration", "--held-out", "0", "--batch", "1"]
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--json", *given]) == 0
+    config = asked["config"]
+    assert (config.steps, config.seed, config.threads, config.held_out, config.batch) == (12, 5, 2, 0, 1)
+    assert config.registration == "never"
+    assert asked["cases"] == ("a case of cohort",)
+    result = json.loads(capsys.readouterr().out)
+    assert result == {"weights": str(tmp_path / "weights.safetensors"), "sha256": "ab12", "held_out": None}
+
+
+def test_without_options_the_trainings_own_defaults_hold(asked, tmp_path):
+    """The command line repeats them for --help; they must not drift apart."""
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet"]) == 0
+    assert asked["config"] == loop.TrainConfig()
+
+
+def test_data_that_is_not_there_is_rejected(tmp_path, capsys):
+    assert main(["train", "--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out"), "--quiet"]) == 4
+    assert "absent" in capsys.readouterr().err

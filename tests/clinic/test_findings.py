@@ -1,0 +1,136 @@
+"""Volumes with their intervals, doubtful regions in their order, and the sentences that must stand beside them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adumbra.clinic.findings import estimate, findings
+from adumbra.clinic.regions import DOUBTFUL_NATS, doubtful_regions
+from adumbra.errors import InputRejected, MissingInput
+from adumbra.results import Maps, VolumeDraws
+from adumbra.space.grid import Grid
+
+SHAPE = (21, 16, 10)
+GRID = Grid(SHAPE, np.array([[2, 0, 0, 100], [0, 2, 0, -30], [0, 0, 5, 7], [0, 0, 0, 1]], dtype=float))
+BRAIN = np.ones(SHAPE, dtype=bool)  # its middle is index 10 of the first axis: 120 mm in the scanner's world
+
+
+def entropy_of(p: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(-p * np.log(p) - (1 - p) * np.log(1 - p)).astype(np.float32)
+
+
+def maps_of(probability: np.ndarray, *, share: float = 0.25, draws: int = 20) -> Maps:
+    """Maps of a mean probability, a given share of whose entropy is epistemic."""
+    entropy = entropy_of(probability)
+    epistemic = (share * entropy).astype(np.float32)
+    mask = probability >= np.float32(0.5)
+    return Maps(
+        "lesion", GRID, probability, entropy, entropy - epistemic, epistemic, np.zeros_like(entropy), mask, 0.5, draws
+    )
+
+
+def scene() -> np.ndarray:
+    p = np.zeros(SHAPE, dtype=np.float32)
+    p[2:5, 4:7, 4] = 0.99  # certain: no doubt in it
+    p[5, 4:7, 4] = 0.5  # left, 3 voxels of ln 2
+    p[15:17, 8:12, 2] = 0.2  # right, 8 voxels of 0.5 nats
+    p[10, 2, 8] = 0.4  # on the midline, 1 voxel
+    p[0, 0, 0] = 0.05  # 0.199 nats: below what is called doubtful
+    return p
+
+
+def steady(volume_ml: float, n: int = 20, components: int = 1) -> VolumeDraws:
+    return VolumeDraws("lesion", (volume_ml,) * n, (components,) * n)
+
+
+def test_regions_by_hand() -> None:
+    first, second, third = doubtful_regions(maps_of(scene()), brain=BRAIN)
+    assert (first.rank, second.rank, third.rank) == (1, 2, 3)
+    assert (first.side, second.side, third.side) == ("right", "left", "midline")
+    assert first.volume_ml == pytest.approx(8 * 0.02)
+    assert first.mean_entropy == pytest.approx(0.5004, abs=1e-4)
+    assert first.mean_probability == pytest.approx(0.2)
+    assert first.inside == 0.0
+    assert second.mean_entropy == pytest.approx(np.log(2))
+    assert second.inside == 1.0
+    assert second.index == (5, 4, 4)
+    assert second.position_mm == (110.0, -22.0, 27.0)
+    assert third.index == (10, 2, 8)
+    assert all(region.epistemic_share == pytest.approx(0.25) for region in (first, second, third))
+
+
+def test_the_doubt_threshold_is_a_probability_of_nine_percent() -> None:
+    low, high = (float(entropy_of(np.array([p])).item()) for p in (0.0885, 0.0895))
+    assert low < DOUBTFUL_NATS < high
+
+
+def test_doubt_outside_the_brain_is_not_shown() -> None:
+    brain = BRAIN.copy()
+    brain[15:17] = False
+    assert [region.volume_ml for region in doubtful_regions(maps_of(scene()), brain=brain)] == pytest.approx(
+        [0.06, 0.02]
+    )
+
+
+def test_no_more_regions_than_asked_and_ties_in_the_order_of_the_volume() -> None:
+    p = np.zeros(SHAPE, dtype=np.float32)
+    p[1::4, 1::4, 1::4] = 0.5
+    regions = doubtful_regions(maps_of(p), brain=BRAIN, most=4)
+    assert [region.index for region in regions] == [(1, 1, 1), (1, 1, 5), (1, 1, 9), (1, 5, 1)]
+
+
+def test_a_certain_map_has_no_regions() -> None:
+    assert doubtful_regions(maps_of(np.zeros(SHAPE, dtype=np.float32)), brain=BRAIN) == ()
+
+
+def test_volume_and_count_with_their_intervals() -> None:
+    draws = VolumeDraws("lesion", tuple(0.2 + 0.01 * i for i in range(21)), tuple(range(21)))
+    found = findings(maps_of(scene(), draws=21), draws, brain=BRAIN, level=0.9)
+    assert found.volume_ml.value == pytest.approx(12 * 0.02)
+    assert (found.volume_ml.low, found.volume_ml.high) == (pytest.approx(0.21), pytest.approx(0.39))
+    assert (found.components.value, found.components.low, found.components.high) == pytest.approx((1, 1, 19))
+    assert (found.volume_ml.unit, found.volume_ml.level, found.target) == ("ml", 0.9, "lesion")
+    assert found.notes == ()
+
+
+def test_equal_draws_have_an_interval_of_no_width() -> None:
+    assert estimate(3.0, [3.0] * 5, level=0.95, unit="ml") == estimate(3.0, [3.0], level=0.95, unit="ml")
+
+
+def test_an_empty_mask_is_no_all_clear() -> None:
+    empty = maps_of(np.full(SHAPE, 0.02, dtype=np.float32))
+    found = findings(empty, steady(0.0), brain=BRAIN)
+    assert found.notes == (
+        "No voxel reached the threshold of 0.50 in the analysed region: "
+        "this is not a statement that there is no stroke.",
+    )
+    assert found.volume_ml.value == 0.0
+    assert found.components.value == 0.0
+    assert any("Some draws do hold" in note for note in findings(empty, steady(0.1), brain=BRAIN).notes)
+
+
+def test_few_draws_are_said_to_be_few() -> None:
+    assert any(
+        "rests on 3 draws only" in n for n in findings(maps_of(scene(), draws=3), steady(0.24, 3), brain=BRAIN).notes
+    )
+    assert not findings(maps_of(scene(), draws=10), steady(0.24, 10), brain=BRAIN).notes
+
+
+def test_a_volume_outside_its_interval_is_said_to_be_so() -> None:
+    assert any("outside the interval" in note for note in findings(maps_of(scene()), steady(0.3), brain=BRAIN).notes)
+
+
+def test_draws_of_another_run_are_refused() -> None:
+    with pytest.raises(InputRejected, match="20 draws"):
+        findings(maps_of(scene()), steady(0.24, 5), brain=BRAIN)
+    with pytest.raises(InputRejected, match="thrombus"):
+        findings(maps_of(scene()), replace(steady(0.24), target="thrombus"), brain=BRAIN)
+    with pytest.raises(InputRejected, match="level"):
+        findings(maps_of(scene()), steady(0.24), brain=BRAIN, level=1.0)
+
+
+def test_without_a_brain_there_are_no_findings() -> None:
+    with pytest.raises(MissingInput, match="brain"):
+        findings(maps_of(scene()), steady(0.24), brain=np.zeros(SHAPE, dtype=bool))
