@@ -40,7 +40,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class VolumeDraws:
-    """The target's volume in each draw, thresholded like the mask, in ml; and its count of components (26-connected)."""
+    """The target's volume in each draw, thresholded like the mask, in ml; and its count of 26-connected parts."""
 
     target: Target
     volumes_ml: tuple[float, ...]

@@ -1,11 +1,11 @@
 """The road of one case, from the scanner's files to the page that is read: open, align, sample, map, find, write.
 
-    open      files -> Case, each scan on its own grid                               adumbra.cases
-    align     all scans on the grid of one of them, with a brain mask                adumbra.prepare
-    sample    draws from the posterior, one probability volume at a time             adumbra.posterior
-    map       running sums: probability, entropies, variance; a volume per draw      adumbra.uncertainty
-    find      what a reader wants to know, with intervals; where to look             adumbra.clinic
-    write     maps on the native grid, a manifest, a page                            adumbra.report
+open      files -> Case, each scan on its own grid                               adumbra.cases
+align     all scans on the grid of one of them, with a brain mask                adumbra.prepare
+sample    draws from the posterior, one probability volume at a time             adumbra.posterior
+map       running sums: probability, entropies, variance; a volume per draw      adumbra.uncertainty
+find      what a reader wants to know, with intervals; where to look             adumbra.clinic
+write     maps on the native grid, a manifest, a page                            adumbra.report
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,11 @@ from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
 from adumbra.posterior.dropout import MCDropout
+from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.prepare.align import align
 from adumbra.prepare.normalise import normalised
 from adumbra.prepare.resample import case_onto
 from adumbra.progress import Progress, quiet
-from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.references import citations
 from adumbra.report.reading import read_back, refuse_earlier, write_page, write_reading
 from adumbra.results import Findings, Reading
@@ -114,11 +114,9 @@ def predict(
     clock = Clock()
     with clock.at("open"):
         network = load(weights)
-        case = open_case(
-            source, row=row, columns=columns, nan_to_zero=nan_to_zero, masks=masks, b_value=b_value
-        )
+        case = open_case(source, row=row, columns=columns, nan_to_zero=nan_to_zero, masks=masks, b_value=b_value)
         refuse_earlier(out, case.name, target, overwrite=overwrite)
-    posterior = MCDropout(network, target=target, device=device)
+    posterior = MCDropout(network, target=target, device=device, threads=threads)
     cut = network.card.threshold if threshold is None else threshold
     reading = read(
         case, network, posterior, target=target, draws=draws, seed=seed, threshold=cut, registration=registration,
@@ -127,9 +125,7 @@ def predict(
     options = {"target": target, "draws": draws, "threshold": cut, "registration": registration, "device": device}
     about = {"name": network.card.name, "sha256": network.card.sha256}
     used = citations(UNet, MCDropout, summarised, scores)
-    run = run_of(
-        reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used
-    )
+    run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)
 

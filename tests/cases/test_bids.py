@@ -1,10 +1,13 @@
 """BIDS subjects, among them those that ``adumbra simulate`` writes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from adumbra.cases.catalogue import find_cases, open_case
 from adumbra.errors import AmbiguousInput, MissingInput
+from adumbra.report.dataset import write_phantom
 
 
 @pytest.fixture
@@ -76,13 +79,29 @@ def test_sessions_and_their_masks(written, image, lesion, tmp_path):
     assert [set(ref.open().masks) for ref in find_cases(tmp_path)] == [set(), {"lesion"}]
 
 
+def test_a_data_set_written_by_the_simulator_comes_back(dataset, tmp_path_factory):
+    out, made = tmp_path_factory.mktemp("simulated"), open_case(dataset)
+    fraction = replace(made.masks["lesion"], data=made.masks["lesion"].data.astype(np.float32))
+    write_phantom(made, fraction, {"seed": 7}, out)
+    case = find_cases(out)[0].open()
+    assert case.name == made.name
+    for modality, scan in made.scans.items():
+        np.testing.assert_allclose(case.scan(modality).data, scan.data, rtol=1e-4, atol=0.02)
+        assert case.scan(modality).grid.coincides(scan.grid)
+    np.testing.assert_array_equal(case.masks["lesion"].data, made.masks["lesion"].data)
+    assert case.scan("dwi").b_value == 1000
+
+
 def test_a_predicted_mask_is_no_truth(dataset, written, lesion):
-    mask = written("derivatives/adumbra/sub-01/dwi/sub-01_label-lesion_mask.nii.gz", lesion, dtype=np.uint8)
+    home, truth = "derivatives/adumbra/sub-01/dwi", dataset / "derivatives/truth/sub-01/dwi"
+    written(f"{home}/sub-01_label-lesion_mask.nii.gz", lesion, dtype=np.uint8)
     with pytest.raises(AmbiguousInput, match="lesion mask"):
         open_case(dataset / "sub-01")
-    written("derivatives/adumbra/sub-01/dwi/sub-01_label-lesion_probseg.nii.gz", lesion * 0.5)
-    assert open_case(dataset / "sub-01").masks["lesion"].source == mask.name
-    (dataset / "derivatives/truth/sub-01/dwi/sub-01_label-lesion_mask.nii.gz").unlink()
+    probability = written(f"{home}/sub-01_label-lesion_probseg.nii.gz", lesion * 0.5)
+    assert "lesion" in open_case(dataset / "sub-01").masks
+    (truth / "sub-01_label-lesion_mask.nii.gz").unlink()
+    assert not open_case(dataset / "sub-01").masks
+    probability.rename(probability.with_name("sub-01_label-lesion_desc-entropy_uncertainty.nii.gz"))
     assert not open_case(dataset / "sub-01").masks
 
 

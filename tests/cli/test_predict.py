@@ -25,7 +25,7 @@ def asked(monkeypatch):
         return road.Outcome(case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores)
 
     monkeypatch.setattr(road, "predict", predict)
-    monkeypatch.setattr(road, "report", lambda directory, *, overwrite: directory / f"{overwrite}.html")
+    monkeypatch.setattr(road, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
     monkeypatch.setattr(cohort, "simulate", lambda out, **_: [f"sub-phantom{out.name}"])
     return calls
 
@@ -97,7 +97,7 @@ def test_what_a_program_is_told(asked, capsys):
 
 def test_report_names_the_page(asked, capsys, tmp_path):
     assert main(["report", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"report": str(tmp_path / "True.html")}
+    assert json.loads(capsys.readouterr().out) == {"reports": [str(tmp_path / "True.html")]}
     assert main(["report", str(tmp_path), "--no-overwrite"]) == 0
     assert capsys.readouterr().out == f"Report: {tmp_path / 'False.html'}\n"
 

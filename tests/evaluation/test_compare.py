@@ -9,6 +9,7 @@ import pytest
 
 from adumbra.evaluation.catalogue import METRICS
 from adumbra.evaluation.compare import scores, table
+from adumbra.references import citations
 from adumbra.space.grid import Grid
 
 
@@ -17,6 +18,10 @@ def test_scores_have_every_metric_in_the_catalogue() -> None:
     found = scores(mask, mask, Grid((2, 2, 2), np.eye(4)))
     assert list(found) == list(METRICS)
     assert found["dice"] == found["lesion_f1"] == 1.0
+
+
+def test_scores_cite_what_their_metrics_cite() -> None:
+    assert citations(scores) == ("Dice1945", "HernandezPetzsche2022")
 
 
 def test_a_table_leaves_the_undefined_out() -> None:

@@ -20,7 +20,7 @@ def test_larger_volumes_lie_further_right() -> None:
     assert [x for x, _ in chart.circles] == sorted(x for x, _ in chart.circles)
     assert chart.band[0] < chart.value < chart.band[1]
     assert chart.value == pytest.approx(WIDTH / 2, abs=1)
-    assert [text for _, text in chart.ticks] == ["2", "4", "6", "8"]
+    assert [text for _, text in chart.ticks] == ["2.5", "5", "7.5"]
 
 
 def test_equal_draws_are_stacked() -> None:

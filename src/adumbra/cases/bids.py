@@ -1,7 +1,8 @@
 """One examination of a BIDS data set (1.10): trace, ADC, S0, FLAIR, T2*-weighted magnitude and phase, angiography.
 
-Masks are looked for under ``derivatives``. Outlines that a network predicted are no truth: a mask with a ``_probseg``
-beside it is passed over.
+Masks are looked for under ``derivatives``. Outlines that a network predicted are no truth: a mask with uncertainty maps
+beside it is passed over, and so is one with a ``_probseg`` beside it, unless it lies in ``derivatives/truth``, where
+the phantom keeps each voxel's true share.
 """
 
 import re
@@ -122,4 +123,6 @@ def _masks(subject: Subject) -> dict[str, Path]:
 
 def _predicted(mask: Path) -> bool:
     stem = image_stem(mask)[: -len("_mask")]
-    return any(mask.parent.glob(f"{stem}_probseg.*")) or any(mask.parent.glob(f"{stem}_desc-*_uncertainty.*"))
+    if any(mask.parent.glob(f"{stem}_desc-*_uncertainty.*")):
+        return True
+    return any(mask.parent.glob(f"{stem}_probseg.*")) and "/derivatives/truth/" not in mask.as_posix()

@@ -120,7 +120,7 @@ def predict(
     from adumbra import road
 
     outcome = road.predict(
-        source,
+        source,  # type: ignore[arg-type]  # the fields of Files are the modalities; naming their type imports NumPy
         out=out,
         target=target,
         draws=draws,

@@ -15,7 +15,7 @@ def report(
     overwrite: Annotated[bool, Parameter(negative="--no-overwrite")] = True,
     manner: Manner = USUAL,
 ) -> int:
-    """Make the report of a prediction again, from its maps and its manifest.
+    """Make the report of every prediction in a folder again, from its maps and its manifest.
 
     Args:
         directory: Folder that adumbra predict wrote.
@@ -23,6 +23,6 @@ def report(
     """
     from adumbra import road
 
-    path = road.report(directory, overwrite=overwrite)
-    manner.answer({"report": path}, f"Report: {path}")
+    pages = road.report(directory, overwrite=overwrite)
+    manner.answer({"reports": pages}, *(f"Report: {page}" for page in pages))
     return OK

@@ -27,19 +27,14 @@ def doubtful_regions(maps: Maps, *, brain: Mask, most: int = 10) -> tuple[Region
         GridMismatch: The brain mask has another shape than the maps.
     """
     plane = midsagittal_plane(brain, maps.grid)
-    labels, count = labelled((maps.entropy >= np.float32(DOUBTFUL_NATS)) & brain, connectivity=26)
-    places = _voxels_by_component(labels, count)
-    sums = [float(maps.entropy[voxels].sum(dtype=np.float64)) for voxels in places]
-    order = sorted(range(count), key=lambda i: (-sums[i], tuple(int(axis[0]) for axis in places[i])))
-    return tuple(_region(maps, places[i], plane, rank) for rank, i in enumerate(order[:most], start=1))
-
-
-def _voxels_by_component(labels: np.ndarray, count: int) -> list[tuple[np.ndarray, ...]]:
-    """For each component the three index arrays of its voxels, in the order of the volume."""
-    where = np.flatnonzero(labels)
-    order = np.argsort(labels.ravel()[where], kind="stable")
-    ends = np.cumsum(np.bincount(labels.ravel()[where], minlength=count + 1)[1:])
-    return [np.unravel_index(group, labels.shape) for group in np.split(where[order], ends)[:count]]
+    doubtful = (maps.entropy >= np.float32(DOUBTFUL_NATS)) & brain
+    labels, count = labelled(doubtful, connectivity=26)
+    where, owner = np.flatnonzero(doubtful), labels[doubtful]
+    sums = np.bincount(owner, weights=maps.entropy[doubtful], minlength=count + 1)[1:]
+    first = where[np.unique(owner, return_index=True)[1]]
+    ranked = np.lexsort((first, -sums))[:most]
+    places = [np.unravel_index(where[owner == component + 1], labels.shape) for component in ranked]
+    return tuple(_region(maps, voxels, plane, rank) for rank, voxels in enumerate(places, start=1))
 
 
 def _region(maps: Maps, voxels: tuple[np.ndarray, ...], plane: Plane, rank: int) -> Region:

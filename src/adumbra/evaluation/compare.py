@@ -8,6 +8,7 @@ import numpy as np
 
 from adumbra.evaluation.catalogue import METRICS
 from adumbra.evaluation.pair import Pair
+from adumbra.references import citations, cites
 from adumbra.shapes import Mask
 from adumbra.space.grid import Grid
 
@@ -37,6 +38,7 @@ class Table:
     summary: Mapping[str, Summary]
 
 
+@cites(*citations(*(metric.of for metric in METRICS.values())))
 def scores(prediction: Mask, truth: Mask, grid: Grid) -> dict[str, float]:
     """Every metric of the catalogue by name, nan where it is undefined.
 

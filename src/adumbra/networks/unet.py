@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
+from adumbra.references import cites
 from adumbra.shapes import Modality, Target
 
 Features = tuple[Tensor, ...]
@@ -108,6 +109,7 @@ class Decoder(nn.Module):
         return tuple(torch.from_numpy(mask.astype(np.float32)) for mask in masks)
 
 
+@cites("Ronneberger2015", "Cicek2016", "Perez2018")
 class UNet(nn.Module):
     """Encoder and decoder together.
 

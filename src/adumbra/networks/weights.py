@@ -68,7 +68,9 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     missing = [name for name in _ABOUT if name not in about]
     if missing:
         raise ValueError(f"about must tell {', '.join(missing)}")
-    data = save(stored, {"format": FORMAT, "card": json.dumps({k: about[k] for k in _ABOUT}, sort_keys=True)})
+    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
+    # One key only: safetensors writes several in an order that changes from run to run.
+    data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
@@ -105,10 +107,9 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
         raise _rejected(path, "a safetensors file", _kind(data, error), _OURS) from error
-    if metadata.get("format") != FORMAT:
-        stated = metadata.get("format", "no format in its metadata")
-        raise _rejected(path, f"weights written by adumbra ({FORMAT})", stated, _OURS)
-    about = json.loads(metadata["card"])
+    about = json.loads(metadata.get("adumbra", "{}"))
+    if about.pop("format", None) != FORMAT:
+        raise _rejected(path, f"weights written by adumbra ({FORMAT})", "no such mark in the file", _OURS)
     return tensors, Card(name=name or path.stem, sha256=found, **about)
 
 

@@ -71,13 +71,14 @@ def template() -> Template:
     import nilearn.datasets
 
     folder = Path(nilearn.datasets.__file__).parent / "data"
-    images = {k: nib.load(folder / f"mni_icbm152_{k}_tal_nlin_sym_09a_converted.nii.gz") for k in ("t1", "gm", "wm")}
-    grey, white, t1 = (np.asarray(images[k].dataobj) for k in ("gm", "wm", "t1"))
+    stem = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+    images = [nib.Nifti1Image.from_filename(folder / stem.format(kind)) for kind in ("gm", "wm", "t1")]
+    grey, white, t1 = (np.asarray(image.dataobj) for image in images)
     inside = ndimage.binary_fill_holes(t1[::2, ::2, ::2] > 40)
     depth = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
     depth_mm = ndimage.zoom(np.float32(2.0 * depth), 2, order=1)[tuple(slice(n) for n in t1.shape)]
     pad = [(0, n - m) for n, m in zip(t1.shape, depth_mm.shape, strict=True)]
-    return Template(grey, white, t1, np.pad(depth_mm, pad, mode="edge"), np.asarray(images["t1"].affine, np.float64))
+    return Template(grey, white, t1, np.pad(depth_mm, pad, mode="edge"), np.asarray(images[0].affine, np.float64))
 
 
 def sampled(volume: np.ndarray, affine: np.ndarray, points_mm: np.ndarray) -> Volume:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from adumbra.case import Case, Conversion, Scan, scan_from
 from adumbra.phantom import scanner, signal
 from adumbra.phantom.anatomy import Head, head
-from adumbra.phantom.lesion import Outline, Stage, drawn_pattern, infarcted, stage
+from adumbra.phantom.lesion import Outline, Pattern, Stage, drawn_pattern, infarcted, stage
 from adumbra.phantom.random_fields import smooth_field
 from adumbra.phantom.signal import Protocol, Tissue
 from adumbra.shapes import Mask, Modality, Volume
@@ -52,8 +52,8 @@ def _old_damage(rng: np.random.Generator, h: Head) -> tuple[Volume, Volume]:
         cavity = infarcted(rng, h, pattern="territorial" if rng.random() < 0.4 else "lacune")
         gliosis = np.clip(ndimage.gaussian_filter(cavity, 1.5) * 2 - cavity, 0, 1)
     if rng.random() < 0.45:
-        kind = ("territorial", "shower", "lacune")[rng.integers(3)]
-        gliosis = np.maximum(gliosis, infarcted(rng, h, pattern=kind))
+        kinds: tuple[Pattern, ...] = ("territorial", "shower", "lacune")
+        gliosis = np.maximum(gliosis, infarcted(rng, h, pattern=kinds[rng.integers(3)]))
     return cavity, gliosis
 
 
@@ -150,8 +150,8 @@ def outlined(fraction: Volume, *, contrast: float, noise: float) -> Mask:
 
 def _diffusion(
     rng: np.random.Generator, h: Head, made: Mapping[str, Volume], amount: Volume, p: Protocol
-) -> tuple[dict[str, Volume], Volume, Grid, dict[str, object]]:
-    """b0, DWI and ADC as the scanner gives them, the infarct's share at its resolution, their grid, what was drawn."""
+) -> tuple[dict[str, Volume], Volume, Grid, float, dict[str, object]]:
+    """b0, DWI and ADC as the scanner gives them; the infarct's share at its resolution; grid, relative noise, drawn."""
     field, strip = scanner.distortion(rng, h), _head_mask(rng, h)
     typical = float(np.median(made["dwi"][h.white > 0.8]))
     receiver = scanner.drawn_receiver(rng, snr=float(np.exp(rng.uniform(np.log(9), np.log(45)))), signal=typical)
@@ -167,12 +167,8 @@ def _diffusion(
     share = scanner.resolved(scanner.distorted(amount, field, stacks=False), h.grid, receiver)
     units = np.float32(rng.uniform(150, 900) / typical)
     volumes = {"b0": np.rint(b0 * units) * strip, "dwi": np.rint(dwi * units) * strip, "adc": adc * strip}
-    drawn = {
-        "receiver": asdict(receiver),
-        "stripped": not strip.all(),
-        "relative_noise": receiver.noise / typical / 3**0.5,
-    }
-    return volumes, share * strip, grid, drawn
+    drawn = {"receiver": asdict(receiver), "stripped": not strip.all()}
+    return volumes, share * strip, grid, receiver.noise / typical / 3**0.5, drawn
 
 
 def _moved(rng: np.random.Generator, volume: Volume, spacing_mm: float) -> tuple[Volume, dict[str, object]]:
@@ -215,7 +211,7 @@ def generate(seed: int, *, outline: Outline | None = None, name: str | None = No
     since = _visible_stage(rng, protocol)
     body = _body(rng, h, amount, since)
     made = _signals(rng, h, body, protocol)
-    diffusion, fraction, grid, drawn_dwi = _diffusion(rng, h, made, amount * h.tissue, protocol)
+    diffusion, fraction, grid, noise, drawn_dwi = _diffusion(rng, h, made, amount * h.tissue, protocol)
     flair, flair_grid, drawn_flair = _flair(rng, h, made["flair"])
     scans: dict[Modality, Scan] = {
         "dwi": scan_from(diffusion["dwi"], grid.affine, b_value=protocol.b_value),
@@ -236,6 +232,6 @@ def generate(seed: int, *, outline: Outline | None = None, name: str | None = No
     }
     said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
     contrast = signal.diffusion_contrast(protocol, adc=since.adc_factor, t2=since.t2_factor)
-    mask = scan_from(outlined(fraction, contrast=contrast, noise=float(drawn_dwi["relative_noise"])), grid.affine)
+    mask = scan_from(outlined(fraction, contrast=contrast, noise=noise), grid.affine)
     case = Case(name or f"sub-phantom{seed:06d}", scans, {"lesion": mask}, (said,))
     return Phantom(case, scan_from(fraction, grid.affine), parameters)

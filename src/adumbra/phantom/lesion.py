@@ -19,6 +19,8 @@ from adumbra.phantom.anatomy import Head, sampled
 from adumbra.phantom.random_fields import smooth_field
 from adumbra.shapes import Volume
 
+# A block of values, and the voxels of the head that it covers.
+Piece = tuple[np.ndarray, tuple[slice, slice, slice]]
 Pattern = Literal["none", "territorial", "shower", "lacune", "outline"]
 # Seeds of infarcts on the right side, MNI mm: territory, centre, spread; the left side mirrors x.
 TERRITORIES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], float]] = {
@@ -93,7 +95,7 @@ def _window(head: Head, centre_mm: np.ndarray, reach_mm: float) -> tuple[slice, 
 
 def _blob(
     rng: np.random.Generator, head: Head, centre_mm: np.ndarray, volume_ml: float, *, roughness: float, edge_mm: float
-) -> tuple[Volume, tuple[slice, slice, slice]] | None:
+) -> Piece | None:
     """A distorted ellipsoid of about ``volume_ml``, on its own side of the midline, with a soft edge."""
     radius = (volume_ml * 1000 * 0.75 / np.pi) ** (1 / 3)
     window = _window(head, centre_mm, 2.2 * radius + 4)
@@ -110,10 +112,10 @@ def _blob(
     amount = np.clip((1 + roughness * noise - distance) * radius / edge_mm + 0.5, 0, 1)
     if radius > 6:  # an infarct of one hemisphere does not cross the falx
         amount *= np.sign(centre_mm[0]) * head.mni_mm[(0, *window)] > -1.0
-    return amount.astype(np.float32), window
+    return np.asarray(amount, np.float32), window
 
 
-def _place(amount: Volume, piece: tuple[Volume, tuple[slice, slice, slice]] | None) -> None:
+def _place(amount: Volume, piece: Piece | None) -> None:
     if piece is not None:
         blob, window = piece
         np.maximum(amount[window], blob, out=amount[window])

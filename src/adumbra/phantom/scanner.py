@@ -62,7 +62,7 @@ def distortion(rng: np.random.Generator, head: Head) -> Distortion:
 def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
     """Signal stacked up where the field is steeper than the smooth part can make it, as a share of the signal.
 
-    Bands of some millimetres to two centimetres along the skull base and under the petrous bones, where air is near, and
+    Bands of some millimetres to two centimetres along the skull base and at the petrous bones, where air is near, and
     thin ones at the frontal and occipital poles, where the brain's edge lies across the phase-encoding axis.
     """
     grid, mni, depth = head.grid, head.mni_mm, head.depth_mm
@@ -103,8 +103,8 @@ def slice_grid(grid: Grid, thickness_mm: float) -> Grid:
     return Grid((grid.shape[0], grid.shape[1], int(grid.shape[2] / ratio)), affine)
 
 
-def sliced(volume: Volume, grid: Grid, thickness_mm: float) -> Volume:
-    """The mean over each slice of ``slice_grid``: a rectangular slice profile without a gap."""
+def sliced(volume: Volume, grid: Grid, thickness_mm: float) -> np.ndarray:
+    """The mean over each slice of ``slice_grid``, (X, Y, slices): a rectangular slice profile without a gap."""
     edges = np.arange(slice_grid(grid, thickness_mm).shape[2] + 1) * thickness_mm / grid.spacing_mm[2]
     lower, upper = edges[:-1, None], edges[1:, None]
     voxel = np.arange(grid.shape[2])[None, :]
@@ -113,8 +113,8 @@ def sliced(volume: Volume, grid: Grid, thickness_mm: float) -> Volume:
     return np.ascontiguousarray(np.einsum("xyz,sz->xys", volume, weights, optimize=True))
 
 
-def resolved(volume: Volume, grid: Grid, receiver: Receiver) -> Volume:
-    """The volume at the receiver's resolution: blurred in the plane, averaged over slices; still without noise."""
+def resolved(volume: Volume, grid: Grid, receiver: Receiver) -> np.ndarray:
+    """The volume at the receiver's resolution, (X, Y, slices): blurred in the plane, averaged over slices, no noise."""
     for axis in (0, 1):
         volume = ndimage.gaussian_filter1d(volume, receiver.blur, axis=axis)
     return volume if receiver.thickness_mm == grid.spacing_mm[2] else sliced(volume, grid, receiver.thickness_mm)

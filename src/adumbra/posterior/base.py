@@ -10,6 +10,7 @@ from adumbra.case import Case
 from adumbra.shapes import Volume
 
 
+@runtime_checkable
 class Network(Protocol):
     """A network whose encoder is deterministic and whose decoder can be given one draw's dropout masks."""
 
@@ -33,6 +34,7 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
 class Card(Protocol):
     """What must be known of the weights."""
 
@@ -47,6 +49,7 @@ class Card(Protocol):
         ...
 
 
+@runtime_checkable
 class Loaded(Protocol):
     """A network with its card, as ``networks.catalogue.load`` gives it."""
 

@@ -13,13 +13,15 @@ from torch import Tensor
 
 from adumbra.case import Case
 from adumbra.posterior.base import Loaded
-from adumbra.posterior.machine import DeviceName, Precision, autocast, chosen_device
+from adumbra.posterior.machine import DeviceName, Precision, autocast, chosen_device, use_threads
 from adumbra.posterior.view import View, view_of
+from adumbra.references import cites
 from adumbra.shapes import Target, Volume
 
 Features = tuple[Tensor, ...]
 
 
+@cites("Gal2016")
 @dataclass(frozen=True, eq=False)
 class MCDropout:
     """Draws by channel dropout.
@@ -31,6 +33,7 @@ class MCDropout:
         overlap: Least share of a side that neighbouring windows have in common.
         precision: ``"auto"`` is bfloat16 where the hardware has it. Blending and what follows is float32.
         device: ``"auto"`` takes a GPU where there is one.
+        threads: Of the processor; None leaves torch's own choice.
         kept_gb: Most memory for kept features; beyond it the encoder is computed again for every draw.
     """
 
@@ -41,6 +44,7 @@ class MCDropout:
     precision: Precision = "auto"
     device: DeviceName = "auto"
     kept_gb: float = 1.0
+    threads: int | None = None
 
     def sample(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
         """``n`` draws, one at a time; see ``posterior.base.Posterior.sample``. What is wrong is said at the call."""
@@ -67,6 +71,7 @@ class _Encoded:
 
     def __init__(self, how: MCDropout, view: View) -> None:
         self.how, self.view = how, view
+        use_threads(how.threads)
         self.device = chosen_device(how.device)
         self.network = how.loaded.network
         self.network.encoder.to(self.device)

@@ -16,6 +16,12 @@ def chosen_device(name: DeviceName) -> torch.device:
     return torch.device(name)
 
 
+def use_threads(count: int | None) -> None:
+    """Lets torch compute with so many threads; None and 0 leave its own choice."""
+    if count:
+        torch.set_num_threads(count)
+
+
 def fast_in_bf16(device: torch.device) -> bool:
     """Whether bfloat16 is computed by the hardware: AVX512-bf16 or AMX on a CPU, Ampere and later on a GPU."""
     if device.type == "cuda":

@@ -38,8 +38,8 @@ class View:
     padding: tuple[tuple[int, int], ...]
     shape: tuple[int, int, int]
 
-    def restored(self, part: Volume) -> Volume:
-        """A volume of the part's shape in the whole; 0 outside the dilated brain."""
+    def restored(self, part: np.ndarray) -> Volume:
+        """A volume of the part's shape, put into the whole; 0 outside the dilated brain."""
         whole = np.zeros(self.shape, dtype=np.float32)
         inner = tuple(
             slice(before, size - after) for (before, after), size in zip(self.padding, part.shape, strict=True)

@@ -46,7 +46,7 @@ def brain_mask(volume: Volume, grid: Grid) -> Mask:
     return mask if mask.any() else content
 
 
-def _moved(mask: Mask, source: Grid, target: Grid) -> Mask:
+def _moved(mask: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
     """A mask on another grid, without the care for tiny components that lesions need and a brain does not."""
     return resampled(mask.astype(np.float32), source, target) >= 0.5
 
@@ -78,6 +78,8 @@ def _threshold(small: Volume) -> float:
     Then too little lies above it; the values are clipped there and the threshold is sought again below.
     """
     values = np.sort(small[small > 0], axis=None)
+    if not values.size:
+        return 0.0
     values = values[: max(1, int(0.995 * values.size))]
     above_noise = (values > np.exp(threshold_otsu(np.log(values)))).sum() if values[0] < values[-1] else 0
     while values[0] < values[-1]:

@@ -109,7 +109,7 @@ class _Pair:
     fixed: Volume
     brain: Mask
     grid: Grid
-    moving: Volume
+    moving: np.ndarray  # (X, Y, Z) of its own grid
     moving_grid: Grid
 
     def moved(self, moving_from_fixed: Affine | None) -> Volume:

@@ -23,8 +23,8 @@ TRUTH = "derivatives/truth"
 README = """# Phantom strokes
 
 Drawn by Adumbra's simulator. **A phantom is not a patient**: a figure measured here says what a method does on the
-phantom, and nothing about a clinic. Each subject is drawn from one seed, which its side-car holds with every other number
-that was drawn.
+phantom, and nothing about a clinic. Each subject is drawn from one seed, which its side-car holds with every other
+number that was drawn.
 
 - `dwi/*_trace`, `*_ADC` (10⁻³ mm²/s), `*_S0map`, `anat/*_FLAIR`: as the scanner gives them, each on its own voxels
 - `derivatives/truth`: the infarct as a rater outlines it (`_mask`) and its share of each voxel (`_probseg`)

@@ -14,7 +14,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from adumbra.report.tiles import LETTERS, Box, Tile, box_about, tile
+from adumbra.report.tiles import LETTERS, Box, Tile, box_about, pixels_per_mm, tile
 from adumbra.results import Maps, Region
 from adumbra.shapes import Mask
 
@@ -130,8 +130,8 @@ def region_pictures(scene: Scene, region: Region, *, height: int = 216, side_mm:
     """Where a region is (its axial slice, framed), then the entropy around it in three planes, side by side."""
     maps, modality = scene.maps, next(iter(scene.background))
     crop = box_about(region.index, maps.grid, side_mm=side_mm)
-    length_mm = (scene.box[1].stop - scene.box[1].start) * maps.grid.spacing_mm[1]
-    whole = tile("axial", region.index[2], scene.box, maps.grid, pixels_per_mm=height / length_mm)
+    scale = pixels_per_mm(scene.box, maps.grid, height=height)
+    whole = tile("axial", region.index[2], scene.box, maps.grid, pixels_per_mm=scale)
     pictures = [boxed(lettered(outlined(scene, modality, whole), whole), whole, crop)]
     for plane, level in zip(("axial", "coronal", "sagittal"), (2, 1, 0), strict=True):
         at = tile(plane, region.index[level], crop, maps.grid, pixels_per_mm=height / side_mm)

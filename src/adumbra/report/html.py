@@ -26,7 +26,7 @@ from adumbra.report.figures import (
     shaded,
 )
 from adumbra.report.published import published
-from adumbra.report.tiles import Tile, box_around, key_slice, telling_slices, tile, windows
+from adumbra.report.tiles import Tile, box_around, key_slice, pixels_per_mm, telling_slices, tile, windows
 from adumbra.results import Estimate, Findings, Maps, Run, VolumeDraws
 from adumbra.shapes import Mask, Volume
 
@@ -66,7 +66,7 @@ def write_report(
     Args:
         path: Of the file.
         case_name: A pseudonym; it is printed.
-        background: Scans by modality, (X, Y, Z) on the grid of the maps; the one that the target was outlined on comes first.
+        background: Scans by modality, (X, Y, Z) on the grid of the maps; the reference one comes first.
         maps: Of the target.
         findings: Of the target.
         run: Its manifest; inputs and conversions are printed.
@@ -170,8 +170,8 @@ def _region_picture(scene: Scene, rank: int, findings: Findings) -> Picture:
 
 
 def _axial(scene: Scene, level: int, height: int) -> Tile:
-    length_mm = (scene.box[1].stop - scene.box[1].start) * scene.maps.grid.spacing_mm[1]
-    return tile("axial", level, scene.box, scene.maps.grid, pixels_per_mm=height / length_mm)
+    scale = pixels_per_mm(scene.box, scene.maps.grid, height=height)
+    return tile("axial", level, scene.box, scene.maps.grid, pixels_per_mm=scale)
 
 
 def _picture(picture: np.ndarray, at: Tile, alt: str, *, text: str = "") -> Picture:

@@ -1,12 +1,12 @@
 """A whole reading on disk: maps, findings, the scene that its page is drawn from, the page, and last its manifest.
 
-What the page needs beside the maps (the aligned scans, brain, truth) is kept in ``*_scene.npz``, so that the page can be
-made again, byte for byte, when its design changes. The page tells no timings: the same seed gives the same page.
+What the page needs beside the maps (the aligned scans, brain, truth) is kept in ``*_scene.npz``, so that the page can
+be made again when its design changes. The page tells no timings: the same seed gives the same page.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ import numpy as np
 
 from adumbra.case import Case, Conversion, Scan
 from adumbra.errors import MissingInput, OutputRefused, UnreadableFile
-from adumbra.references import citations
-from adumbra.report.bids import bids_name, folder
+from adumbra.report.bids import bids_name, folder, plain
 from adumbra.report.derivatives import MEASURES, sha256_by_name, write_findings, write_maps, write_run
 from adumbra.report.html import write_report
 from adumbra.report.published import published
@@ -121,17 +120,19 @@ def read_back(out: Path) -> Iterator[tuple[Reading, Run]]:
 
 def _read_one(out: Path, manifest: Path) -> tuple[Reading, Run]:
     run = Run(**{key: _tupled(value) for key, value in json.loads(manifest.read_text("utf-8")).items()})
-    name, target = manifest.name.removesuffix("_run.json"), run.options["target"]
-    stem = out / folder(name, target) / f"{name}_label-{target}"  # type: ignore[arg-type]
+    options: Mapping[str, Any] = run.options
+    name = manifest.name.removesuffix("_run.json")
+    stem = f"{out / folder(name, options['target'])}/{name}_label-{options['target']}"
     found = json.loads(Path(f"{stem}_findings.json").read_text("utf-8"))
     with np.load(f"{stem}_scene.npz", allow_pickle=False) as scene:
         about = json.loads(str(scene["about"]))
         grid = Grid(tuple(about["shape"]), np.asarray(scene["affine"]))
         case = _case(scene, about, grid, run)
-    maps = _maps(stem, grid, target=target, threshold=run.options["threshold"], draws=run.options["draws"])
     draws = VolumeDraws(**{key: _tupled(value) for key, value in found["draws"].items()})
-    scores = about["scores"] and {key: np.nan if v is None else v for key, v in about["scores"].items()}
-    return Reading(case, maps, draws, _findings(found["findings"]), scores), run
+    scores = None
+    if about["scores"] is not None:
+        scores = {key: float("nan") if value is None else float(value) for key, value in about["scores"].items()}
+    return Reading(case, _maps(stem, grid, options), draws, _findings(found["findings"]), scores), run
 
 
 def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
@@ -139,8 +140,7 @@ def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
     name = bids_name(case.name)
     arrays = {f"scan_{modality}": scan.data for modality, scan in case.scans.items()}
     arrays |= {f"mask_{key}": case.masks[key].data for key in ("brain", target) if key in case.masks}
-    scores = reading.scores and {k: None if np.isnan(v) else v for k, v in reading.scores.items()}
-    about = {"name": case.name, "scans": list(case.scans), "shape": case.grid.shape, "scores": scores}
+    about = {"name": case.name, "scans": list(case.scans), "shape": case.grid.shape, "scores": plain(reading.scores)}
     buffer = BytesIO()
     np.savez_compressed(
         buffer, about=np.array(json.dumps(about)), affine=case.grid.affine, allow_pickle=False, **arrays
@@ -155,14 +155,17 @@ def _case(scene: Any, about: Mapping[str, Any], grid: Grid, run: Run) -> Case:
     return Case(about["name"], scans, masks, tuple(Conversion(**c) for c in run.conversions))  # type: ignore[arg-type]
 
 
-def _maps(stem: Path, grid: Grid, *, target: Target, threshold: float, draws: int) -> Maps:
-    def volume(part: str) -> np.ndarray:
-        image = nib.load(f"{stem}_{part}.nii.gz")
-        data, _ = reoriented(np.asarray(image.dataobj), Grid(image.shape, np.asarray(image.affine)), grid.axcodes)
-        return data
+def _maps(stem: str, grid: Grid, options: Mapping[str, Any]) -> Maps:
+    measures: dict[str, Any] = {measure: _volume(f"{stem}_desc-{measure}_uncertainty", grid) for measure in MEASURES}
+    probability, mask = _volume(f"{stem}_probseg", grid), _volume(f"{stem}_mask", grid) > 0
+    about = {name: options[name] for name in ("target", "threshold", "draws")}
+    return Maps(grid=grid, probability=probability, mask=mask, **measures, **about)
 
-    measures = {measure: volume(f"desc-{measure}_uncertainty") for measure in MEASURES}
-    return Maps(target, grid, volume("probseg"), **measures, mask=volume("mask") > 0, threshold=threshold, draws=draws)
+
+def _volume(stem: str, grid: Grid) -> np.ndarray:
+    image = nib.Nifti1Image.from_filename(f"{stem}.nii.gz")
+    i, j, k = image.shape
+    return reoriented(np.asarray(image.dataobj), Grid((i, j, k), np.asarray(image.affine)), grid.axcodes)[0]
 
 
 def _findings(found: Mapping[str, Any]) -> Findings:

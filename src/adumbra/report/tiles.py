@@ -68,6 +68,12 @@ def tile(plane: str, index: int, box: Box, grid: Grid, *, pixels_per_mm: float) 
     return Tile(plane, index, box, (width, height))
 
 
+def pixels_per_mm(box: Box, grid: Grid, *, height: int) -> float:
+    """The scale at which an axial crop has a given height, or less where it would be more than half wider than high."""
+    across_mm, down_mm = ((box[k].stop - box[k].start) * grid.spacing_mm[k] for k in (0, 1))
+    return min(height / down_mm, 1.5 * height / across_mm)
+
+
 def box_around(mask: Mask, grid: Grid, *, margin_mm: float = 6.0) -> Box:
     """The smallest crop that holds a mask and a margin; the whole volume where the mask is empty."""
     if not mask.any():

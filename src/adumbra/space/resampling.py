@@ -17,6 +17,7 @@ from adumbra.space.grid import Grid
 
 Interpolation = Literal["linear", "nearest"]
 EXACT_MM = 0.01  # Voxels closer than this are the same voxel, as in Grid.coincides.
+_LOWEST_LEVEL, _HIGHEST_LEVEL = 0.3, 0.5
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
@@ -33,9 +34,9 @@ def resampled(
     """The volume ``data`` of the grid ``source`` as seen on the grid ``target``.
 
     Where the voxels of both grids fall together (the same grid, flipped or permuted axes, a crop, a pad) they are
-    copied and nothing is interpolated. A mask under linear interpolation is the 0/1 field cut at one half, which keeps
-    its volume; a component too small to reach one half anywhere keeps the one voxel it covers most, so no lesion
-    vanishes.
+    copied and nothing is interpolated. A mask under linear interpolation is the 0/1 field cut at the level between
+    0.3 and 0.5 that keeps its volume best (one half takes too much from small round shapes); a component too small to
+    reach that level anywhere keeps the one voxel it covers most, so no lesion vanishes.
 
     Args:
         data: (X, Y, Z) of ``source``; bool, or numbers that are taken as float32. Finite.
@@ -57,7 +58,7 @@ def resampled(
         return _interpolated(values, index_map, target.shape, sitk.sitkNearestNeighbor, fill)
     field = _antialiased(values, index_map) if antialias else values
     linear = _interpolated(field.astype(np.float32, copy=False), index_map, target.shape, sitk.sitkLinear, fill)
-    return _mask_at_half(linear, data, index_map) if data.dtype == bool else linear
+    return _mask_of_field(linear, data, index_map) if data.dtype == bool else linear
 
 
 def within_view(source: Grid, target: Grid, moving_from_fixed: Affine | None = None) -> Mask:
@@ -131,10 +132,9 @@ def _interpolated(
     return sitk.GetArrayFromImage(out).astype(data.dtype, copy=False)
 
 
-def _mask_at_half(field: np.ndarray, mask: np.ndarray, index_map: Affine) -> Mask:
-    """``field`` cut at one half, with one voxel given back to each component of ``mask`` that left none."""
-    # The margin of rounding keeps a border that falls exactly on one half, as a symmetric mask's does.
-    out = field >= 0.5 - 1e-5
+def _mask_of_field(field: np.ndarray, mask: np.ndarray, index_map: Affine) -> Mask:
+    """``field`` cut where its volume is kept, with a voxel given back to each component of ``mask`` that left none."""
+    out = field >= _level_keeping_volume(field)
     labels, count = labelled(mask)
     inverse = np.linalg.inv(index_map)
     landing = np.round(np.argwhere(mask) @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.intp)
@@ -144,6 +144,17 @@ def _mask_at_half(field: np.ndarray, mask: np.ndarray, index_map: Affine) -> Mas
     kept[owner[out.ravel()[at]]] = True
     out.ravel()[_most_covered(owner[~kept[owner]], at[~kept[owner]])] = True
     return out
+
+
+def _level_keeping_volume(field: np.ndarray) -> float:
+    """The level above which as many voxels lie as the field sums to, from 0.3 to 0.5."""
+    values = field[field >= _LOWEST_LEVEL]
+    wanted = round(float(field.sum(dtype=np.float64)))
+    if wanted >= values.size:
+        return _LOWEST_LEVEL
+    level = float(np.partition(values, values.size - wanted)[values.size - wanted]) if wanted else _HIGHEST_LEVEL
+    # The margin of rounding keeps a border that falls exactly on one half, as a symmetric mask's does.
+    return min(level, _HIGHEST_LEVEL) - 1e-5
 
 
 def _most_covered(owner: np.ndarray, at: np.ndarray) -> np.ndarray:

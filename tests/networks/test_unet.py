@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from adumbra.networks.unet import UNet, UNetConfig
+
+TINY = UNetConfig(widths=(4, 8, 8))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return UNet(TINY)
+
+
+def batch(size=16, samples=1):
+    torch.manual_seed(1)
+    return torch.randn(samples, 4, size, size, size), torch.ones(samples, 4)
+
+
+@pytest.mark.parametrize("side", [8, 12, 20])
+def test_the_output_has_one_channel_a_target_at_full_resolution(network, side):
+    x, present = batch(side)
+    assert network(x, present).shape == (1, 1, side, side, side)
+
+
+def test_two_targets_give_two_channels():
+    config = UNetConfig(widths=(4, 8), targets=("lesion", "thrombus"))
+    assert UNet(config)(*batch(8)).shape == (1, 2, 8, 8, 8)
+
+
+def test_an_untrained_network_thinks_lesions_rare(network):
+    assert network.eval()(*batch()).sigmoid().mean() < 0.2
+
+
+def test_the_network_is_told_what_is_missing(network):
+    """Zeros alone leave no trace behind instance normalisation; ``present`` must."""
+    network.eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith("modulation"):
+            torch.nn.init.normal_(parameter, std=0.5)
+    x, present = batch()
+    assert not torch.allclose(network(x, present), network(x, present * torch.tensor([1.0, 1.0, 0.0, 1.0])))
+
+
+def test_the_condition_is_learned_from_the_first_step(network):
+    network(*batch()).sum().backward()
+    assert all(p.grad.abs().sum() > 0 for n, p in network.named_parameters() if n.endswith("modulation"))
+
+
+def test_the_encoder_is_deterministic_even_while_training(network):
+    first, second = (network.encoder(*batch()) for _ in range(2))
+    assert [f.shape[1] for f in first] == [4, 8, 8]
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_dropout_acts_in_training_and_under_held_masks_only(network):
+    x, present = batch()
+    torch.manual_seed(3)
+    assert not torch.equal(network(x, present), network(x, present))
+    network.eval()
+    assert torch.equal(network(x, present), network(x, present))
+    features = network.encoder(x, present)
+    kept = network.decoder.drawn_masks(np.random.default_rng(0))
+    assert torch.equal(network.decoder(features, kept), network.decoder(features, kept))
+    assert not torch.equal(network.decoder(features, kept), network(x, present))
+
+
+def test_masks_keep_the_share_that_the_config_says():
+    decoder = UNet(UNetConfig(widths=(4, 256, 256), dropout=0.25)).decoder
+    masks = decoder.drawn_masks(np.random.default_rng(0))
+    assert [m.numel() for m in masks] == [256, 256, 256]
+    assert torch.cat(masks).mean() == pytest.approx(0.75, abs=0.05)
+
+
+def test_the_default_fits_ten_megabytes_in_float16():
+    assert sum(p.numel() for p in UNet().parameters()) * 2 < 10e6
+
+
+def test_the_config_survives_json():
+    config = UNetConfig(modalities=("dwi", "adc"), widths=(16, 32), dropout=0.1)
+    assert UNetConfig.from_json(config.as_json()) == config
+    with pytest.raises(TypeError, match="colour"):
+        UNetConfig.from_json(config.as_json() | {"colour": 1})

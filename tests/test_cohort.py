@@ -1,0 +1,91 @@
+"""Cohorts: the same bytes whatever the number of workers, readable by the project's own readers, valid BIDS."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adumbra import cohort
+from adumbra.cases.catalogue import find_cases, open_case
+from adumbra.errors import MissingInput, OutputRefused
+from adumbra.phantom.generate import generate
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cohort")
+    assert cohort.simulate(out, cases=2, seed=9) == ["sub-phantom09n00000", "sub-phantom09n00001"]
+    return out
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_two_workers_write_what_one_writes(written: Path, tmp_path: Path) -> None:
+    cohort.simulate(tmp_path / "two", cases=2, seed=9, workers=2)
+    assert _files(tmp_path / "two") == _files(written)
+
+
+def test_a_cohort_can_be_made_longer(written: Path, tmp_path: Path) -> None:
+    cohort.simulate(tmp_path / "later", cases=1, seed=9, first=1)
+    later, all_of_it = _files(tmp_path / "later"), _files(written)
+    assert {k for k in later if "n00001" in k}
+    assert all(all_of_it[name] == content for name, content in later.items())
+
+
+def test_it_reads_back_as_it_was_drawn(written: Path) -> None:
+    drawn = generate(cohort.case_seed(9, 1)).case
+    read = open_case(written / "sub-phantom09n00001")
+    assert set(read.scans) == set(drawn.scans)
+    for modality, scan in drawn.scans.items():
+        assert read.scans[modality].grid.coincides(scan.grid)
+        assert np.array_equal(read.scans[modality].data, scan.data), modality
+    assert np.array_equal(read.masks["lesion"].data, drawn.masks["lesion"].data)
+    assert read.scans["dwi"].b_value == drawn.scans["dwi"].b_value
+
+
+def test_every_case_is_found_by_its_reference(written: Path) -> None:
+    assert [ref.name for ref in find_cases(written)] == ["sub-phantom09n00000", "sub-phantom09n00001"]
+
+
+def test_side_cars_hold_what_was_drawn(written: Path) -> None:
+    truth = written / "derivatives/truth/sub-phantom09n00000/dwi/sub-phantom09n00000_label-lesion_mask.json"
+    drawn = json.loads(truth.read_text("utf-8"))["Drawn"]
+    assert drawn["seed"] == cohort.case_seed(9, 0)
+    assert 0.5 <= drawn["stage"]["hours"] <= 336
+
+
+def test_an_existing_case_is_not_replaced_unasked(written: Path) -> None:
+    before = _files(written)
+    with pytest.raises(OutputRefused):
+        cohort.simulate(written, cases=1, seed=9)
+    assert _files(written) == before
+
+
+def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="lesion masks"):
+        cohort.simulate(tmp_path / "out", cases=1, seed=1, lesion_masks=tmp_path)
+
+
+def test_real_outlines_are_used_and_implausible_ones_passed_over(shared_data: Path) -> None:
+    files = cohort.outline_files(shared_data / "soop-lesions")
+    assert len(files) == 1449
+    giants = tuple(f for f in files if f.name in {"bwsrsub-1373_lesion.nii.gz", "bwsrsub-1395_lesion.nii.gz"})
+    assert cohort.drawn_outline(giants, 1) is None
+    outline = cohort.drawn_outline(files, 1)
+    assert outline is not None
+    used = [cohort.phantom(1, n, files).parameters["outline"] for n in range(6)]
+    assert any(used)
+    assert not all(used)
+
+
+@pytest.mark.skipif(shutil.which("bids-validator-deno") is None, reason="bids-validator-deno is not installed")
+def test_the_data_set_is_valid_bids(written: Path) -> None:
+    command = ["bids-validator-deno", str(written), "--json"]
+    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    errors = [issue for issue in told["issues"]["issues"] if issue["severity"] == "error"]
+    assert errors == []

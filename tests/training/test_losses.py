@@ -1,0 +1,55 @@
+import pytest
+import torch
+
+from adumbra.training.losses import learning_rate, region_balanced, weighted_dice_loss
+
+
+def volumes(*rows):
+    return torch.tensor(rows, dtype=torch.float32).reshape(len(rows), 1, -1, 1, 1)
+
+
+def test_dice_by_hand():
+    probability, truth = volumes([1.0, 0.5, 0.0, 0.0]), volumes([1.0, 1.0, 0.0, 0.0])
+    ones = torch.ones_like(truth)
+    # 2 · 1.5 = 3 over 1.5 + 2 = 3.5, each with the 1 that keeps 0 / 0 away
+    assert weighted_dice_loss(probability, truth, ones) == pytest.approx(1 - 4 / 4.5)
+
+
+def test_weights_count_as_repeated_voxels():
+    once = weighted_dice_loss(volumes([0.7, 0.2]), volumes([1.0, 0.0]), volumes([3.0, 2.0]))
+    repeated = volumes([0.7] * 3 + [0.2] * 2), volumes([1.0] * 3 + [0.0] * 2), torch.ones(1, 1, 5, 1, 1)
+    assert once == pytest.approx(float(weighted_dice_loss(*repeated)))
+
+
+def test_dice_is_of_the_batch_and_not_of_each_sample():
+    """An empty patch beside a full one adds to the sums and does not bring a loss of its own."""
+    truth = volumes([1.0] * 50, [0.0] * 50)
+    nearly = volumes([1.0] * 50, [0.0] * 49 + [1.0])
+    assert weighted_dice_loss(nearly, truth, torch.ones_like(truth)) < 0.02
+
+
+def test_a_certain_truth_costs_nothing_and_its_opposite_much():
+    truth = volumes([1.0] * 8 + [0.0] * 56)
+    ones = torch.ones_like(truth)
+    assert region_balanced(40 * (truth - 0.5), truth, ones) < 1e-3
+    assert region_balanced(-40 * (truth - 0.5), truth, ones) > 10
+
+
+def test_an_empty_truth_has_a_gradient():
+    logits = torch.zeros(2, 1, 4, 4, 4, requires_grad=True)
+    region_balanced(logits, torch.zeros(2, 1, 4, 4, 4), torch.ones(2, 1, 4, 4, 4)).backward()
+    assert (logits.grad > 0).all()
+
+
+def test_the_loss_is_computed_in_float32():
+    truth = volumes([1.0, 0.0])
+    assert region_balanced(torch.zeros_like(truth).bfloat16(), truth, torch.ones_like(truth)).dtype == torch.float32
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    rates = [learning_rate(s, steps=100, warmup=10, highest=1.0) for s in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == rates[10] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))

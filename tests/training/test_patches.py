@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adumbra.training.cache import CacheConfig, cached
+from adumbra.training.patches import CachedCase, _centre, drawn_patch, joined, opened
+
+
+@pytest.fixture
+def case(tmp_path, blob_refs):
+    return opened(cached(blob_refs(1), tmp_path, CacheConfig(least_side=16))[0])
+
+
+def test_a_patch_is_a_cut_of_the_case(case):
+    patch = drawn_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0)
+    assert patch.channels.shape == (1, 4, 16, 16, 16)
+    assert patch.labels.shape == patch.weights.shape == patch.brain.shape == (1, 1, 16, 16, 16)
+    inside = patch.labels[0, 0] > 0
+    assert patch.channels[0, 0][inside].mean() > 2 if inside.any() else True
+    assert {a.dtype for a in vars(patch).values()} == {np.dtype(np.float32)}
+
+
+def test_the_same_generator_draws_the_same_patch(case):
+    one, same, other = (drawn_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in (1, 1, 2))
+    assert np.array_equal(one.channels, same.channels)
+    assert not np.array_equal(one.channels, other.channels)
+
+
+def centres(sizes, draws=600):
+    """Which component each draw is centred on; -1 is anywhere. Component k lies at x = 100 · (k + 1)."""
+    sites = np.concatenate([np.full((n, 3), 100 * (k + 1), dtype=np.int16) for k, n in enumerate(sizes)])
+    brain = np.full((5, 3), 7, dtype=np.int16)
+    case = CachedCase(Path("made"), (999, 999, 999), np.ones(1), sites, np.cumsum(sizes), brain)
+    rng = np.random.default_rng(0)
+    return np.array([_centre(case, rng, small_voxels=200)[0] // 100 - 1 for _ in range(draws)])
+
+
+def test_components_are_drawn_evenly_and_small_ones_favoured():
+    found = centres([5000, 20, 20])
+    assert np.mean(found == -1) == pytest.approx(0.30, abs=0.06)
+    # 35 % among the two small ones alone, 35 % among all three
+    assert np.mean(found == 0) == pytest.approx(0.35 / 3, abs=0.05)
+    assert np.mean(found == 1) == pytest.approx(0.35 / 2 + 0.35 / 3, abs=0.06)
+
+
+def test_a_case_without_lesions_is_drawn_in_the_brain(tmp_path, blob_refs):
+    case = opened(cached(blob_refs(1, lesions=0), tmp_path, CacheConfig(least_side=16))[0])
+    assert len(case.ends) == 0
+    assert drawn_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0).labels.sum() == 0
+
+
+def test_joined_batches_keep_their_order(case):
+    parts = [drawn_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in range(3)]
+    batch = joined(parts)
+    assert batch.channels.shape[0] == batch.present.shape[0] == 3
+    assert np.array_equal(batch.channels[2], parts[2].channels[0])
