@@ -78,7 +78,7 @@ def test_real_outlines_are_used_and_implausible_ones_passed_over(shared_data: Pa
     assert cohort.drawn_outline(giants, 1) is None
     outline = cohort.drawn_outline(files, 1)
     assert outline is not None
-    used = [cohort.phantom(1, n, files).parameters["outline"] for n in range(6)]
+    used = [cohort.phantom(1, n, files).parameters["outline"] for n in range(4)]
     assert any(used)
     assert not all(used)
 

@@ -4,7 +4,8 @@ import pytest
 from adumbra.case import Case, Scan
 from adumbra.errors import GridMismatch, MissingInput
 from adumbra.networks.unet import UNetConfig
-from adumbra.posterior.view import dilated, view_of
+from adumbra.posterior.view import view_of
+from adumbra.space.components import dilated
 from adumbra.space.grid import Grid
 
 CONFIG = UNetConfig(widths=(4, 8))
@@ -37,7 +38,7 @@ def test_a_view_put_back_is_the_whole_within_the_dilated_brain(side):
     seen = view(given, side)
     assert min(seen.within.shape) >= side
     whole = seen.restored(seen.channels[0])
-    near = dilated(given.masks["brain"].data, given.grid, 8.0)
+    near = dilated(given.masks["brain"].data, given.grid, by_mm=8.0)
     assert np.array_equal(whole[near], given.scans["dwi"].data[near])
     assert (whole[~near] == 0).all()
 
@@ -46,7 +47,7 @@ def test_dilation_is_in_millimetres():
     grid = Grid((21, 21, 21), np.diag([1.0, 2.0, 4.0, 1.0]))
     mask = np.zeros(grid.shape, dtype=bool)
     mask[10, 10, 10] = True
-    out = dilated(mask, grid, 8.0)
+    out = dilated(mask, grid, by_mm=8.0)
     assert [int(out.any(axis=axes).sum()) for axes in ((1, 2), (0, 2), (0, 1))] == [17, 9, 5]
 
 

@@ -1,4 +1,5 @@
-import multiprocessing
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -47,21 +48,22 @@ def test_a_damaged_checkpoint_is_told(tmp_path):
         read_checkpoint(tmp_path, IDENTITY)
 
 
-def _hold(folder, held, go):
-    with locked(folder):
-        held.set()
-        go.wait(30)
+HOLD = """
+import sys, time
+from pathlib import Path
+from adumbra.training.checkpoint import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_one_process_at_a_time_and_a_dead_ones_lock_is_free(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    held, go = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path, held, go))
-    other.start()
-    assert held.wait(30)
-    with pytest.raises(OutputRefused, match=f"process {other.pid}"), locked(tmp_path):
-        pass
-    other.kill()
-    other.join(30)
-    with locked(tmp_path):
-        pass
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(OutputRefused, match=f"process {other.pid}"), locked(tmp_path):
+            pass
+        other.kill()
+        other.wait(30)
+        with locked(tmp_path):
+            pass

@@ -42,11 +42,11 @@ def step_of(out):
 
 
 def test_a_killed_training_reaches_the_weights_of_one_that_was_not(tmp_path):
-    steps = 60
+    steps = 40
     killed = begun(tmp_path / "killed", steps)
     deadline = time.monotonic() + 120
     while step_of(tmp_path / "killed") < 4 and killed.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+        time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     resumed_from = step_of(tmp_path / "killed")

@@ -68,7 +68,7 @@ def _visible_stage(rng: np.random.Generator, protocol: Protocol) -> Stage:
 def _iron_and_bleeds(rng: np.random.Generator, h: Head) -> Volume:
     """Extra transverse relaxation rate in 1/ms: iron of the pallidum, and a few microbleeds."""
     pallidum = ((np.abs(h.mni_mm[0]) - 20) / 7) ** 2 + ((h.mni_mm[1] + 3) / 9) ** 2 + ((h.mni_mm[2] - 1) / 6) ** 2
-    rate = np.float32(rng.uniform(0, 0.006)) * np.exp(-(pallidum**2))
+    rate = np.float32(rng.uniform(0, 0.008)) * np.exp(-(pallidum**2))
     spots = np.argwhere(h.tissue > 0.5)
     for _ in range(rng.poisson(0.7)):
         i, j, k = spots[rng.integers(len(spots))]
@@ -115,6 +115,9 @@ def _signals(rng: np.random.Generator, h: Head, body: Body, p: Protocol) -> dict
     weight = np.float32(rng.uniform(0.02, 0.09)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=14)
     weight += np.float32(rng.uniform(0.0, 0.14)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=22) * h.grey
     water = np.float32(rng.uniform(0.01, 0.06)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=12)
+    water += np.float32(rng.uniform(0.0, 0.10)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=8) * h.grey
+    # Iron: gradients inside the voxel lower the measured ADC, while the short T2 keeps DWI from being bright.
+    water -= np.float32(rng.uniform(0, 50)) * body.extra_rate
     texture = np.exp(weight)
     return {"b0": b0 * texture, "dwi": dwi * texture * np.exp(-water * p.b_value / 1000), "flair": flair * texture}
 
@@ -148,27 +151,37 @@ def outlined(fraction: Volume, *, contrast: float, noise: float) -> Mask:
     return visible[labels]
 
 
+@dataclass(frozen=True, eq=False)
+class Acquired:
+    """What the scanner gives of one sequence or more: volumes on one grid, and what was drawn on the way."""
+
+    grid: Grid
+    volumes: Mapping[str, np.ndarray]
+    drawn: Mapping[str, object]
+
+
 def _diffusion(
     rng: np.random.Generator, h: Head, made: Mapping[str, Volume], amount: Volume, p: Protocol
-) -> tuple[dict[str, Volume], Volume, Grid, float, dict[str, object]]:
-    """b0, DWI and ADC as the scanner gives them; the infarct's share at its resolution; grid, relative noise, drawn."""
+) -> tuple[Acquired, float]:
+    """``b0``, ``dwi``, ``adc``, the infarct's ``share`` of each voxel; and the noise relative to white matter's DWI."""
     field, strip = scanner.distortion(rng, h), _head_mask(rng, h)
     typical = float(np.median(made["dwi"][h.white > 0.8]))
-    receiver = scanner.drawn_receiver(rng, snr=float(np.exp(rng.uniform(np.log(9), np.log(45)))), signal=typical)
+    receiver = scanner.drawn_receiver(rng, snr=float(np.exp(rng.uniform(np.log(7), np.log(45)))), signal=typical)
     grid = scanner.slice_grid(h.grid, receiver.thickness_mm)
     coil = scanner.shading(rng, grid, receiver)
-    clean = {n: scanner.resolved(scanner.distorted(made[n], field), h.grid, receiver) * coil for n in ("b0", "dwi")}
+    fields = {"b0": field, "dwi": scanner.eddy_currents(rng, field, h)}
+    clean = {n: scanner.resolved(scanner.distorted(made[n], f), h.grid, receiver) * coil for n, f in fields.items()}
     strip = scanner.resolved(scanner.distorted(strip, field, stacks=False), h.grid, replace(receiver, blur=1e-3)) > 0.5
     b0 = scanner.received(rng, clean["b0"], receiver)
     dwi = scanner.received(rng, clean["dwi"], receiver, averages=3)
     adc = np.clip(signal.adc_fit(b0, dwi, b_value=p.b_value), -0.4, 4.0)
     if rng.random() < 0.7:  # most scanners blank the map where there is no signal
         adc = adc * (b0 > rng.uniform(3, 8) * receiver.noise)
-    share = scanner.resolved(scanner.distorted(amount, field, stacks=False), h.grid, receiver)
+    share = scanner.resolved(scanner.distorted(amount, fields["dwi"], stacks=False), h.grid, receiver)
     units = np.float32(rng.uniform(150, 900) / typical)
     volumes = {"b0": np.rint(b0 * units) * strip, "dwi": np.rint(dwi * units) * strip, "adc": adc * strip}
     drawn = {"receiver": asdict(receiver), "stripped": not strip.all()}
-    return volumes, share * strip, grid, receiver.noise / typical / 3**0.5, drawn
+    return Acquired(grid, volumes | {"share": share * strip}, drawn), receiver.noise / typical / 3**0.5
 
 
 def _moved(rng: np.random.Generator, volume: Volume, spacing_mm: float) -> tuple[Volume, dict[str, object]]:
@@ -182,7 +195,7 @@ def _moved(rng: np.random.Generator, volume: Volume, spacing_mm: float) -> tuple
     return moved, {"shift_mm": shift_mm.tolist(), "rotation_deg": angle_deg}
 
 
-def _flair(rng: np.random.Generator, h: Head, made: Volume) -> tuple[Volume, Grid, dict[str, object]]:
+def _flair(rng: np.random.Generator, h: Head, made: Volume) -> Acquired:
     """FLAIR as the scanner gives it, on its own slices."""
     moved, motion = _moved(rng, made, h.grid.spacing_mm[0])
     snr = float(np.exp(rng.uniform(np.log(12), np.log(60))))
@@ -192,7 +205,7 @@ def _flair(rng: np.random.Generator, h: Head, made: Volume) -> tuple[Volume, Gri
     flair = scanner.received(rng, clean, receiver)
     strip = scanner.resolved(_head_mask(rng, h), h.grid, replace(receiver, blur=1e-3)) > 0.5
     stored = np.rint(flair * np.float32(rng.uniform(400, 3000))) * strip
-    return stored, grid, {"receiver": asdict(receiver), "motion": motion}
+    return Acquired(grid, {"flair": stored}, {"receiver": asdict(receiver), "motion": motion})
 
 
 def generate(seed: int, *, outline: Outline | None = None, name: str | None = None) -> Phantom:
@@ -211,14 +224,19 @@ def generate(seed: int, *, outline: Outline | None = None, name: str | None = No
     since = _visible_stage(rng, protocol)
     body = _body(rng, h, amount, since)
     made = _signals(rng, h, body, protocol)
-    diffusion, fraction, grid, noise, drawn_dwi = _diffusion(rng, h, made, amount * h.tissue, protocol)
-    flair, flair_grid, drawn_flair = _flair(rng, h, made["flair"])
+    diffusion, noise = _diffusion(rng, h, made, amount * h.tissue, protocol)
+    flair = _flair(rng, h, made["flair"])
+    affine, volumes = diffusion.grid.affine, diffusion.volumes
     scans: dict[Modality, Scan] = {
-        "dwi": scan_from(diffusion["dwi"], grid.affine, b_value=protocol.b_value),
-        "adc": scan_from(diffusion["adc"], grid.affine),
-        "b0": scan_from(diffusion["b0"], grid.affine, b_value=0.0),
-        "flair": scan_from(flair, flair_grid.affine),
+        "dwi": scan_from(volumes["dwi"], affine, b_value=protocol.b_value),
+        "adc": scan_from(volumes["adc"], affine),
+        "b0": scan_from(volumes["b0"], affine, b_value=0.0),
+        "flair": scan_from(flair.volumes["flair"], flair.grid.affine),
     }
+    contrast = signal.diffusion_contrast(protocol, adc=since.adc_factor, t2=since.t2_factor)
+    mask = outlined(volumes["share"], contrast=contrast, noise=noise)
+    said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
+    case = Case(name or f"sub-phantom{seed:06d}", scans, {"lesion": scan_from(mask, affine)}, (said,))
     parameters = {
         "seed": seed,
         "pattern": pattern,
@@ -227,11 +245,7 @@ def generate(seed: int, *, outline: Outline | None = None, name: str | None = No
         "head": drawn_head,
         "protocol": asdict(protocol),
         "tissues": {n: asdict(t) for n, t in body.tissues.items()},
-        "diffusion": drawn_dwi,
-        "flair": drawn_flair,
+        "diffusion": diffusion.drawn,
+        "flair": flair.drawn,
     }
-    said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
-    contrast = signal.diffusion_contrast(protocol, adc=since.adc_factor, t2=since.t2_factor)
-    mask = scan_from(outlined(fraction, contrast=contrast, noise=noise), grid.affine)
-    case = Case(name or f"sub-phantom{seed:06d}", scans, {"lesion": mask}, (said,))
-    return Phantom(case, scan_from(fraction, grid.affine), parameters)
+    return Phantom(case, scan_from(volumes["share"], affine), parameters)

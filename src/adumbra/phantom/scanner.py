@@ -40,7 +40,7 @@ def drawn_receiver(rng: np.random.Generator, *, snr: float, signal: float) -> Re
     """A receiver whose noise gives ``signal`` the wanted signal-to-noise ratio."""
     thickness = float(rng.choice([2.0, 3.0, 4.0, 5.0, 6.0], p=[0.50, 0.10, 0.12, 0.20, 0.08]))
     ghost = float(rng.choice([0.0, rng.uniform(0.005, 0.03)], p=[0.7, 0.3]))
-    return Receiver(float(rng.uniform(0.25, 0.85)), thickness, signal / snr, ghost, float(rng.uniform(0.03, 0.28)))
+    return Receiver(float(rng.uniform(0.15, 0.7)), thickness, signal / snr, ghost, float(rng.uniform(0.03, 0.28)))
 
 
 def distortion(rng: np.random.Generator, head: Head) -> Distortion:
@@ -59,6 +59,19 @@ def distortion(rng: np.random.Generator, head: Head) -> Distortion:
     return Distortion((shift_mm / np.float32(grid.spacing_mm[1])).astype(np.float32), stacking.astype(np.float32))
 
 
+def eddy_currents(rng: np.random.Generator, field: Distortion, head: Head) -> Distortion:
+    """The field as the diffusion-weighted image sees it: eddy currents of the gradients shift, shear and stretch it along y.
+
+    b0 and DWI then do not quite fit, and the ADC, their ratio, is falsely low along one edge of the brain and falsely high
+    along the other (Haselgrove & Moore, MRM 1996;36:960).
+    """
+    lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in head.grid.shape]
+    shift, along_x, along_y, along_z = rng.normal(0, [0.18, 0.15, 0.2, 0.12]) * rng.uniform(0, 1.5)
+    x, y, z = lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :]
+    extra = shift + along_x * x + along_y * y + along_z * z
+    return Distortion((field.shift + extra).astype(np.float32), field.stacking)
+
+
 def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
     """Signal stacked up where the field is steeper than the smooth part can make it, as a share of the signal.
 
@@ -72,7 +85,7 @@ def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
     base = np.clip((4 - mni[2]) / 14, 0, 1) * np.exp(-(((depth + 1) / rng.uniform(2.5, 8)) ** 2)) * patches
     near = np.zeros_like(base)
     for air in AIR_MM:
-        height, reach = rng.uniform(0, 1.5) * rng.integers(0, 2), rng.uniform(6, 13)
+        height, reach = rng.uniform(0, 2.2) * rng.integers(0, 2), rng.uniform(6, 13)
         centre = np.array(air) + np.array([-np.sign(air[0]) * 4, 0, 8]) + rng.normal(0, 3, 3)
         stretch = (1.0, rng.uniform(0.6, 1.2), rng.uniform(0.8, 1.6))
         squared = sum(

@@ -15,6 +15,7 @@ from adumbra.space.grid import Grid, respaced
 from adumbra.space.resampling import resampled
 
 _WORK_MM = 3.0
+_THICK_MM = 4.5
 _BRIDGE_MM = 5.0  # Half the width of the thickest bridge between brain and scalp that is cut.
 _CLOSE_MM = 8.0  # Half the width of the widest sulcus, or dark lesion at the border, that is closed.
 _LARGEST_BRAIN_ML = 2100.0  # No brain is larger; heads are.
@@ -42,8 +43,14 @@ def brain_mask(volume: Volume, grid: Grid) -> Mask:
     if _is_stripped(small, filled, coarse):
         near = _moved(ndimage.binary_dilation(filled), coarse, grid)
         return _filled(largest_component(content & near))
-    mask = _moved(_brain_in_head(ndimage.median_filter(small, size=3), coarse), coarse, grid)
+    mask = _moved(_brain_in_head(_smoothed(small, coarse), coarse), coarse, grid)
     return mask if mask.any() else content
+
+
+def _smoothed(volume: Volume, grid: Grid) -> Volume:
+    """The median of neighbours, those in the next slice only where it is near."""
+    i, j, k = (3 if s < _THICK_MM else 1 for s in grid.spacing_mm)
+    return ndimage.median_filter(volume, size=(i, j, k))
 
 
 def _moved(mask: np.ndarray, source: Grid, target: Grid) -> np.ndarray:

@@ -5,6 +5,8 @@ another: a plain histogram's mutual information over the brain, on the same voxe
 better than the headers' geometry, or moves a head farther than a patient moves between two sequences, is not taken.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,8 @@ _MARGIN_MM = 8.0  # Around the brain, so that the metric sees its border.
 _FARTHEST_MM, _FARTHEST_DEG = 30.0, 20.0
 _BETTER_SHARE, _BETTER_NATS = 0.01, 0.002  # Gains below are noise of the histogram.
 _LEAST_OVERLAP = 0.25  # Of the fixed brain; below, headers cannot be where the search starts.
-_AS_GOOD = 0.95  # Of the headers' mutual information; a search that ends lower went astray.
+_AS_GOOD = 0.95  # Of the headers' mutual information; a search that ends lower went astray...
+_NO_MOVE_MM, _NO_MOVE_DEG = 1.0, 1.0  # ...unless it moved this little: then interpolation blurred what was sharp.
 _BINS = 32
 _ALREADY = "the headers' geometry is as good"
 
@@ -163,15 +166,29 @@ def _optimised(pair: _Pair, start: Affine, seed: int) -> Affine | None:
     method.SetMetricFixedMask(_image(near.astype(np.uint8), pair.grid))
     method.SetInitialTransform(transform, inPlace=True)
     try:
-        method.Execute(_image(pair.fixed, pair.grid), _image(pair.moving, pair.moving_grid))
+        with _one_thread():
+            method.Execute(_image(pair.fixed, pair.grid), _image(pair.moving, pair.moving_grid))
     except RuntimeError:  # "All samples map outside moving image buffer": there is nothing to optimise.
         return None
     return _affine(transform)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """ITK with one thread, as several sum in any order, and the last bits with them.
+
+    The method's own SetNumberOfThreads does not reach its metric (four runs gave four results); only ITK's global does.
+    """
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
 def _method(seed: int) -> Any:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # Threads sum in any order, and the last bits with them.
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
     method.SetMetricSamplingPercentagePerLevel([1.0, 1.0, 0.5], seed)
@@ -217,7 +234,8 @@ def _judged(found: Affine | None, start: Affine, pair: _Pair) -> Registration:
     if farther_mm > _FARTHEST_MM or rotation_deg > _FARTHEST_DEG:
         accepted, reason = False, f"moved by {farther_mm:.0f} mm and {rotation_deg:.0f} degrees, which is not plausible"
     elif after - before < max(_BETTER_NATS, _BETTER_SHARE * before):
-        accepted, reason = False, _ALREADY if after >= _AS_GOOD * before else "the transform found is worse"
+        stayed = farther_mm < _NO_MOVE_MM and rotation_deg < _NO_MOVE_DEG
+        accepted, reason = False, _ALREADY if stayed or after >= _AS_GOOD * before else "the transform found is worse"
     kept = found if accepted else np.eye(4)
     return Registration(kept, before, after, accepted, rotation_deg, float(np.linalg.norm(move)), reason)
 
