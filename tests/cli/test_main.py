@@ -21,7 +21,8 @@ FROZEN = {
     ],
     "train": [
         *["--data", "--out", "-o", "--steps", "--batch", "--held-out", "--initial", "--registration"],
-        *["--no-registration", "--seed", "--device", "--threads", "--workers", *OUTPUT],
+        *["--no-registration", "--seed", "--device", "--threads", "--workers", "--phantom", "--phantom-seed"],
+        *["--lesion-masks", *OUTPUT],
     ],
     "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],

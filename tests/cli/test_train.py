@@ -42,3 +42,14 @@ def test_without_options_the_trainings_own_defaults_hold(asked, tmp_path):
 def test_data_that_is_not_there_is_rejected(tmp_path, capsys):
     assert main(["train", "--data", str(tmp_path / "absent"), "--out", str(tmp_path / "out"), "--quiet"]) == 4
     assert "absent" in capsys.readouterr().err
+
+
+def test_phantoms_are_drawn_as_they_are_needed(asked, tmp_path):
+    command = ["train", "--phantom", "3", "--phantom-seed", "4", "--out", str(tmp_path), "--quiet"]
+    assert main(command) == 0
+    assert [ref.name for ref in asked["cases"]] == ["sub-phantom04n00000", "sub-phantom04n00001", "sub-phantom04n00002"]
+
+
+@pytest.mark.parametrize("given", [[], ["--data", "cohort", "--phantom", "3"]])
+def test_either_data_or_phantoms(given, tmp_path):
+    assert main(["train", *given, "--out", str(tmp_path), "--quiet"]) == 2

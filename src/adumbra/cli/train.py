@@ -1,17 +1,40 @@
 """``adumbra train``: a network from a data set; resumes by itself where it was stopped."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner
+from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner, UsageError
+
+if TYPE_CHECKING:
+    from adumbra.training.cache import CaseRef
+
+
+@Parameter(name="*", group="Drawn by the phantom, in place of --data")
+@dataclass(frozen=True)
+class Drawn:
+    """Cases that are drawn as they are needed, without files in between.
+
+    Attributes:
+        phantom: How many strokes to draw.
+        phantom_seed: Of the cohort: the cases are those of adumbra simulate --seed.
+        lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
+    """
+
+    phantom: From0 = 0
+    phantom_seed: From0 = 0
+    lesion_masks: Path | None = None
+
+
+NOT_DRAWN = Drawn()
 
 
 def train(
     *,
-    data: Path,
+    data: Path | None = None,
     out: Annotated[Path, Parameter(alias="-o")],
     steps: Count = 6000,
     batch: Count = 4,
@@ -22,6 +45,7 @@ def train(
     device: Device = "auto",
     threads: Count | None = None,
     workers: Count = 2,
+    drawn: Drawn = NOT_DRAWN,
     manner: Manner = USUAL,
 ) -> int:
     """Train a network and leave its weights and their card; the same command goes on where it was stopped.
@@ -39,7 +63,6 @@ def train(
         threads: Processor threads to use; all by default.
         workers: Processes that prepare cases.
     """
-    from adumbra.cases.catalogue import find_cases
     from adumbra.training.loop import TrainConfig
     from adumbra.training.loop import train as trained
 
@@ -54,7 +77,20 @@ def train(
         threads=threads or 0,
         workers=workers,
     )
-    result = trained(find_cases(data), out, config, progress=manner.watch())
+    result = trained(_cases(data, drawn), out, config, progress=manner.watch())
     told = {"weights": result.weights, "sha256": result.sha256, "held_out": result.scores and asdict(result.scores)}
     manner.answer(told, f"Weights: {result.weights}", f"sha256: {result.sha256}")
     return OK
+
+
+def _cases(data: Path | None, drawn: Drawn) -> "Sequence[CaseRef]":
+    if (data is None) == (drawn.phantom == 0):
+        raise UsageError("give either --data FOLDER or --phantom N")
+    if data is not None:
+        from adumbra.cases.catalogue import find_cases
+
+        return find_cases(data)
+    from adumbra.cohort import PhantomRef, outline_files
+
+    outlines = outline_files(drawn.lesion_masks)
+    return [PhantomRef(drawn.phantom_seed, number, outlines) for number in range(drawn.phantom)]

@@ -60,10 +60,10 @@ def distortion(rng: np.random.Generator, head: Head) -> Distortion:
 
 
 def eddy_currents(rng: np.random.Generator, field: Distortion, head: Head) -> Distortion:
-    """The field as the diffusion-weighted image sees it: eddy currents of the gradients shift, shear and stretch it along y.
+    """The field as the diffusion-weighted image sees it: eddy currents shift, shear and stretch it along y.
 
-    b0 and DWI then do not quite fit, and the ADC, their ratio, is falsely low along one edge of the brain and falsely high
-    along the other (Haselgrove & Moore, MRM 1996;36:960).
+    b0 and DWI then do not quite fit, and the ADC, their ratio, is falsely low along one edge of the brain and falsely
+    high along the other (Haselgrove & Moore, MRM 1996;36:960).
     """
     lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in head.grid.shape]
     shift, along_x, along_y, along_z = rng.normal(0, [0.18, 0.15, 0.2, 0.12]) * rng.uniform(0, 1.5)
