@@ -1,7 +1,8 @@
 """Memory of Monte-Carlo draws: summed as they stream, beside the peer that stacks them all. One process a row.
 
-Run: ``python benchmarks/draws_memory.py``. Prints peak resident memory and CPU seconds for 5, 20 and 80 draws of a made head
-of 96 × 112 × 84 voxels of 2 mm. The claim: streaming needs the same memory whatever the number of draws; stacking does not.
+Run: ``python benchmarks/draws_memory.py``. Prints peak resident memory and CPU seconds for 5, 20 and 80 draws of a made
+head of 96 × 112 × 84 voxels of 2 mm. The claim: streaming needs the same memory whatever the number of draws, and
+stacking does not.
 """
 
 import resource
@@ -17,6 +18,7 @@ WAYS = ("streamed", "stacked")
 
 
 def made_case():
+    """A head of noise on 2 mm voxels."""
     from adumbra.case import Case, Scan
     from adumbra.space.grid import Grid
 
@@ -29,6 +31,7 @@ def made_case():
 
 
 def made_posterior():
+    """The default network, untrained: time and memory do not depend on its weights."""
     import torch
 
     from adumbra.networks.catalogue import LoadedNetwork
@@ -42,6 +45,7 @@ def made_posterior():
 
 
 def mean_of(draws, way):
+    """The mean of the draws, by running sums or from a stack of them all."""
     if way == "stacked":
         return np.stack(list(draws)).mean(axis=0)
     total = np.zeros(SHAPE)
@@ -53,6 +57,7 @@ def mean_of(draws, way):
 
 
 def row(way, n):
+    """One line of the table, measured in this process."""
     case, posterior = made_case(), made_posterior()
     begun = time.process_time()
     mean = mean_of(posterior.sample(case, n, np.random.default_rng(0)), way)
@@ -61,6 +66,7 @@ def row(way, n):
 
 
 def main():
+    """The table, or with two arguments one row of it."""
     if len(sys.argv) == 3:
         row(sys.argv[1], int(sys.argv[2]))
         return

@@ -80,6 +80,7 @@ def predict(
     row: str | None = None,
     columns: Mapping[str, str] | None = None,
     b_value: float | None = None,
+    adc_unit: str | None = None,
     nan_to_zero: bool = False,
     registration: Registration = "auto",
     overwrite: bool = False,
@@ -92,7 +93,7 @@ def predict(
 
     Args:
         source: What ``cases.catalogue.open_case`` takes; so are ``masks``, ``row``, ``columns``, ``b_value``,
-            ``nan_to_zero``.
+            ``adc_unit``, ``nan_to_zero``.
         out: Folder of the results, a BIDS derivative.
         target: What to outline.
         draws: Of the posterior.
@@ -114,7 +115,15 @@ def predict(
     clock = Clock()
     with clock.at("open"):
         network = load(weights)
-        case = open_case(source, row=row, columns=columns, nan_to_zero=nan_to_zero, masks=masks, b_value=b_value)
+        case = open_case(
+            source,
+            row=row,
+            columns=columns,
+            nan_to_zero=nan_to_zero,
+            masks=masks,
+            b_value=b_value,
+            adc_unit=adc_unit,
+        )
         refuse_earlier(out, case.name, target, overwrite=overwrite)
     posterior = MCDropout(network, target=target, device=device, threads=threads)
     cut = network.card.threshold if threshold is None else threshold

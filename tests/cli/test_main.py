@@ -14,7 +14,8 @@ FROZEN = {
     "predict": [
         *["CASE", "--out", "-o", "--target", "--draws", "--seed", "--threshold", "--weights", "--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
-        *["--brain-mask", "--truth", "--b-value", "--nan-to-zero", "--registration", "--no-registration", *OUTPUT],
+        *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
+        *["--no-registration", *OUTPUT],
     ],
     "simulate": [
         *["--out", "-o", "--cases", "--seed", "--first", "--lesion-masks", "--workers", "--overwrite", *OUTPUT],

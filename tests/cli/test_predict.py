@@ -47,6 +47,7 @@ def test_a_case_with_every_default(asked):
         "row": None,
         "columns": None,
         "b_value": None,
+        "adc_unit": None,
         "nan_to_zero": False,
         "registration": "auto",
         "overwrite": False,

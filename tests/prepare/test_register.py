@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from adumbra.case import Scan
 from adumbra.prepare import register
 from adumbra.prepare.brain import brain_mask
-from adumbra.prepare.register import mutual_information, rigid
+from adumbra.prepare.register import Registration, mutual_information, rigid
 from adumbra.space.grid import Grid
 
 
@@ -49,9 +49,7 @@ def other_contrast(head, grid_around):
     return made
 
 
-@pytest.mark.parametrize(
-    ("angles", "shift"), [((2, -1, 3), (1, 2, -2)), ((5, 3, -4), (6, -5, 8)), ((-8, 6, 10), (-12, 8, 10))]
-)
+@pytest.mark.parametrize(("angles", "shift"), [((2, -1, 3), (1, 2, -2)), ((-8, 6, 10), (-12, 8, 10))])
 def test_a_known_move_is_found(angles, shift, fixed, points, other_contrast):
     move = moved(angles, shift)
     found = rigid(fixed[0], other_contrast(move), fixed_mask=fixed[1])
@@ -124,8 +122,8 @@ def test_a_constant_image_is_left_where_its_header_puts_it(fixed):
     assert not rigid(fixed[0], flat, fixed_mask=fixed[1]).accepted
 
 
-def test_the_note_is_json(fixed, other_contrast):
-    note = rigid(fixed[0], other_contrast(np.eye(4)), fixed_mask=fixed[1]).conversion("flair", "dwi")
+def test_the_note_is_json():
+    note = Registration(np.eye(4), 0.2, 0.3, True, 1.0, 2.0, "mutual information rose").conversion("flair", "dwi")
     assert json.loads(json.dumps(dict(note.values)))["moving_from_fixed"][3] == [0.0, 0.0, 0.0, 1.0]
     assert note.subject == "flair"
 
@@ -138,22 +136,16 @@ def test_mutual_information_of_known_tables():
     assert mutual_information(np.zeros(0), np.zeros(0)) == 0.0
 
 
-def test_the_real_flair_gains_or_stays(isles):
-    dwi, flair = isles.scan("dwi"), isles.scan("flair")
-    brain = brain_mask(dwi.data, dwi.grid)
-    found = rigid(dwi, flair, fixed_mask=brain)
-    assert found.metric_after > found.metric_before or not found.accepted
-    assert found.translation_mm < 3.0
-    assert found.rotation_deg < 3.0
-
-
-def test_the_real_flair_comes_back_from_a_known_move(isles):
+def test_the_real_flair_gains_or_stays_and_comes_back_from_a_known_move(isles):
     dwi, flair = isles.scan("dwi"), isles.scan("flair")
     brain = brain_mask(dwi.data, dwi.grid)
     inside = dwi.grid.world_mm(np.argwhere(brain)[::500])
-    before = rigid(dwi, flair, fixed_mask=brain).moving_from_fixed
+    here = rigid(dwi, flair, fixed_mask=brain)
+    assert here.metric_after > here.metric_before or not here.accepted
+    assert here.translation_mm < 3.0
+    assert here.rotation_deg < 3.0
     move = moved((5, 3, -4), (6, -5, 8), centre=inside.mean(axis=0))
     elsewhere = Scan(flair.data, Grid(flair.grid.shape, move @ flair.grid.affine), flair.native)
     after = rigid(dwi, elsewhere, fixed_mask=brain)
     assert after.accepted
-    assert error_mm(after.moving_from_fixed, move @ before, inside) < 0.5
+    assert error_mm(after.moving_from_fixed, move @ here.moving_from_fixed, inside) < 0.5

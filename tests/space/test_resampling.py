@@ -14,9 +14,7 @@ from adumbra.space.grid import Grid, reoriented, respaced
 from adumbra.space.resampling import resampled, within_view
 
 ALL_ORIENTATIONS = [
-    "".join(codes)
-    for axes in itertools.permutations(("RL", "AP", "SI"))
-    for codes in itertools.product(*axes)
+    "".join(codes) for axes in itertools.permutations(("RL", "AP", "SI")) for codes in itertools.product(*axes)
 ]
 
 

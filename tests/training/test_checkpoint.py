@@ -36,7 +36,7 @@ def test_the_newest_replaces_the_former_and_leaves_nothing_beside(tmp_path):
 
 def test_another_training_is_refused_by_the_name_of_what_differs(tmp_path):
     write(tmp_path)
-    with pytest.raises(OutputRefused, match="steps = 10.*\n.*steps = 20"):
+    with pytest.raises(OutputRefused, match=r"steps = 10.*\n.*steps = 20"):
         read_checkpoint(tmp_path, IDENTITY | {"steps": 20})
     with pytest.raises(OutputRefused, match="3 cases"):
         read_checkpoint(tmp_path, IDENTITY | {"data": "3 cases, abc"})

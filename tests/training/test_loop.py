@@ -141,7 +141,7 @@ class Counted:
     def __init__(self):
         self.seen = {}
 
-    def track(self, items, *, what, total=None):
+    def track(self, items, *, what, total=None):  # noqa: ARG002
         for item in items:
             yield item
             self.seen[what] = self.seen.get(what, 0) + 1

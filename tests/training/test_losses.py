@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -52,4 +54,4 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert rates[9] == rates[10] == pytest.approx(1.0)
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[10:]))

@@ -55,6 +55,7 @@ class Reading:
         brain_mask: Brain mask to use in place of the one that is found.
         truth: Expert mask of the target: scores are computed and shown beside the prediction.
         b_value: Of the DWI, in s/mm², where no side-car tells it.
+        adc_unit: Of the ADC, such as 1e-6mm2/s, where its values do not tell it.
         nan_to_zero: Accept NaN voxels: they become zero and are treated as not measured.
         registration: Bring scans onto each other by rigid registration where that helps.
     """
@@ -64,6 +65,7 @@ class Reading:
     brain_mask: Path | None = None
     truth: Path | None = None
     b_value: Annotated[float | None, Parameter(validator=Number(gt=0))] = None
+    adc_unit: str | None = None
     nan_to_zero: Flag = False
     registration: Annotated[bool, Parameter(negative="--no-registration")] = True
 
@@ -131,6 +133,7 @@ def predict(
         row=reading.row,
         columns=columns,
         b_value=reading.b_value,
+        adc_unit=reading.adc_unit,
         nan_to_zero=reading.nan_to_zero,
         registration="auto" if reading.registration else "never",
         overwrite=overwrite,

@@ -1,0 +1,74 @@
+"""One real case, predicted: time, peak memory, Dice and lesion-wise F1, beside thresholding in the same run.
+
+Run: ``python benchmarks/predict_case.py CASE``, with CASE as ``adumbra predict`` takes it, its truth beside it. Claims:
+20 draws in under 60 s on 2 cores and under 4 GB, and memory that does not grow with the number of draws. The peer is
+the rule of thumb ADC < 620·10⁻⁶ mm²/s and bright on DWI (above the brain's median + 2 interquartile ranges / 1.349).
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from adumbra.cases.catalogue import open_case
+from adumbra.evaluation.compare import scores
+from adumbra.prepare.align import align
+
+DRAWS = (5, 20, 80)
+
+
+def predicted(case: str, draws: int, out: Path) -> dict[str, float]:
+    """Wall and CPU seconds, peak GB and scores of one ``adumbra predict`` in a process of its own."""
+    command = [sys.executable, "-m", "adumbra.cli.main", "predict", case, "--out", str(out), "--draws", str(draws)]
+    runner = (
+        "import resource,subprocess,sys,json;"
+        "r=subprocess.run(sys.argv[1:],stdout=subprocess.PIPE,check=True,text=True);"
+        "u=resource.getrusage(resource.RUSAGE_CHILDREN);"
+        "print(json.dumps([json.loads(r.stdout)['scores'],u.ru_maxrss/1e6,u.ru_utime+u.ru_stime]))"
+    )
+    begun = time.monotonic()
+    told = subprocess.run(
+        [sys.executable, "-c", runner, *command, "--json", "--quiet"], capture_output=True, check=True, text=True
+    )
+    found, peak_gb, cpu = json.loads(told.stdout)
+    return {"wall": time.monotonic() - begun, "cpu": cpu, "peak_gb": peak_gb, **found}
+
+
+def thresholded(case: str) -> dict[str, float]:
+    """The scores of the rule of thumb."""
+    aligned = align(open_case(case), reference="dwi", registration="never")
+    dwi, adc, brain = aligned.scans["dwi"].data, aligned.scans["adc"].data, aligned.masks["brain"].data
+    low, median, high = np.percentile(dwi[brain], (25, 50, 75))
+    mask = brain & (adc < 0.62) & (dwi > median + 2 * (high - low) / 1.349)
+    return scores(mask, aligned.masks["lesion"].data, aligned.grid)
+
+
+def main() -> None:
+    """Prints the table."""
+    case = sys.argv[1]
+    print(f"{'way':14s} {'wall s':>7s} {'CPU s':>7s} {'peak GB':>8s} {'Dice':>6s} {'F1':>6s}")
+    begun, cpu = time.monotonic(), time.process_time()
+    rule = thresholded(case)
+    own_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    took = (time.monotonic() - begun, time.process_time() - cpu, own_gb)
+    print(
+        f"{'threshold':14s} {took[0]:7.1f} {took[1]:7.1f} {took[2]:8.2f} {rule['dice']:6.3f} {rule['lesion_f1']:6.3f}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for draws in DRAWS:
+            row = predicted(case, draws, Path(folder) / str(draws))
+            name = f"{draws} draws"
+            print(
+                f"{name:14s} {row['wall']:7.1f} {row['cpu']:7.1f} {row['peak_gb']:8.2f}"
+                f" {row['dice']:6.3f} {row['lesion_f1']:6.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
