@@ -161,7 +161,7 @@ def test_a_given_brain_is_taken(scan, brain):
 
 def test_the_brain_comes_from_the_dwi_when_the_reference_shows_it_badly(scan, brain, head, registered, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(station, "brain_of", lambda data, grid: looked_at.append(data) or data > 350)
+    monkeypatch.setattr(station, "brain_of", lambda data, _: looked_at.append(data) or data > 350)
     swi = relabelled(scan, shifted(scan.grid, -4.0, 0, 0))
     out = align(Case("c", {"swi": swi, "dwi": scan}), reference="swi")
     assert notes_of(out, "brain")[0].what == "Brain mask found in dwi"

@@ -74,9 +74,10 @@ def test_the_image_itself_is_not_moved(fixed):
 
 def test_two_runs_give_the_same_bytes(fixed, other_contrast):
     moving = other_contrast(moved((3, 2, 1), (2, 3, 4)))
-    first, second = (rigid(fixed[0], moving, fixed_mask=fixed[1], seed=7) for _ in range(2))
+    first, second = (rigid(fixed[0], moving, fixed_mask=fixed[1]) for _ in range(2))
     assert first.moving_from_fixed.tobytes() == second.moving_from_fixed.tobytes()
     assert first.metric_after == second.metric_after
+    assert rigid(fixed[0], moving, fixed_mask=fixed[1], seed=8).metric_after != first.metric_after
 
 
 def test_a_header_that_is_far_off_starts_from_the_centres_of_mass(fixed, points, other_contrast):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,13 @@ def test_another_training_in_the_folder_is_refused(tmp_path, blob_refs, tiny_con
     with pytest.raises(OutputRefused, match="data"):
         train(blob_refs(3), tmp_path, tiny_config(steps=2))
     train(blob_refs(2), tmp_path, tiny_config(steps=2, checkpoint_every=1))
+
+
+def test_other_cases_under_the_same_names_are_refused(tmp_path, blob_refs, tiny_config):
+    train(blob_refs(2), tmp_path, tiny_config(steps=2))
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(OutputRefused, match="content"):
+        train(blob_refs(2, lesions=1), tmp_path, tiny_config(steps=2))
 
 
 def test_training_may_begin_with_given_weights(tmp_path, blob_refs, tiny_config):

@@ -70,7 +70,8 @@ def read_checkpoint(folder: Path, identity: Mapping[str, object]) -> Checkpoint 
 
 def _require_same(folder: Path, stored: Mapping[str, object], asked: Mapping[str, object]) -> None:
     asked = json.loads(json.dumps(dict(asked)))  # Tuples become lists, as in the file.
-    names = [name for name in {**stored, **asked} if stored.get(name) != asked.get(name)]
+    # What an older version did not record cannot be compared.
+    names = [name for name in stored if stored[name] != asked.get(name)]
     if names:
         raise OutputRefused(
             folder.name,

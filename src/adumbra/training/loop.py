@@ -87,8 +87,12 @@ def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
 
 def identity_of(cases: Sequence[CachedCase], config: TrainConfig) -> dict[str, object]:
     """What a training is: the options that its result depends on, and its data."""
-    names = "\n".join(case.name for case in cases)
-    return config.identity() | {"data": f"{len(cases)} cases, {hashlib.sha256(names.encode()).hexdigest()[:16]}"}
+    names = hashlib.sha256("\n".join(case.name for case in cases).encode()).hexdigest()
+    content = hashlib.sha256()
+    for case in cases:
+        content.update(repr((case.shape, case.present.tolist())).encode() + case.sites.tobytes())
+    told = {"data": f"{len(cases)} cases, {names[:16]}", "content": content.hexdigest()[:16]}
+    return config.identity() | told
 
 
 def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress: Progress) -> Trained:
