@@ -22,6 +22,7 @@ SHAPE = (28, 24, 20)
 class MadeCard:
     spacing_mm: float = 2.0
     patch: int = 16
+    window: int = 0
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Card:
         patch: Side of the training patches, in voxels.
         threshold: The probability from which a voxel is called part of the target.
         training: Command, seed, hours, data, results: plain values, for people.
+        window: Side of the windows to predict with, in voxels; 0 is the patch.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Card:
     patch: int
     threshold: float
     training: Mapping[str, object] = field(default_factory=dict)
+    window: int = 0
 
 
 _ABOUT = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
@@ -56,7 +58,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     Args:
         path: Ends in ``.safetensors``.
         tensors: A network's state.
-        about: The fields of ``Card`` but ``name`` and ``sha256``.
+        about: The fields of ``Card`` but ``name`` and ``sha256``; ``window`` may be left out.
 
     Returns:
         sha256 of the file.
@@ -68,7 +70,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     missing = [name for name in _ABOUT if name not in about]
     if missing:
         raise ValueError(f"about must tell {', '.join(missing)}")
-    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
+    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}, "window": about.get("window", 0)}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

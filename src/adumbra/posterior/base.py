@@ -48,6 +48,11 @@ class Card(Protocol):
         """Side of the patches that it was trained on, in voxels."""
         ...
 
+    @property
+    def window(self) -> int:
+        """Side of the windows to predict with; 0 is the patch."""
+        ...
+
 
 @runtime_checkable
 class Loaded(Protocol):

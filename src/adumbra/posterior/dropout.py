@@ -29,7 +29,7 @@ class MCDropout:
     Attributes:
         loaded: A network and its card.
         target: Which of the network's targets; None is its first.
-        side: Of the windows, in voxels; None is the patch that the network was trained on.
+        side: Of the windows, in voxels; None is what the card says: its window, or its patch.
         overlap: Least share of a side that neighbouring windows have in common.
         precision: ``"auto"`` is bfloat16 where the hardware has it. Blending and what follows is float32.
         device: ``"auto"`` takes a GPU where there is one.
@@ -60,9 +60,8 @@ class MCDropout:
 
     def _encoded(self, case: Case) -> "_Encoded":
         network, card = self.loaded.network, self.loaded.card
-        view = view_of(
-            case, network.config, spacing_mm=card.spacing_mm, side=self.side or card.patch, overlap=self.overlap
-        )
+        side = self.side or card.window or card.patch
+        view = view_of(case, network.config, spacing_mm=card.spacing_mm, side=side, overlap=self.overlap)
         return _Encoded(self, view)
 
 
