@@ -129,10 +129,10 @@ def test_an_empty_outline_is_said_to_be_no_all_clear(
 def test_a_truth_is_compared_with(report: Report, browser: object, maps: Maps) -> None:
     scores = {"dice": 0.91234, "precision": float("nan"), "detected": 1.0, "count_difference": 1.0}
     found = seen(browser, report(truth=maps.mask, scores=scores))["text"]
-    assert "Against the expert’s outline" in found
+    assert "Against the reference outline" in found
     for line in (r"Dice\s+0\.912", r"Precision\s+undefined", r"Detected\s+yes", r"Count difference\s+1\b"):
         assert re.search(line, found)
-    assert "Against the expert" not in seen(browser, report("other.html"))["text"]
+    assert "Against the reference" not in seen(browser, report("other.html"))["text"]
 
 
 def test_references_are_listed(report: Report) -> None:
