@@ -6,7 +6,6 @@ training rounds before it measures, so that what was measured is what is stored.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from adumbra.errors import OutputRefused, WeightsRejected
+from adumbra.errors import WeightsRejected
+from adumbra.files import write_whole
 
 FORMAT = "adumbra-weights-1"
 _OURS = "give weights.safetensors of a training"
@@ -73,18 +73,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}, "window": about.get("window", 0)}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputRefused(
-            path.name, expected="a writable folder with room", found=str(error), do="free space, or write elsewhere"
-        ) from error
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

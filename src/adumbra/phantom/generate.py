@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from adumbra.case import Case, Conversion, Scan, scan_from
 from adumbra.phantom import scanner, signal
-from adumbra.phantom.anatomy import Head, head
+from adumbra.phantom.anatomy import Head, head, tracts
 from adumbra.phantom.lesion import Outline, Pattern, Stage, drawn_pattern, infarcted, stage
 from adumbra.phantom.random_fields import smooth_field
 from adumbra.phantom.signal import Protocol, Tissue
@@ -118,6 +118,9 @@ def _signals(rng: np.random.Generator, h: Head, body: Body, p: Protocol) -> dict
     water += np.float32(rng.uniform(0.0, 0.10)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=8) * h.grey
     # Iron: gradients inside the voxel lower the measured ADC, while the short T2 keeps DWI from being bright.
     water -= np.float32(rng.uniform(0, 50)) * body.extra_rate
+    dense = tracts(rng, h)
+    weight += np.float32(rng.uniform(0, 0.15)) * dense
+    water -= np.float32(rng.uniform(0, 0.28)) * dense
     texture = np.exp(weight)
     return {"b0": b0 * texture, "dwi": dwi * texture * np.exp(-water * p.b_value / 1000), "flair": flair * texture}
 
@@ -172,6 +175,8 @@ def _diffusion(
     fields = {"b0": field, "dwi": scanner.eddy_currents(rng, field, h)}
     clean = {n: scanner.resolved(scanner.distorted(made[n], f), h.grid, receiver) * coil for n, f in fields.items()}
     strip = scanner.resolved(scanner.distorted(strip, field, stacks=False), h.grid, replace(receiver, blur=1e-3)) > 0.5
+    inflow = scanner.edge_slices(rng, grid.shape[2])
+    clean = {n: volume * inflow for n, volume in clean.items()}
     b0 = scanner.received(rng, clean["b0"], receiver)
     dwi = scanner.received(rng, clean["dwi"], receiver, averages=3)
     adc = np.clip(signal.adc_fit(b0, dwi, b_value=p.b_value), -0.4, 4.0)

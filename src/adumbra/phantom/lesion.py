@@ -55,8 +55,11 @@ class Stage:
 def stage(rng: np.random.Generator) -> Stage:
     """A time since onset, 0.5 h to 14 days, and the factors of ADC, T2 and T1 that belong to it."""
     hours = float(np.exp(rng.uniform(np.log(0.5), np.log(336))))
-    if rng.random() < 0.25:  # the emergency examination is what most scanners see
+    kind = rng.random()
+    if kind < 0.25:  # the emergency examination is what most scanners see
         hours = float(rng.uniform(1, 24))
+    elif kind < 0.50:  # and the one before discharge: ADC on its way back to normal, or there
+        hours = float(rng.uniform(110, 336))
     depressed = rng.uniform(0.28, 0.62)
     recovery = np.clip((hours - 80) / (190 - 80), 0, 1) ** 1.3
     adc = depressed + recovery * (rng.uniform(0.86, 1.08) - depressed)

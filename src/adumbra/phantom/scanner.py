@@ -138,6 +138,16 @@ def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
     return np.exp(receiver.shading * smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=70))
 
 
+def edge_slices(rng: np.random.Generator, count: int) -> np.ndarray:
+    """The gain of each slice, (slices,): the outermost lack a neighbour that saturates them, and may be brighter."""
+    gain = np.ones(count, np.float32)
+    if rng.random() < 0.25:
+        gain[0], gain[1] = rng.uniform(1.0, 2.3), rng.uniform(1.0, 1.2)
+    if rng.random() < 0.1:
+        gain[-1] = rng.uniform(1.0, 1.6)
+    return gain
+
+
 def received(rng: np.random.Generator, volume: Volume, receiver: Receiver, *, averages: int = 1) -> Volume:
     """The magnitude image: ghost of half the field of view, then Rician noise, averaged over ``averages`` repeats."""
     ghosted = volume + np.float32(receiver.ghost) * np.roll(volume, volume.shape[1] // 2, axis=1)

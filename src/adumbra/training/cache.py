@@ -5,7 +5,6 @@ when it is whole: a file that is there is complete, and a killed run goes on whe
 """
 
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -20,7 +19,8 @@ from safetensors.numpy import save
 from scipy import ndimage
 
 from adumbra.case import Case
-from adumbra.errors import InputRejected, MissingInput, OutputRefused
+from adumbra.errors import InputRejected, MissingInput
+from adumbra.files import write_whole
 from adumbra.prepare.align import align
 from adumbra.prepare.normalise import normalised
 from adumbra.prepare.resample import case_onto
@@ -120,31 +120,6 @@ def _make(case: CaseRef, path: Path, config: CacheConfig) -> None:
     arrays = arrays_of(case.open(), config)
     # One key of metadata only: safetensors writes several in an order that changes from run to run.
     write_whole(path, save(arrays, {"config": _identity(config)}))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file that is there whole or not at all, also when the machine stops.
-
-    Raises:
-        OutputRefused: It cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputRefused(
-            path.name, expected="a writable folder with room", found=str(error), do="free space, or write elsewhere"
-        ) from error
 
 
 def arrays_of(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from adumbra.errors import OutputRefused, UnreadableFile
-from adumbra.training.cache import write_whole
+from adumbra.files import write_whole
 
 _NAME = "checkpoint.safetensors"
 

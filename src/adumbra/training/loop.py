@@ -17,11 +17,12 @@ import numpy as np
 import torch
 
 from adumbra.errors import InputRejected
+from adumbra.files import write_whole
 from adumbra.networks.weights import save_weights
 from adumbra.posterior.machine import chosen_device
 from adumbra.progress import Progress, quiet
 from adumbra.training.augment import augmented
-from adumbra.training.cache import CaseRef, cached, write_whole
+from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.config import TrainConfig
 from adumbra.training.log import Log
