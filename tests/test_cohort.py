@@ -47,6 +47,7 @@ def test_it_reads_back_as_it_was_drawn(written: Path) -> None:
         assert np.array_equal(read.scans[modality].data, scan.data), modality
     assert np.array_equal(read.masks["lesion"].data, drawn.masks["lesion"].data)
     assert read.scans["dwi"].b_value == drawn.scans["dwi"].b_value
+    assert [c.subject for c in read.provenance if c.warning and "not a patient" in c.what] == ["case"]
 
 
 def test_every_case_is_found_by_its_reference(written: Path) -> None:

@@ -49,7 +49,8 @@ def read_scan(
     if modality == "adc":
         values, more = units.adc_in_1e3_mm2_s(values, where=path.name, unit=adc_unit)
     elif modality == "dwi":
-        about["b_value"], more = sidecar.b_value_of(path, volume=volume, stated=b_value)
+        about["b_value"], told = sidecar.b_value_of(path, volume=volume, stated=b_value)
+        more = (*told, *sidecar.phantom_notes(path))
     if known is not None:
         about["known"] = scan_from(known, probe.affine).data
     return scan_from(values.astype(np.float32), probe.affine, **about), (*notes, *filled, *more)

@@ -43,6 +43,15 @@ def says_adc(path: Path) -> bool:
     return isinstance(kinds, list) and any(str(kind).upper().split("_")[0] == "ADC" for kind in kinds)
 
 
+def phantom_notes(path: Path) -> tuple[Conversion, ...]:
+    """A warning for the report's reader where the side-car says that Adumbra's simulator drew the image."""
+    if sidecar_of(path).get("Manufacturer") != "Adumbra":
+        return ()
+    return (
+        Conversion("cases.sidecar", "case", "Drawn by Adumbra's simulator: a phantom, not a patient", warning=True),
+    )
+
+
 def bvals_beside(path: Path) -> tuple[float, ...]:
     """The b-values of the volumes, in s/mm², from the .bval beside; empty where there is none.
 
