@@ -194,7 +194,8 @@ def tracts(rng: np.random.Generator, subject: Head) -> Volume:
         side = np.abs(subject.mni_mm[0]) if centre[0] else subject.mni_mm[0]
         offsets = (side - middle[0], subject.mni_mm[1] - middle[1], subject.mni_mm[2] - middle[2])
         squared = sum((o / np.float32(r * rng.uniform(0.8, 1.3))) ** 2 for o, r in zip(offsets, radii, strict=True))
-        amount = np.maximum(amount, np.float32(rng.beta(1.5, 1.5)) * np.exp(-(squared**1.5)))
+        near = squared < 4  # beyond two radii nothing is left of it
+        amount[near] = np.maximum(amount[near], np.float32(rng.beta(1.5, 1.5)) * np.exp(-(squared[near] ** 1.5)))
     return (amount * subject.white).astype(np.float32)
 
 
