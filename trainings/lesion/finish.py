@@ -21,7 +21,6 @@ from adumbra.posterior.dropout import MCDropout
 from adumbra.prepare.align import align
 from adumbra.prepare.normalise import normalised
 from adumbra.prepare.resample import case_onto
-from adumbra.progress import quiet
 from adumbra.space.grid import respaced
 from adumbra.space.resampling import resampled
 
@@ -43,7 +42,7 @@ def predicted(weights: Path, seed: int, number: int, masks: tuple[Path, ...]):
 def scored(weights: Path, seed: int, count: int, masks: tuple[Path, ...]) -> list[dict[float, dict[str, float]]]:
     """For each case of a cohort the scores at every threshold."""
     rows = []
-    for number in quiet.track(range(count), what=f"Cohort {seed}"):
+    for number in range(count):
         probability, truth, grid = predicted(weights, seed, number, masks)
         rows.append({float(t): scores(probability >= np.float32(t), truth, grid) for t in THRESHOLDS})
         print(f"cohort {seed}, case {number}: Dice at 0.5 {rows[-1][0.5]['dice']:.3f}", flush=True)

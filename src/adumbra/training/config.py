@@ -44,7 +44,7 @@ class TrainConfig:
     network: UNetConfig = field(default_factory=UNetConfig)
     steps: int = 6000
     batch: int = 4
-    patch: int = 64
+    patch: int = 48
     spacing_mm: float = 2.0
     learning_rate: float = 2e-3
     warmup: int = 200
