@@ -24,12 +24,13 @@ AIR_MM = ((0.0, 66.0, -20.0), (0.0, 34.0, -42.0), (-54.0, -20.0, -38.0), (54.0, 
 
 
 # Tracts that are bright on DWI, MNI152 millimetres of the right side: centre and radii. Splenium, genu, internal
-# capsule, corona radiata, middle cerebellar peduncle.
+# capsule, corona radiata, sagittal stratum beside the atrium, middle cerebellar peduncle.
 TRACTS_MM = (
     ((0.0, -38.0, 14.0), (15.0, 6.0, 6.0)),
     ((0.0, 28.0, 6.0), (13.0, 5.0, 6.0)),
     ((24.0, -14.0, 8.0), (4.0, 8.0, 9.0)),
     ((26.0, -20.0, 28.0), (5.0, 8.0, 12.0)),
+    ((34.0, -46.0, 10.0), (4.0, 14.0, 8.0)),
     ((22.0, -48.0, -36.0), (6.0, 9.0, 7.0)),
 )
 

@@ -116,6 +116,7 @@ def _signals(rng: np.random.Generator, h: Head, body: Body, p: Protocol) -> dict
     weight += np.float32(rng.uniform(0.0, 0.14)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=22) * h.grey
     water = np.float32(rng.uniform(0.01, 0.06)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=12)
     water += np.float32(rng.uniform(0.0, 0.10)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=8) * h.grey
+    water += np.float32(rng.uniform(0.0, 0.09)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=4) * h.white
     # Iron: gradients inside the voxel lower the measured ADC, while the short T2 keeps DWI from being bright.
     water -= np.float32(rng.uniform(0, 50)) * body.extra_rate
     dense = tracts(rng, h)
@@ -133,20 +134,21 @@ def _head_mask(rng: np.random.Generator, h: Head) -> Volume:
     return (h.depth_mm + ragged < rng.uniform(-0.5, 3.0)).astype(np.float32)
 
 
-def outlined(fraction: Volume, *, contrast: float, noise: float) -> Mask:
-    """The mask as a rater draws it: each visible spot, from half of its local maximum on.
+def outlined(fraction: Volume, *, contrast: float, noise: float, level: float = 0.5) -> Mask:
+    """The mask as a rater draws it: each visible spot, from a share of its local maximum on.
 
-    The half-maximum rule gives an infarct larger than the point spread its exact border, and one smaller than it the
-    extent that is seen on the image. A spot is visible where it makes DWI brighter by a fifth and by
-    2.5 times the noise.
+    Half of the maximum gives an infarct larger than the point spread its exact border, and one smaller than it the
+    extent that is seen on the image; raters draw the pale rim along, each a little further out than the other. A spot
+    is visible where it makes DWI brighter by a fifth and by 2.5 times the noise.
 
     Args:
         fraction: Infarcted share of each voxel, at the scanner's resolution.
         contrast: Signal of infarcted over normal white matter on DWI.
         noise: Standard deviation of the noise over the signal of normal white matter.
+        level: Share of the local maximum from which the rater draws, in (0, 1].
     """
     peak = ndimage.maximum_filter(fraction, size=(5, 5, 3))
-    mask = (fraction >= 0.5 * peak) & (fraction >= 0.2)
+    mask = (fraction >= level * peak) & (fraction >= 0.4 * level)
     labels, count = labelled(mask)
     brightest = ndimage.maximum(fraction, labels, index=np.arange(count + 1)) * (contrast - 1)
     visible = np.asarray(brightest) >= max(0.2, 2.5 * noise)
@@ -239,12 +241,14 @@ def generate(seed: int, *, outline: Outline | None = None, name: str | None = No
         "flair": scan_from(flair.volumes["flair"], flair.grid.affine),
     }
     contrast = signal.diffusion_contrast(protocol, adc=since.adc_factor, t2=since.t2_factor)
-    mask = outlined(volumes["share"], contrast=contrast, noise=noise)
+    level = float(rng.uniform(0.2, 0.5))
+    mask = outlined(volumes["share"], contrast=contrast, noise=noise, level=level)
     said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
     case = Case(name or f"sub-phantom{seed:06d}", scans, {"lesion": scan_from(mask, affine)}, (said,))
     parameters = {
         "seed": seed,
         "pattern": pattern,
+        "rater_level": level,
         "outline": outline.name if outline is not None and pattern == "outline" else "",
         "stage": asdict(since),
         "head": drawn_head,

@@ -69,19 +69,31 @@ def eddy_currents(rng: np.random.Generator, field: Distortion, head: Head) -> Di
     shift, along_x, along_y, along_z = rng.normal(0, [0.18, 0.15, 0.2, 0.12]) * rng.uniform(0, 1.5)
     x, y, z = lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :]
     extra = shift + along_x * x + along_y * y + along_z * z
-    return Distortion((field.shift + extra).astype(np.float32), field.stacking)
+    share = np.float32(rng.uniform(0, 0.4)) * _poles(rng, head)  # the edges across y stack up unlike those of b0
+    return Distortion((field.shift + extra).astype(np.float32), field.stacking * (1 + share))
+
+
+def _patches(rng: np.random.Generator, head: Head) -> Volume:
+    """Where along a surface signal stacks up: here and there, 0 to 2."""
+    scale_mm = rng.uniform(8, 16)
+    field = smooth_field(rng, head.grid.shape, spacing_mm=head.grid.spacing_mm, scale_mm=scale_mm)
+    return np.clip(field + 0.1, 0, 2)
+
+
+def _poles(rng: np.random.Generator, head: Head) -> Volume:
+    """Thin bands at the frontal and occipital poles, where the brain's edge lies across the phase-encoding axis."""
+    band = np.exp(-(((head.depth_mm + 1) / rng.uniform(2, 5)) ** 2))
+    return np.clip((np.abs(head.mni_mm[1] + 18) - 55) / 20, 0, 1) * band * _patches(rng, head)
 
 
 def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
     """Signal stacked up where the field is steeper than the smooth part can make it, as a share of the signal.
 
     Bands of some millimetres to two centimetres along the skull base and at the petrous bones, where air is near, and
-    thin ones at the frontal and occipital poles, where the brain's edge lies across the phase-encoding axis.
+    thin ones at the poles.
     """
-    grid, mni, depth = head.grid, head.mni_mm, head.depth_mm
-    patches = np.clip(
-        smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=rng.uniform(8, 16)) + 0.1, 0, 2
-    )
+    mni, depth = head.mni_mm, head.depth_mm
+    patches = _patches(rng, head)
     base = np.clip((4 - mni[2]) / 14, 0, 1) * np.exp(-(((depth + 1) / rng.uniform(2.5, 8)) ** 2)) * patches
     near = np.zeros_like(base)
     for air in AIR_MM:
@@ -93,8 +105,7 @@ def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
             for i, (c, f) in enumerate(zip(centre, stretch, strict=True))
         )
         near += np.float32(height) * np.exp(-(squared**2)) * (0.6 + 0.6 * patches)
-    poles = np.clip((np.abs(mni[1] + 18) - 55) / 20, 0, 1) * np.exp(-(((depth + 1) / rng.uniform(2, 5)) ** 2)) * patches
-    return np.float32(rng.uniform(0, 2.2)) * base + near + np.float32(rng.uniform(0, 1.2)) * poles
+    return np.float32(rng.uniform(0, 2.2)) * base + near + np.float32(rng.uniform(0, 1.2)) * _poles(rng, head)
 
 
 def distorted(volume: Volume, field: Distortion, *, stacks: bool = True) -> Volume:

@@ -32,7 +32,7 @@ from adumbra.space.grid import respaced
 _MARGIN_MM = 12.0
 _BRAIN_SITES = 4096  # Brain voxels remembered per case, to centre patches on.
 _REFERENCE_VOXELS = 100  # A component of this size has weight 1.
-_WEIGHTS = (0.3, 4.0)
+_WEIGHTS = (0.3, 2.5)
 _NEAR = 3.0  # Voxels around a component that share its weight.
 
 
@@ -200,7 +200,7 @@ def _spread(index: np.ndarray, most: int) -> np.ndarray:
 def balancing_weights(mask: Mask) -> Volume:
     """How much each voxel counts in the loss, so that a large lesion does not drown a small one.
 
-    A component of n voxels weighs (100 / n)^0.5, held within [0.3, 4]; so do the voxels within 3 voxels of it, for if
+    A component of n voxels weighs (100 / n)^0.5, held within [0.3, 2.5]; so do the voxels within 3 voxels of it, for if
     the inside weighed more than the outside the network would draw it too large. Everywhere else 1.
     """
     components, count = labelled(mask)
