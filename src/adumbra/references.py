@@ -35,6 +35,13 @@ class Reference:
 
 
 REFERENCES: dict[str, Reference] = {
+    "Canny1986": Reference(
+        "Canny J",
+        "A computational approach to edge detection",
+        "IEEE Trans Pattern Anal Mach Intell 8:679-698",
+        1986,
+        "10.1109/TPAMI.1986.4767851",
+    ),
     "Cicek2016": Reference(
         "Çiçek Ö, Abdulkadir A, Lienkamp SS, et al.",
         "3D U-Net: learning dense volumetric segmentation from sparse annotation",

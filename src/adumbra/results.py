@@ -21,9 +21,10 @@ class Maps:
         aleatoric: Expected entropy E H[p], nats.
         epistemic: Mutual information, ``entropy - aleatoric``, nats, never negative.
         variance: Variance of the draws (divided by n, zero for identical draws).
-        mask: ``probability >= threshold``.
+        mask: ``probability >= threshold``, in 26-connected parts that somewhere reach ``peak_threshold``.
         threshold: The probability from which a voxel is called part of the target.
         draws: How many draws the maps average.
+        peak_threshold: The probability that each part of the mask reaches; at or under ``threshold`` it asks nothing.
     """
 
     target: Target
@@ -36,6 +37,7 @@ class Maps:
     mask: Mask
     threshold: float
     draws: int
+    peak_threshold: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def predict(
     draws: int = 20,
     seed: int = 0,
     threshold: float | None = None,
+    peak_threshold: float | None = None,
     weights: str | Path = "lesion",
     masks: Mapping[str, Path] | None = None,
     row: str | None = None,
@@ -99,6 +100,7 @@ def predict(
         draws: Of the posterior.
         seed: Of every random choice: the same seed gives the same maps and the same page.
         threshold: Of the mask; None takes the weights' own.
+        peak_threshold: Of each part of the mask; None takes the weights' own.
         weights: Shipped weights by name, or a file.
         registration: Whether scans on other grids are registered.
         overwrite: Replace what an earlier run wrote.
@@ -126,13 +128,17 @@ def predict(
         )
         refuse_earlier(out, case.name, target, overwrite=overwrite)
     posterior = MCDropout(network, target=target, device=device, threads=threads)
-    cut = network.card.threshold if threshold is None else threshold
+    card = network.card
+    cuts = {
+        "threshold": card.threshold if threshold is None else threshold,
+        "peak_threshold": card.peak_threshold if peak_threshold is None else peak_threshold,
+    }
     reading = read(
-        case, network, posterior, target=target, draws=draws, seed=seed, threshold=cut, registration=registration,
+        case, network, posterior, target=target, draws=draws, seed=seed, **cuts, registration=registration,
         clock=clock, progress=progress,
     )  # fmt: skip
-    options = {"target": target, "draws": draws, "threshold": cut, "registration": registration, "device": device}
-    about = {"name": network.card.name, "sha256": network.card.sha256}
+    options = {"target": target, "draws": draws, **cuts, "registration": registration, "device": device}
+    about = {"name": card.name, "sha256": card.sha256}
     used = citations(UNet, MCDropout, summarised, scores)
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
@@ -148,6 +154,7 @@ def read(
     draws: int,
     seed: int,
     threshold: float,
+    peak_threshold: float = 0.0,
     registration: Registration = "auto",
     clock: Clock | None = None,
     progress: Progress = quiet,
@@ -163,7 +170,9 @@ def read(
         on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
         near = dilated(brain, grid, by_mm=BEYOND_BRAIN_MM)
         watched = progress.track(on_grid, what="Drawing from the posterior", total=draws)
-        maps, volume_draws = summarised(watched, target=target, grid=grid, threshold=threshold, within=near)
+        maps, volume_draws = summarised(
+            watched, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold, within=near
+        )
     with clock.at("find"):
         found = findings(maps, volume_draws, brain=near)
         truth = aligned.truth(target)

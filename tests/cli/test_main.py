@@ -12,7 +12,19 @@ from adumbra.errors import AmbiguousInput, OutputRefused
 OUTPUT = ["--json", "--quiet", "--progress", "--no-progress", "--debug"]
 FROZEN = {
     "predict": [
-        *["CASE", "--out", "-o", "--target", "--draws", "--seed", "--threshold", "--weights", "--device", "--threads"],
+        *[
+            "CASE",
+            "--out",
+            "-o",
+            "--target",
+            "--draws",
+            "--seed",
+            "--threshold",
+            "--peak-threshold",
+            "--weights",
+            "--device",
+            "--threads",
+        ],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
         *["--no-registration", *OUTPUT],

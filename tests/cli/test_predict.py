@@ -42,6 +42,7 @@ def test_a_case_with_every_default(asked):
         "draws": 20,
         "seed": 0,
         "threshold": None,
+        "peak_threshold": None,
         "weights": "lesion",
         "masks": {},
         "row": None,

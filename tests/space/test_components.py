@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adumbra.space import components
-from adumbra.space.components import component_sizes, labelled, labelled_by_scipy, largest_component
+from adumbra.space.components import component_sizes, labelled, labelled_by_scipy, largest_component, peaked, touching
 
 
 def partition(labels):
@@ -66,3 +66,29 @@ def test_a_transposed_view_is_labelled_in_place(rng):
     mask = (rng.random((6, 7, 8)) < 0.3).transpose(2, 0, 1)
     labels, _ = labelled(mask)
     assert np.array_equal(labels > 0, mask)
+
+
+def test_hysteresis_keeps_the_whole_of_what_somewhere_is_high() -> None:
+    values = np.array([0.4, 0.9, 0.4, 0.1, 0.6, 0.6, 0.1], dtype=np.float32).reshape(7, 1, 1)
+    assert peaked(values, low=0.4, high=0.9).ravel().tolist() == [True, True, True, False, False, False, False]
+    assert peaked(values, low=0.4, high=0.6).ravel().tolist() == [True, True, True, False, True, True, False]
+    for high in (0.0, 0.4):
+        np.testing.assert_array_equal(peaked(values, low=0.4, high=high), values >= np.float32(0.4))
+    assert not peaked(values, low=0.4, high=0.95).any()
+
+
+def test_parts_join_across_a_corner_and_seeds_outside_keep_nothing() -> None:
+    mask = np.zeros((4, 4, 4), dtype=bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
+    seeds = np.zeros_like(mask)
+    seeds[1, 1, 1] = seeds[0, 3, 0] = True
+    assert np.argwhere(touching(mask, seeds)).tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert not touching(np.zeros_like(mask), seeds).any()
+
+
+def test_a_single_row_of_voxels() -> None:
+    row = np.array([1, 1, 0, 1, 0, 1], dtype=bool)
+    for shape in ((6, 1, 1), (1, 6, 1), (1, 1, 6)):
+        labels, count = labelled(row.reshape(shape))
+        assert count == 3
+        assert partition(labels) == {(0, 1), (3,), (5,)}

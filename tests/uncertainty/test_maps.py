@@ -85,6 +85,15 @@ def test_a_mask_is_what_thresholding_the_written_probability_gives() -> None:
     assert maps.mask.ravel().tolist() == [True, True, True, False]
 
 
+def test_a_part_whose_peak_is_too_low_is_left_out_of_mask_and_draws() -> None:
+    draws = [volume(0.4, 0.8, 0.0, 0.6, 0.0, 0.9), volume(0.4, 0.8, 0.0, 0.6, 0.0, 0.3)]
+    maps, counted = summarised(draws, target="lesion", grid=grid_of((6, 1, 1)), threshold=0.35, peak_threshold=0.7)
+    assert maps.mask.ravel().tolist() == [True, True, False, False, False, False]
+    assert counted.components == (2, 1)
+    assert counted.volumes_ml == pytest.approx((3 * maps.grid.voxel_ml, 2 * maps.grid.voxel_ml))
+    assert (maps.threshold, maps.peak_threshold) == (0.35, 0.7)
+
+
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float32, (4, 3, 2, 2), elements=st.floats(0, 1, width=32)))
 def test_what_must_hold_for_any_draws(stack: np.ndarray) -> None:

@@ -96,6 +96,7 @@ def predict(
     draws: Count = 20,
     seed: From0 = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
+    peak_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
     weights: str = "lesion",
     device: Device = "auto",
     threads: Count | None = None,
@@ -113,6 +114,7 @@ def predict(
         draws: Samples of the posterior.
         seed: Of every random choice: the same seed gives the same files.
         threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
+        peak_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
         weights: Shipped weights by name, or a safetensors file with its card beside it.
         device: Where the network runs.
         threads: Processor threads to use; all by default.
@@ -128,6 +130,7 @@ def predict(
         draws=draws,
         seed=seed,
         threshold=threshold,
+        peak_threshold=peak_threshold,
         weights=weights,
         masks=reading.masks(target),
         row=reading.row,

@@ -50,7 +50,7 @@ def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
     said = []
     if not maps.mask.any():
         said.append(
-            f"No voxel reached the threshold of {maps.threshold:.2f} in the analysed region: "
+            f"No voxel reached the threshold of {max(maps.threshold, maps.peak_threshold):.2f} in the analysed region: "
             "this is not a statement that there is no stroke."
         )
         if volume.high > 0.0:

@@ -36,6 +36,7 @@ class Card:
         threshold: The probability from which a voxel is called part of the target.
         training: Command, seed, hours, data, results: plain values, for people.
         window: Side of the windows to predict with, in voxels; 0 is the patch.
+        peak_threshold: The probability that each part of the target must reach somewhere; 0 asks nothing.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Card:
     threshold: float
     training: Mapping[str, object] = field(default_factory=dict)
     window: int = 0
+    peak_threshold: float = 0.0
 
 
 _ABOUT = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
@@ -58,7 +60,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     Args:
         path: Ends in ``.safetensors``.
         tensors: A network's state.
-        about: The fields of ``Card`` but ``name`` and ``sha256``; ``window`` may be left out.
+        about: The fields of ``Card`` but ``name`` and ``sha256``; those with a default may be left out.
 
     Returns:
         sha256 of the file.
@@ -70,7 +72,8 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     missing = [name for name in _ABOUT if name not in about]
     if missing:
         raise ValueError(f"about must tell {', '.join(missing)}")
-    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}, "window": about.get("window", 0)}
+    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
+    card |= {name: about.get(name, 0) for name in ("window", "peak_threshold")}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
     write_whole(path, data)

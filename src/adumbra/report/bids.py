@@ -25,7 +25,8 @@ Written by Adumbra. **Research use only, not for diagnosis.**
 
 One image per measure, on the voxels of the scan that the target was outlined on:
 
-- `_mask`: voxels whose mean probability is at least the threshold in the side-car
+- `_mask`: voxels whose mean probability is at least the threshold in the side-car, in connected parts that somewhere
+  reach its peak threshold
 - `_probseg`: mean probability over the draws, 0 to 1
 - `_desc-entropy_uncertainty`: predictive entropy, nats, 0 to 0.693
 - `_desc-aleatoric_uncertainty`, `_desc-epistemic_uncertainty`: its two parts, which add up to it

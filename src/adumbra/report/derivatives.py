@@ -17,6 +17,7 @@ import numpy as np
 from adumbra.report.bids import bids_name, dataset_files, folder, json_bytes
 from adumbra.report.published import published
 from adumbra.results import Findings, Maps, Run, VolumeDraws
+from adumbra.space.components import touching
 from adumbra.space.grid import Grid, reoriented
 from adumbra.space.resampling import resampled
 
@@ -101,7 +102,8 @@ def sha256_by_name(paths: Iterable[Path]) -> dict[str, str]:
 def on_native(maps: Maps, native: Grid) -> Maps:
     """The maps on another grid: voxel for voxel where only axes are flipped or permuted, else interpolated linearly.
 
-    An interpolated mask is the interpolated probability from the threshold on, so that both files still agree.
+    An interpolated mask is the interpolated probability from the threshold on, in the parts that the mask has: a small
+    peak loses height when it is interpolated, and must not be lost for that.
     """
     volumes: dict[str, Any] = {
         name: resampled(getattr(maps, name), maps.grid, native)
@@ -109,7 +111,8 @@ def on_native(maps: Maps, native: Grid) -> Maps:
     }
     mask, turned = reoriented(maps.mask, maps.grid, native.axcodes)
     if not turned.coincides(native):
-        mask = volumes["probability"] >= np.float32(maps.threshold)
+        kept = resampled(maps.mask.astype(np.float32), maps.grid, native) > 0
+        mask = touching(volumes["probability"] >= np.float32(maps.threshold), kept)
     return replace(maps, grid=native, mask=mask, **volumes)
 
 
@@ -154,7 +157,8 @@ def _side_cars(maps: Maps, draws: VolumeDraws | None) -> dict[str, dict[str, obj
     volume_ml = int(np.count_nonzero(maps.mask)) * maps.grid.voxel_ml
     mask: dict[str, object] = {
         "Type": "Lesion",
-        "Description": f"Voxels whose mean probability of {maps.target} is at least the threshold",
+        "Description": f"Voxels whose mean probability of {maps.target} is at least the threshold, "
+        "in 26-connected parts that somewhere reach the peak threshold",
         "VolumeMl": round(volume_ml, 6),
     }
     if draws is not None:
@@ -177,6 +181,7 @@ def _about(maps: Maps, source: str) -> dict[str, object]:
         "SpatialReference": "scanner",
         "Target": maps.target,
         "Threshold": maps.threshold,
+        "PeakThreshold": maps.peak_threshold,
         "Draws": maps.draws,
         "Use": "Research use only, not for diagnosis.",
     }

@@ -158,7 +158,7 @@ def _case(scene: Any, about: Mapping[str, Any], grid: Grid, run: Run) -> Case:
 def _maps(stem: str, grid: Grid, options: Mapping[str, Any]) -> Maps:
     measures: dict[str, Any] = {measure: _volume(f"{stem}_desc-{measure}_uncertainty", grid) for measure in MEASURES}
     probability, mask = _volume(f"{stem}_probseg", grid), _volume(f"{stem}_mask", grid) > 0
-    about = {name: options[name] for name in ("target", "threshold", "draws")}
+    about = {name: options[name] for name in ("target", "threshold", "peak_threshold", "draws")}
     return Maps(grid=grid, probability=probability, mask=mask, **measures, **about)
 
 

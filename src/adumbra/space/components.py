@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from adumbra.shapes import Labels, Mask
+from adumbra.references import cites
+from adumbra.shapes import Labels, Mask, Volume
 from adumbra.space.grid import Grid
 
 try:
@@ -26,7 +27,8 @@ def labelled(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[Labels, in
     Returns:
         int32 labels of the mask's shape, and how many components there are.
     """
-    if cc3d is None:
+    row = sum(n > 1 for n in mask.shape) < 2  # cc3d 4.1 runs out of labels on a single row of voxels
+    if cc3d is None or row:
         return labelled_by_scipy(mask, connectivity=connectivity)
     labels, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity, return_N=True)
     return labels.astype(np.int32, copy=False), int(count)
@@ -42,6 +44,26 @@ def labelled_by_scipy(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[L
 def component_sizes(labels: Labels, count: int) -> np.ndarray:
     """Voxels of each component, shape (count,); index 0 is component 1."""
     return np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+@cites("Canny1986")
+def peaked(values: Volume, *, low: float, high: float) -> Mask:
+    """Where values reach ``low``, in 26-connected parts that somewhere reach ``high``: thresholding with hysteresis.
+
+    Two questions, two thresholds: how far a spot reaches, and whether it is one at all. A ``high`` at or under ``low``
+    is the plain threshold.
+    """
+    low32, high32 = np.float32(low), np.float32(high)
+    return touching(values >= low32, values >= high32) if high32 > low32 else values >= low32
+
+
+def touching(mask: Mask, seeds: Mask) -> Mask:
+    """The 26-connected parts of a mask that hold at least one voxel of ``seeds``."""
+    labels, count = labelled(mask)
+    kept = np.zeros(count + 1, dtype=bool)
+    kept[labels[seeds]] = True
+    kept[0] = False
+    return kept[labels]
 
 
 def dilated(mask: Mask, grid: Grid, *, by_mm: float) -> Mask:

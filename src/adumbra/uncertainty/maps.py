@@ -22,7 +22,7 @@ from adumbra.progress import Progress, quiet
 from adumbra.references import cites
 from adumbra.results import Maps, VolumeDraws
 from adumbra.shapes import Mask, Target, Volume
-from adumbra.space.components import labelled
+from adumbra.space.components import labelled, peaked
 from adumbra.space.grid import Grid
 
 ROUNDING = 1e-5  # a blend of windows may leave [0, 1] by a few float32 steps; that much is clipped, more is refused
@@ -34,13 +34,14 @@ def binary_entropy(probability: np.ndarray) -> np.ndarray:
     return entr(p) + entr(1.0 - p)
 
 
-@cites("Houlsby2011", "Kendall2017", "Depeweg2018", "Welford1962")
+@cites("Houlsby2011", "Kendall2017", "Depeweg2018", "Welford1962", "Canny1986")
 def summarised(
     draws: Iterable[Volume],
     *,
     target: Target,
     grid: Grid,
     threshold: float = 0.5,
+    peak_threshold: float = 0.0,
     within: Mask | None = None,
     progress: Progress | None = None,
 ) -> tuple[Maps, VolumeDraws]:
@@ -51,6 +52,8 @@ def summarised(
         target: What the probabilities are of.
         grid: Where the draws lie.
         threshold: A voxel belongs to the target from this probability on; in (0, 1].
+        peak_threshold: And to a part of the target, if the part's highest probability reaches this (in each draw, its
+            own); at or under the threshold it asks nothing.
         within: The voxels that are analysed, such as the brain. Outside it every map is zero and nothing is counted.
         progress: Told of each draw.
 
@@ -62,9 +65,10 @@ def summarised(
         MissingInput: There was no draw.
         GridMismatch: A draw or ``within`` has another shape than the grid.
         ImplausibleValues: A draw has values outside [0, 1], or that are not numbers.
-        InputRejected: The threshold is outside (0, 1].
+        InputRejected: The threshold is outside (0, 1], or the peak's above 1.
     """
     _checked_threshold(threshold)
+    _checked_threshold(max(threshold, peak_threshold))
     analysed = np.ones(grid.shape, dtype=bool) if within is None else within
     _checked_shape(analysed, grid, "the analysed region")
     sums = _Running(int(np.count_nonzero(analysed)))
@@ -74,10 +78,10 @@ def summarised(
         _checked_shape(draw, grid, f"draw {number}")
         inside = _checked_values(draw[analysed], f"draw {number}")
         sums.add(inside)
-        called = _spread(inside >= np.float32(threshold), analysed)
+        called = peaked(_spread(inside, analysed), low=threshold, high=peak_threshold)
         volumes.append(int(np.count_nonzero(called)) * grid.voxel_ml)
         counts.append(int(labelled(called, connectivity=26)[1]))
-    maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold)
+    maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold)
     return maps, VolumeDraws(target, tuple(volumes), tuple(counts))
 
 
@@ -96,7 +100,7 @@ class _Running:
         self.squares += before * (probability - self.probability)
         self.entropy += (binary_entropy(probability) - self.entropy) / self.draws
 
-    def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float) -> Maps:
+    def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float, peak_threshold: float) -> Maps:
         """What the draws so far say."""
         if self.draws == 0:
             raise MissingInput("posterior", expected="at least one draw", found="none", do="ask for one draw or more")
@@ -106,9 +110,19 @@ class _Running:
         probability, entropy, expected, epistemic, variance = (
             _spread(row.astype(np.float32), analysed) for row in rows
         )
-        mask = (probability >= np.float32(threshold)) & analysed
+        mask = peaked(probability, low=threshold, high=peak_threshold)
         return Maps(
-            target, grid, probability, entropy, expected, epistemic, variance, mask, float(threshold), self.draws
+            target,
+            grid,
+            probability,
+            entropy,
+            expected,
+            epistemic,
+            variance,
+            mask,
+            threshold,
+            self.draws,
+            peak_threshold,
         )
 
 
