@@ -1,7 +1,7 @@
-"""From a finished training to weights that can be shipped: the threshold is chosen, and both are measured, on phantoms.
+"""From a finished training to weights that can be shipped: the thresholds are chosen, and all is measured, on phantoms.
 
-Three cohorts that share no case: seed 1 was trained on, seed 3 chooses the threshold (highest mean of Dice and
-lesion-wise F1 over its cases), seed 2 is measured with it. No real image is looked at.
+Cohorts that share no case: seeds 1 and 4 were trained on, seed 3 chooses the two thresholds (highest mean of Dice and
+lesion-wise F1 over its cases), seed 2 is measured with them. No real image is looked at.
 
 Run: ``python trainings/lesion/finish.py --masks DIR --out DIR``; writes ``lesion.safetensors`` and ``lesion.json``.
 """
@@ -9,6 +9,7 @@ Run: ``python trainings/lesion/finish.py --masks DIR --out DIR``; writes ``lesio
 import argparse
 import json
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,14 @@ from adumbra.posterior.dropout import MCDropout
 from adumbra.prepare.align import align
 from adumbra.prepare.normalise import normalised
 from adumbra.prepare.resample import case_onto
+from adumbra.space.components import peaked
 from adumbra.space.grid import respaced
 from adumbra.space.resampling import resampled
 
 CHOOSING, MEASURING = 3, 2
-THRESHOLDS = np.round(np.arange(0.3, 0.91, 0.05), 2)
+# (threshold, peak threshold): how far a lesion reaches, and whether it is one.
+CUTS = tuple((low, high) for low, high in product((0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.7, 0.8, 0.9, 0.95)) if high != low)
+METRICS = ("dice", "lesion_f1", "sensitivity", "precision")
 WINDOW = 64
 
 
@@ -39,19 +43,20 @@ def predicted(weights: Path, seed: int, number: int, masks: tuple[Path, ...]):
     return resampled(probability, working.grid, aligned.grid), aligned.masks["lesion"].data, aligned.grid
 
 
-def scored(weights: Path, seed: int, count: int, masks: tuple[Path, ...]) -> list[dict[float, dict[str, float]]]:
-    """For each case of a cohort the scores at every threshold."""
+def scored(weights: Path, seed: int, count: int, masks: tuple[Path, ...], cuts) -> list[dict]:
+    """For each case of a cohort the scores at every pair of thresholds."""
     rows = []
     for number in range(count):
         probability, truth, grid = predicted(weights, seed, number, masks)
-        rows.append({float(t): scores(probability >= np.float32(t), truth, grid) for t in THRESHOLDS})
-        print(f"cohort {seed}, case {number}: Dice at 0.5 {rows[-1][0.5]['dice']:.3f}", flush=True)
+        rows.append({cut: scores(peaked(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts})
+        cut = cuts[len(cuts) // 2]
+        print(f"cohort {seed}, case {number}: Dice at {cut} {rows[-1][cut]['dice']:.3f}", flush=True)
     return rows
 
 
-def mean_of(rows: list[dict[float, dict[str, float]]], threshold: float, metric: str) -> float:
+def mean_of(rows: list[dict], cut: tuple[float, float], metric: str) -> float:
     """Of a metric over the cases where it is defined."""
-    return float(np.nanmean([row[threshold][metric] for row in rows]))
+    return float(np.nanmean([row[cut][metric] for row in rows]))
 
 
 def main() -> None:
@@ -59,28 +64,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--cases", type=int, default=16)
+    parser.add_argument("--cases", type=int, default=24)
     asked = parser.parse_args()
     masks, weights = cohort.outline_files(asked.masks), asked.out / "weights.safetensors"
-    choosing = scored(weights, CHOOSING, asked.cases, masks)
-    merit = {t: mean_of(choosing, t, "dice") + mean_of(choosing, t, "lesion_f1") for t in map(float, THRESHOLDS)}
-    threshold = max(merit, key=lambda t: merit[t])
-    measured = scored(weights, MEASURING, asked.cases, masks)
-    results = {
-        name: round(mean_of(measured, threshold, name), 4) for name in ("dice", "lesion_f1", "sensitivity", "precision")
-    }
+    choosing = scored(weights, CHOOSING, asked.cases, masks, CUTS)
+    merit = {cut: (mean_of(choosing, cut, "dice") + mean_of(choosing, cut, "lesion_f1")) / 2 for cut in CUTS}
+    best = max(merit, key=lambda cut: merit[cut])
+    measured = scored(weights, MEASURING, asked.cases, masks, (best,))
+    results = {name: round(mean_of(measured, best, name), 4) for name in METRICS}
     tensors, card = read_weights(weights)
     training = {
         **card.training,
-        "threshold_chosen_on": f"{asked.cases} phantoms of cohort {CHOOSING}",
-        "merit_by_threshold": {str(t): round(m / 2, 4) for t, m in merit.items()},
+        "thresholds_chosen_on": f"{asked.cases} phantoms of cohort {CHOOSING}",
+        "merit_by_thresholds": {f"{low:g} {high:g}": round(m, 4) for (low, high), m in merit.items()},
         f"measured_on_{asked.cases}_phantoms_of_cohort_{MEASURING}": results,
     }
     about = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
-    about |= {"threshold": threshold, "window": WINDOW, "training": training}
+    about |= {"threshold": best[0], "peak_threshold": best[1], "window": WINDOW, "training": training}
     sha256 = save_weights(asked.out / "lesion.safetensors", tensors, about)
     (asked.out / "lesion.json").write_text(json.dumps({"sha256": sha256, **about}, indent=2) + "\n", encoding="utf-8")
-    print(f"threshold {threshold}, on cohort {MEASURING}: {results}, sha256 {sha256}")
+    print(f"thresholds {best}, on cohort {MEASURING}: {results}, sha256 {sha256}")
 
 
 if __name__ == "__main__":
