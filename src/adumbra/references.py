@@ -38,9 +38,16 @@ REFERENCES: dict[str, Reference] = {
     "Canny1986": Reference(
         "Canny J",
         "A computational approach to edge detection",
-        "IEEE Trans Pattern Anal Mach Intell 8:679-698",
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence 8(6):679–698",
         1986,
         "10.1109/TPAMI.1986.4767851",
+    ),
+    "Cardoso2015": Reference(
+        "Cardoso MJ, Modat M, Vercauteren T, et al.",
+        "Scale factor point spread function matching: beyond aliasing in image resampling",
+        "MICCAI 2015, LNCS 9350:675–683",
+        2015,
+        "10.1007/978-3-319-24571-3_81",
     ),
     "Cicek2016": Reference(
         "Çiçek Ö, Abdulkadir A, Lienkamp SS, et al.",
@@ -77,6 +84,13 @@ REFERENCES: dict[str, Reference] = {
         2016,
         "arXiv:1506.02142",
     ),
+    "Garyfallidis2014": Reference(
+        "Garyfallidis E, Brett M, Amirbekian B, et al.",
+        "Dipy, a library for the analysis of diffusion MRI data",
+        "Frontiers in Neuroinformatics 8:8",
+        2014,
+        "10.3389/fninf.2014.00008",
+    ),
     "HernandezPetzsche2022": Reference(
         "Hernandez Petzsche MR, de la Rosa E, Hanning U, et al.",
         "ISLES 2022: a multi-center magnetic resonance imaging stroke lesion segmentation dataset",
@@ -98,12 +112,26 @@ REFERENCES: dict[str, Reference] = {
         2017,
         "arXiv:1703.04977",
     ),
+    "LeBihan1986": Reference(
+        "Le Bihan D, Breton E, Lallemand D, et al.",
+        "MR imaging of intravoxel incoherent motions: application to diffusion and perfusion in neurologic disorders",
+        "Radiology 161(2):401–407",
+        1986,
+        "10.1148/radiology.161.2.3763909",
+    ),
     "Mattes2003": Reference(
         "Mattes D, Haynor DR, Vesselle H, et al.",
         "PET-CT image registration in the chest using free-form deformations",
         "IEEE Transactions on Medical Imaging 22(1):120–128",
         2003,
         "10.1109/TMI.2003.809072",
+    ),
+    "Otsu1979": Reference(
+        "Otsu N",
+        "A threshold selection method from gray-level histograms",
+        "IEEE Transactions on Systems, Man, and Cybernetics 9(1):62–66",
+        1979,
+        "10.1109/TSMC.1979.4310076",
     ),
     "Perez2018": Reference(
         "Perez E, Strub F, de Vries H, et al.",

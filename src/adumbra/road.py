@@ -139,7 +139,7 @@ def predict(
     )  # fmt: skip
     options = {"target": target, "draws": draws, **cuts, "registration": registration, "device": device}
     about = {"name": card.name, "sha256": card.sha256}
-    used = citations(UNet, MCDropout, summarised, scores)
+    used = citations(align, UNet, MCDropout, summarised, scores)
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)

@@ -12,12 +12,13 @@ import numpy as np
 from adumbra.case import Case, Conversion, Scan
 from adumbra.errors import GridMismatch
 from adumbra.prepare.brain import brain_mask as brain_of
-from adumbra.prepare.diffusion_maps import SAME_ACQUISITION_MM, with_adc
+from adumbra.prepare.diffusion_maps import SAME_ACQUISITION_MM, adc_from, with_adc
 from adumbra.prepare.register import Registration, rigid
 from adumbra.prepare.resample import in_radians, onto, scan_onto
+from adumbra.references import citations, cites
 from adumbra.shapes import Affine, Mask, Modality
 from adumbra.space.grid import Grid
-from adumbra.space.resampling import EXACT_MM, within_view
+from adumbra.space.resampling import EXACT_MM, resampled, within_view
 
 _DIFFUSION = ("dwi", "adc", "b0")
 _CONTRAST: tuple[Modality, ...] = ("dwi", "b0", "flair", "swi", "tof", "adc")  # Best first, to register by.
@@ -28,6 +29,7 @@ _LEAST_SEEN = 0.9  # Of the brain; a scan that covers less is worth a warning.
 Moves = Mapping[Modality, Affine | None]
 
 
+@cites(*citations(rigid, brain_of, adc_from, resampled))
 def align(
     case: Case,
     *,

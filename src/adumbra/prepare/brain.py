@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from adumbra.references import cites
 from adumbra.shapes import Mask, Volume
 from adumbra.space.components import largest_component
 from adumbra.space.grid import Grid, respaced
@@ -24,6 +25,7 @@ _DARK = 0.35  # Of the median signal; skull is darker, and so is air.
 _SMALLEST_SHARE = 0.35  # Of what rises above noise, the least that can be brain.
 
 
+@cites("Garyfallidis2014", "Otsu1979")
 def brain_mask(volume: Volume, grid: Grid) -> Mask:
     """The brain, filled: ventricles, dark lesions and bright ones lie inside.
 

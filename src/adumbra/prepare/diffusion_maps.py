@@ -8,11 +8,13 @@ import numpy as np
 from adumbra.case import Case, Conversion, Scan
 from adumbra.errors import GridMismatch, MissingInput
 from adumbra.prepare.resample import scan_onto
+from adumbra.references import cites
 from adumbra.shapes import Mask
 
 SAME_ACQUISITION_MM = 1.0  # Diffusion images whose headers differ by less are one acquisition, rounded differently.
 
 
+@cites("LeBihan1986")
 def adc_from(b0: Scan, dwi: Scan, b_value: float) -> Scan:
     """The apparent diffusion coefficient, ln(b0/dwi)/b, in 10⁻³ mm²/s.
 

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from adumbra.references import cites
 from adumbra.shapes import Affine, Mask
 from adumbra.space.components import labelled
 from adumbra.space.grid import Grid
@@ -21,6 +22,7 @@ _LOWEST_LEVEL, _HIGHEST_LEVEL = 0.3, 0.5
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
+@cites("Cardoso2015")
 def resampled(
     data: np.ndarray,
     source: Grid,
