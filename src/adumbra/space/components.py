@@ -28,7 +28,7 @@ def labelled(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[Labels, in
         int32 labels of the mask's shape, and how many components there are.
     """
     row = sum(n > 1 for n in mask.shape) < 2  # cc3d 4.1 runs out of labels on a single row of voxels
-    if cc3d is None or row:
+    if row or cc3d is None:
         return labelled_by_scipy(mask, connectivity=connectivity)
     labels, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity, return_N=True)
     return labels.astype(np.int32, copy=False), int(count)
