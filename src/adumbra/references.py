@@ -35,6 +35,13 @@ class Reference:
 
 
 REFERENCES: dict[str, Reference] = {
+    "AbdulRahman2007": Reference(
+        "Abdul-Rahman HS, Gdeisat MA, Burton DR, et al.",
+        "Fast and robust three-dimensional best path phase unwrapping algorithm",
+        "Applied Optics 46(26):6623–6635",
+        2007,
+        "10.1364/AO.46.006623",
+    ),
     "Canny1986": Reference(
         "Canny J",
         "A computational approach to edge detection",
@@ -91,6 +98,21 @@ REFERENCES: dict[str, Reference] = {
         2014,
         "10.3389/fninf.2014.00008",
     ),
+    "Ghiglia1994": Reference(
+        "Ghiglia DC, Romero LA",
+        "Robust two-dimensional weighted and unweighted phase unwrapping that uses fast transforms and iterative"
+        " methods",
+        "Journal of the Optical Society of America A 11(1):107–117",
+        1994,
+        "10.1364/JOSAA.11.000107",
+    ),
+    "Haacke2004": Reference(
+        "Haacke EM, Xu Y, Cheng YCN, Reichenbach JR",
+        "Susceptibility weighted imaging (SWI)",
+        "Magnetic Resonance in Medicine 52(3):612–618",
+        2004,
+        "10.1002/mrm.20198",
+    ),
     "HernandezPetzsche2022": Reference(
         "Hernandez Petzsche MR, de la Rosa E, Hanning U, et al.",
         "ISLES 2022: a multi-center magnetic resonance imaging stroke lesion segmentation dataset",
@@ -104,6 +126,13 @@ REFERENCES: dict[str, Reference] = {
         "arXiv preprint",
         2011,
         "arXiv:1112.5745",
+    ),
+    "Jenkinson2004": Reference(
+        "Jenkinson M, Wilson JL, Jezzard P",
+        "Perturbation method for magnetic field calculations of nonconductive objects",
+        "Magnetic Resonance in Medicine 52(3):471–477",
+        2004,
+        "10.1002/mrm.20194",
     ),
     "Kendall2017": Reference(
         "Kendall A, Gal Y",
@@ -146,6 +175,14 @@ REFERENCES: dict[str, Reference] = {
         "MICCAI, LNCS 9351:234–241",
         2015,
         "10.1007/978-3-319-24574-4_28",
+    ),
+    "Spees2001": Reference(
+        "Spees WM, Yablonskiy DA, Oswood MC, et al.",
+        "Water proton MR properties of human blood at 1.5 Tesla: magnetic susceptibility, T1, T2, T2*, and "
+        "non-Lorentzian signal behavior",
+        "Magnetic Resonance in Medicine 45(4):533–542",
+        2001,
+        "10.1002/mrm.1072",
     ),
     "Welford1962": Reference(
         "Welford BP",

@@ -46,7 +46,7 @@ def skeleton(rng: np.random.Generator | None = None) -> tuple[Segment, ...]:
     ]
     lateral = [s for s in sides if s.name.startswith(("sigmoid", "transverse", "Labbe", "Sylvian"))]
     inner = [s for s in sides if s not in lateral]
-    segments = (*lateral, *(Segment(*values, midline=True) for values in _MIDLINE), *inner)
+    segments = (*lateral, *(Segment(n, p, c, o, r, midline=True) for n, p, c, o, r in _MIDLINE), *inner)
     return segments if rng is None else tuple(bent(rng, s) for s in segments)
 
 
