@@ -18,6 +18,7 @@ from adumbra.shapes import Volume
 from adumbra.space.grid import Grid
 
 SPACING_MM = 2.0
+_NEWTON_STEPS = 10
 # MNI152 millimetres; the eyes, and the air that distorts echo-planar images.
 EYES_MM = ((-32.0, 62.0, -38.0), (32.0, 62.0, -38.0))
 AIR_MM = ((0.0, 66.0, -20.0), (0.0, 34.0, -42.0), (-54.0, -20.0, -38.0), (54.0, -20.0, -38.0))
@@ -198,6 +199,29 @@ def tracts(rng: np.random.Generator, subject: Head) -> Volume:
         near = squared < 4  # beyond two radii nothing is left of it
         amount[near] = np.maximum(amount[near], np.float32(rng.beta(1.5, 1.5)) * np.exp(-(squared[near] ** 1.5)))
     return (amount * subject.white).astype(np.float32)
+
+
+def in_subject(subject: Head, template_mm: np.ndarray) -> np.ndarray:
+    """Template points (N, 3) in the subject's millimetres, (N, 3): the deformation backwards, to about 0.01 mm.
+
+    Newton's steps with the affine part of the map, from where that part alone would put the points; beyond the grid the
+    deformation goes on as at its border.
+    """
+    grid = subject.grid
+    coarse = (slice(None, None, 4),) * 3
+    index = np.stack(np.meshgrid(*(np.arange(n)[c] for n, c in zip(grid.shape, coarse, strict=True)), indexing="ij"))
+    world = grid.world_mm(index.reshape(3, -1).T)
+    known = subject.mni_mm[(slice(None), *coarse)].reshape(3, -1).T.astype(np.float64)
+    backwards = np.linalg.lstsq(np.c_[known, np.ones(len(known))], world, rcond=None)[0]
+    points = np.c_[template_mm, np.ones(len(template_mm))] @ backwards
+    for _ in range(_NEWTON_STEPS):
+        at = grid.index(points).T
+        reached = [ndimage.map_coordinates(c, at, order=1, mode="nearest") for c in subject.mni_mm]
+        inside = np.clip(at, 0, np.array(grid.shape)[:, None] - 1)
+        beyond = grid.world_mm(at.T) - grid.world_mm(inside.T)  # there the map goes on with its affine part
+        missing = template_mm - np.stack(reached, axis=1) - beyond @ np.linalg.inv(backwards[:3])
+        points += missing @ backwards[:3]
+    return points
 
 
 def _hyperintensities(rng: np.random.Generator, mni: np.ndarray, white: Volume, grid: Grid, age: float) -> Volume:
