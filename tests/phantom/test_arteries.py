@@ -14,19 +14,10 @@ def atlas() -> Tree:
     return arteries()[0]
 
 
-def own_ml(tree: Tree) -> np.ndarray:
-    """Tissue that each node supplies itself; negative only where two vessels meet."""
-    own = tree.supplied_ml.copy()
-    inner = tree.parent >= 0
-    np.subtract.at(own, tree.parent[inner], tree.supplied_ml[inner])
-    return own
-
-
 def shares(tree: Tree) -> dict[str, float]:
-    own = np.where(np.abs(own_ml(tree)) < 1.0, own_ml(tree), 0.0)
     total: dict[str, float] = {}
     for index, name in enumerate(tree.names):
-        total[territory(name)] = total.get(territory(name), 0.0) + float(own[tree.segment == index].sum())
+        total[territory(name)] = total.get(territory(name), 0.0) + float(tree.own_ml[tree.segment == index].sum())
     return {name: ml / sum(total.values()) for name, ml in total.items()}
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from adumbra.phantom.arteries import arteries, skeleton, territory
 from adumbra.phantom.clot import drawn_clot
-from adumbra.phantom.perfusion import HYPOPERFUSED_S, Collaterals, closed_off, core, delay, nearest_end, tmax
+from adumbra.phantom.perfusion import HYPOPERFUSED_S, Collaterals, closed_off, core, delay, tmax
+from adumbra.phantom.territories import nearest_ends
 from adumbra.phantom.vessels import Tree
 from adumbra.space.grid import Grid
 
@@ -76,8 +77,7 @@ def slab(tree: Tree):
     affine[:3, 3] = (4, -60, -10)
     grid = Grid((15, 25, 12), affine)
     tissue = np.ones(grid.shape, dtype=bool)
-    healthy = delay(np.random.default_rng(0), tree, (), Collaterals(0.5))
-    return grid, tissue, nearest_end(grid.world_mm(np.argwhere(tissue)), healthy)
+    return grid, tissue, nearest_ends(tree, grid.world_mm(np.argwhere(tissue)))
 
 
 def test_core_lies_inside_hypoperfusion_and_grows_with_time_and_poorer_collaterals(tree: Tree, slab) -> None:

@@ -131,11 +131,11 @@ def bent(rng: np.random.Generator, segment: Segment) -> Segment:
     return replace(segment, points_mm=tuple(map(tuple, points.tolist())), reluctance=reluctance)
 
 
-def growing_points(rng: np.random.Generator, *, cost: Mapping[str, float], spacing_mm: int = 4) -> Supply:
+def growing_points(rng: np.random.Generator | None, *, cost: Mapping[str, float], spacing_mm: int = 4) -> Supply:
     """Points on the brain's surface and in its tissue where vessels grow: one at random in every cube of some mm.
 
     Args:
-        rng: Draws the points.
+        rng: Draws the points; without one they are the atlas's, whose left side mirrors its right.
         cost: Of running on the ``surface``, in ``grey`` and in ``white`` matter.
         spacing_mm: Of the cubes; each point in tissue asks for the blood of one.
     """
@@ -143,14 +143,23 @@ def growing_points(rng: np.random.Generator, *, cost: Mapping[str, float], spaci
     corners = np.stack(
         np.meshgrid(*(np.arange(0, n - spacing_mm, spacing_mm) for n in t.t1.shape), indexing="ij")
     ).reshape(3, -1)
-    index = corners.T + rng.integers(0, spacing_mm, corners.T.shape)
+    index = corners.T + (rng or np.random.default_rng(0)).integers(0, spacing_mm, corners.T.shape)
     grey, white, t1, depth = (v[tuple(index.T)] for v in (t.grey, t.white, t.t1, t.depth_mm))
     tissue = (grey.astype(int) + white > 127) & (t1 > 0)
     surface = ~tissue & (depth < 2) & (depth > -12)
     index, white, tissue = index[tissue | surface], (white > grey)[tissue | surface], tissue[tissue | surface]
     points = index @ t.affine[:3, :3].T + t.affine[:3, 3]
     prices = np.where(tissue, np.where(white, cost["white"], cost["grey"]), cost["surface"])
-    return Supply(points, prices, np.where(tissue, spacing_mm**3 / 1000, 0.0))
+    places = Supply(points, prices, np.where(tissue, spacing_mm**3 / 1000, 0.0))
+    return _symmetric(places) if rng is None else places
+
+
+def _symmetric(supply: Supply) -> Supply:
+    """The right side's points, and their mirror images."""
+    right = supply.points_mm[:, 0] > 0
+    points = supply.points_mm[right]
+    twice = (np.tile(values[right], 2) for values in (supply.cost, supply.demand_ml))
+    return Supply(np.concatenate([points, points * [-1, 1, 1]]), *twice)
 
 
 def arteries(rng: np.random.Generator | None = None) -> tuple[Tree, dict[str, str]]:
@@ -163,7 +172,7 @@ def arteries(rng: np.random.Generator | None = None) -> tuple[Tree, dict[str, st
         The tree, and the variant of the circle of Willis on each side (empty: none).
     """
     segments, variants = skeleton(rng)
-    places = growing_points(np.random.default_rng(0) if rng is None else rng, cost=_COST)
+    places = growing_points(rng, cost=_COST)
     tree = grown(segments, places, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
     basilar, left = int(tree.nodes("basilar")[0]), int(tree.nodes("vertebral_L")[-1])
     share = 0.5 if rng is None else float(rng.beta(4, 4))

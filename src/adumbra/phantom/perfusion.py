@@ -77,7 +77,7 @@ def delay(rng: np.random.Generator, tree: Tree, clots: Sequence[Clot], collatera
         clots: None of them leaves the delay of a healthy brain.
         collaterals: Of the subject.
     """
-    ends = np.flatnonzero(_own_ml(tree) > 0)
+    ends = tree.ends
     points, names = tree.points_mm[ends], np.array(tree.names)[tree.segment[ends]]
     behind = closed_off(tree, clots)[ends]
     seconds = np.clip(rng.normal(1.2, 0.35, len(ends)), 0.2, 3.0)
@@ -112,14 +112,6 @@ def closed_off(tree: Tree, clots: Sequence[Clot]) -> np.ndarray:
     return closed
 
 
-def _own_ml(tree: Tree) -> np.ndarray:
-    """The tissue that each node supplies itself."""
-    own = tree.supplied_ml.copy()
-    inner = tree.parent >= 0
-    np.subtract.at(own, tree.parent[inner], tree.supplied_ml[inner])
-    return np.where(own < 1.0, own, 0.0)  # where two vessels meet the difference is their flow
-
-
 def _away_mm(points: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """From each end behind the clot to the nearest open one of the same hemisphere, in mm."""
     away = np.full(len(points), np.inf)
@@ -130,22 +122,17 @@ def _away_mm(points: np.ndarray, behind: np.ndarray) -> np.ndarray:
     return np.minimum(away[behind], 80.0)
 
 
-def nearest_end(points_mm: np.ndarray, delays: Delay) -> np.ndarray:
-    """The index of the arterial end that feeds each point, (M,)."""
-    return np.asarray(cKDTree(delays.points_mm).query(points_mm)[1])
-
-
-def tmax(grid: Grid, tissue: Mask, end: np.ndarray, delays: Delay) -> Volume:
+def tmax(grid: Grid, tissue: Mask, nearest: np.ndarray, delays: Delay) -> Volume:
     """Tmax in s of every voxel of tissue, smoothed by 2 mm as perfusion maps are; 0 outside.
 
     Args:
         grid: Of the volumes.
         tissue: Where there is tissue.
-        end: As ``nearest_end`` gives it for the voxels of ``tissue``, in their order.
+        nearest: As ``territories.nearest_ends`` gives it for the voxels of ``tissue``, in their order.
         delays: At the ends.
     """
     seconds, inside = np.zeros(grid.shape, np.float32), tissue.astype(np.float32)
-    seconds[tissue] = delays.seconds[end]
+    seconds[tissue] = delays.seconds[nearest]
     sigma = [2.0 / spacing for spacing in grid.spacing_mm]
     smooth = ndimage.gaussian_filter(seconds, sigma) / np.maximum(ndimage.gaussian_filter(inside, sigma), 1e-3)
     return np.where(tissue, smooth, 0).astype(np.float32)

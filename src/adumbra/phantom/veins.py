@@ -56,7 +56,7 @@ def veins(rng: np.random.Generator | None = None) -> Tree:
     Args:
         rng: Of the subject; without one the tree is that of the atlas.
     """
-    places = growing_points(np.random.default_rng(1) if rng is None else rng, cost=_COST)
+    places = growing_points(rng, cost=_COST)
     tree = grown(skeleton(rng), places, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
     torcula, left = int(tree.nodes("SSS")[0]), int(tree.nodes("transverse_L")[-1])
     return shared(tree, junction=torcula, other=left, share=0.4 if rng is None else float(rng.beta(3, 5)))

@@ -20,6 +20,7 @@ STEP_MM = 1.5  # between the nodes of a skeleton
 _NEIGHBOURS, _ROOTS = 12, 3  # of a point among the points, and among the skeleton's nodes
 _BUNDLING = 1.4  # cost of an edge = length to this power: hops are cheaper than leaps
 _REACH_MM = 12.0  # of a sprout
+_LARGEST_END_ML = 5.0  # more than any node supplies itself; less than what flows where two vessels meet
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,19 @@ class Tree:
     def nodes(self, name: str) -> np.ndarray:
         """The indices of a segment's nodes, from its beginning."""
         return np.flatnonzero(self.named(name))
+
+    @property
+    def own_ml(self) -> np.ndarray:
+        """The tissue that each node supplies itself, (N,); 0 where two vessels meet, for there it is their flow."""
+        own = self.supplied_ml.copy()
+        inner = self.parent >= 0
+        np.subtract.at(own, self.parent[inner], self.supplied_ml[inner])
+        return np.where(np.abs(own) < _LARGEST_END_ML, np.maximum(own, 0.0), 0.0)
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The indices of the nodes that supply tissue themselves, (L,)."""
+        return np.flatnonzero(self.own_ml > 1e-9)
 
     def upstream(self, node: int) -> list[int]:
         """The path from a node to its root, itself included."""
