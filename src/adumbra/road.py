@@ -162,7 +162,7 @@ def read(
     """From an opened case to findings, without touching a file: align, sample, map, find."""
     clock = clock or Clock()
     with clock.at("align"):
-        aligned = align(case, reference=reference_of(case, target), registration=registration)
+        aligned = align(case, reference=reference_of(case, target), registration=registration, progress=progress)
         grid, brain = aligned.grid, aligned.masks["brain"].data
         working = normalised(case_onto(aligned, respaced(grid, (network.card.spacing_mm,) * 3)))
     with clock.at("sample and map"):

@@ -38,3 +38,8 @@ def test_an_error_in_the_loop_closes_the_display(bars):
     with pytest.raises(ZeroDivisionError):
         [1 / item for item in bars.track([0], what="Breaking")]
     assert list(bars.track([1], what="Again")) == [1]
+
+
+def test_a_loop_over_nothing_shows_nothing(bars, screen):
+    assert list(bars.track([], what="Registering")) == []
+    assert screen.getvalue() == ""

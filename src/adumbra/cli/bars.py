@@ -18,8 +18,11 @@ class Bars:
         self._running = 0
 
     def track(self, items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:
-        """The same items, and a bar that moves as they are done; without a total it only counts."""
+        """The same items, and a bar that moves as they are done; without a total it only counts, of nothing none."""
         known = total if total is not None else len(items) if isinstance(items, Sized) else None
+        if known == 0:
+            yield from items
+            return
         display = self._opened()
         task = display.add_task(what, total=known)
         try:

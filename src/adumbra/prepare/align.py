@@ -15,6 +15,7 @@ from adumbra.prepare.brain import brain_mask as brain_of
 from adumbra.prepare.diffusion_maps import SAME_ACQUISITION_MM, adc_from, with_adc
 from adumbra.prepare.register import Registration, rigid
 from adumbra.prepare.resample import in_radians, onto, scan_onto
+from adumbra.progress import Progress, quiet
 from adumbra.references import citations, cites
 from adumbra.shapes import Affine, Mask, Modality
 from adumbra.space.grid import Grid
@@ -36,6 +37,7 @@ def align(
     reference: Modality,
     registration: Literal["auto", "never"] = "auto",
     brain_mask: Scan | None = None,
+    progress: Progress = quiet,
 ) -> Case:
     """The case on the grid of its ``reference`` scan, with ``masks["brain"]``.
 
@@ -45,6 +47,7 @@ def align(
         registration: ``"auto"`` registers scans whose grids differ from the reference's (diffusion images whose
             headers differ by less than 1 mm are only resampled); ``"never"`` trusts the headers.
         brain_mask: The user's own, on any grid; None finds one, unless the case brings one.
+        progress: Told of each registration.
 
     Returns:
         A case whose scans and masks share the reference's grid; every scan's ``native`` is untouched. What was done,
@@ -62,7 +65,7 @@ def align(
     given = brain_mask or case.masks.get("brain")
     is_there = given is not None and given.grid.coincides(fixed.grid)
     fixed_brain = given.data if given is not None and is_there else _brain_of(case, reference)
-    moves, notes = _moves(case, reference, fixed_brain if registration == "auto" else None)
+    moves, notes = _moves(case, reference, fixed_brain if registration == "auto" else None, progress)
     brain, brain_note = _brain(case, reference, moves, given, fixed_brain)
     scans = {m: onto(s, fixed.grid, modality=m, moving_from_fixed=moves[m]) for m, s in case.scans.items()}
     masks = {n: _mask_onto(m, case, reference, moves) for n, m in case.masks.items()} | {"brain": brain}
@@ -89,22 +92,20 @@ def _gap_mm(one: Grid, other: Grid) -> float:
     return float(np.linalg.norm(np.maximum(gaps, 0.0)))
 
 
-def _moves(case: Case, reference: Modality, brain: Mask | None) -> tuple[Moves, list[Conversion]]:
+def _moves(case: Case, reference: Modality, brain: Mask | None, progress: Progress) -> tuple[Moves, list[Conversion]]:
     """The transform of each scan, one registration for each group that shares a grid; None trusts the header.
 
     ``brain`` is the reference's; None registers nothing.
     """
-    found: dict[Modality, Registration] = {}
-    moves: dict[Modality, Affine | None] = {}
     fixed = case.scan(reference)
-    for modality in case.scans:
-        leader = _leader(case, modality, reference)
-        if leader is None or brain is None:
-            moves[modality] = None
-            continue
-        if leader not in found:
-            found[leader] = rigid(fixed, case.scan(leader), fixed_mask=brain)
-        moves[modality] = found[leader].moving_from_fixed if found[leader].accepted else None
+    leaders = {modality: _leader(case, modality, reference) if brain is not None else None for modality in case.scans}
+    moving = list(dict.fromkeys(leader for leader in leaders.values() if leader is not None))
+    found: dict[Modality, Registration] = {
+        leader: rigid(fixed, case.scan(leader), fixed_mask=brain)
+        for leader in progress.track(moving, what="Registering scans")
+    }
+    accepted = {leader: r.moving_from_fixed for leader, r in found.items() if r.accepted}
+    moves = {modality: accepted.get(leader) if leader else None for modality, leader in leaders.items()}
     return moves, [registered.conversion(leader, reference) for leader, registered in found.items()]
 
 
