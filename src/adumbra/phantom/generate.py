@@ -119,6 +119,8 @@ def _signals(rng: np.random.Generator, h: Head, body: Body, p: Protocol) -> dict
     water += np.float32(rng.uniform(0.0, 0.09)) * smooth_field(rng, shape, spacing_mm=spacing, scale_mm=4) * h.white
     # Iron: gradients inside the voxel lower the measured ADC, while the short T2 keeps DWI from being bright.
     water -= np.float32(rng.uniform(0, 50)) * body.extra_rate
+    cerebellum = np.clip((-14 - h.mni_mm[2]) / 8, 0, 1) * np.clip((-36 - h.mni_mm[1]) / 8, 0, 1)
+    weight += np.float32(rng.uniform(0, 0.3)) * cerebellum  # mostly cortex: brighter than the cerebrum, ADC alike
     dense = tracts(rng, h)
     weight += np.float32(rng.uniform(0, 0.15)) * dense
     water -= np.float32(rng.uniform(0, 0.28)) * dense

@@ -145,8 +145,12 @@ def resolved(volume: Volume, grid: Grid, receiver: Receiver) -> np.ndarray:
 
 
 def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
-    """The coils' smooth sensitivity, about 1."""
-    return np.exp(receiver.shading * smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=70))
+    """The coils' smooth sensitivity, about 1: uneven, and higher where they lie close, mostly back and below."""
+    field = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=70)
+    for axis, slope in enumerate(rng.normal([0, -0.5, -0.5], [0.4, 0.8, 0.8])):
+        line = np.linspace(-1, 1, grid.shape[axis], dtype=np.float32)
+        field += np.float32(slope) * np.expand_dims(line, [c for c in range(3) if c != axis])
+    return np.exp(receiver.shading * field)
 
 
 def edge_slices(rng: np.random.Generator, count: int) -> np.ndarray:

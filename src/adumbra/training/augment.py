@@ -134,9 +134,13 @@ def _blocky(volume: Volume, rng: np.random.Generator, strength: float) -> Volume
 
 
 def _shaded(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
-    """A coil's sensitivity: the exponential of a random quadratic, multiplied on the signal above the darkest value."""
+    """A coil's sensitivity: the exponential of a random quadratic, multiplied on the signal above the darkest value.
+
+    With a level of its own, for a patch may lie where the coil is close: all of it is brighter than the brain's median.
+    """
     lines = [np.linspace(-1.0, 1.0, n, dtype=np.float32) for n in volume.shape]
     slope, curve = rng.normal(0.0, 0.12 * strength, 3), rng.normal(0.0, 0.08 * strength, 3)
     parts = (np.exp(s * x + c * (x * x - 1 / 3)) for s, c, x in zip(slope, curve, lines, strict=True))
     x, y, z = (part.astype(np.float32) for part in parts)
-    return (volume - LOW) * (x[:, None, None] * y[None, :, None] * z[None, None, :]) + LOW
+    level = np.float32(np.exp(rng.normal(0.0, 0.2 * strength)))
+    return (volume - LOW) * (level * x[:, None, None] * y[None, :, None] * z[None, None, :]) + LOW
