@@ -77,6 +77,13 @@ REFERENCES: dict[str, Reference] = {
         1945,
         "10.2307/1932409",
     ),
+    "Ernst1966": Reference(
+        "Ernst RR, Anderson WA",
+        "Application of Fourier transform spectroscopy to magnetic resonance",
+        "Review of Scientific Instruments 37(1):93–102",
+        1966,
+        "10.1063/1.1719961",
+    ),
     "Fonov2011": Reference(
         "Fonov V, Evans AC, Botteron K, et al.",
         "Unbiased average age-appropriate atlases for pediatric studies",
@@ -107,7 +114,7 @@ REFERENCES: dict[str, Reference] = {
         "10.1364/JOSAA.11.000107",
     ),
     "Haacke2004": Reference(
-        "Haacke EM, Xu Y, Cheng YCN, Reichenbach JR",
+        "Haacke EM, Xu Y, Cheng YC, Reichenbach JR",
         "Susceptibility weighted imaging (SWI)",
         "Magnetic Resonance in Medicine 52(3):612–618",
         2004,
@@ -148,6 +155,20 @@ REFERENCES: dict[str, Reference] = {
         1986,
         "10.1148/radiology.161.2.3763909",
     ),
+    "Lu2004": Reference(
+        "Lu H, Clingman C, Golay X, van Zijl PCM",
+        "Determining the longitudinal relaxation time (T1) of blood at 3.0 Tesla",
+        "Magnetic Resonance in Medicine 52(3):679–682",
+        2004,
+        "10.1002/mrm.20178",
+    ),
+    "Lu2012": Reference(
+        "Lu H, Xu F, Grgac K, et al.",
+        "Calibration and validation of TRUST MRI for the estimation of cerebral blood oxygenation",
+        "Magnetic Resonance in Medicine 67(1):42–49",
+        2012,
+        "10.1002/mrm.22970",
+    ),
     "Mattes2003": Reference(
         "Mattes D, Haynor DR, Vesselle H, et al.",
         "PET-CT image registration in the chest using free-form deformations",
@@ -169,12 +190,26 @@ REFERENCES: dict[str, Reference] = {
         2018,
         "10.1609/aaai.v32i1.11671",
     ),
+    "Peters2007": Reference(
+        "Peters AM, Brookes MJ, Hoogenraad FG, et al.",
+        "T2* measurements in human brain at 1.5, 3 and 7 T",
+        "Magnetic Resonance Imaging 25(6):748–753",
+        2007,
+        "10.1016/j.mri.2007.02.014",
+    ),
     "Ronneberger2015": Reference(
         "Ronneberger O, Fischer P, Brox T",
         "U-Net: convolutional networks for biomedical image segmentation",
         "MICCAI, LNCS 9351:234–241",
         2015,
         "10.1007/978-3-319-24574-4_28",
+    ),
+    "Rooney2007": Reference(
+        "Rooney WD, Johnson G, Li X, et al.",
+        "Magnetic field and tissue dependencies of human brain longitudinal 1H2O relaxation in vivo",
+        "Magnetic Resonance in Medicine 57(2):308–318",
+        2007,
+        "10.1002/mrm.21122",
     ),
     "Spees2001": Reference(
         "Spees WM, Yablonskiy DA, Oswood MC, et al.",
@@ -184,12 +219,33 @@ REFERENCES: dict[str, Reference] = {
         2001,
         "10.1002/mrm.1072",
     ),
+    "Stanisz2005": Reference(
+        "Stanisz GJ, Odrobina EE, Pun J, et al.",
+        "T1, T2 relaxation and magnetization transfer in tissue at 3T",
+        "Magnetic Resonance in Medicine 54(3):507–512",
+        2005,
+        "10.1002/mrm.20605",
+    ),
     "Welford1962": Reference(
         "Welford BP",
         "Note on a method for calculating corrected sums of squares and products",
         "Technometrics 4(3):419–420",
         1962,
         "10.1080/00401706.1962.10490022",
+    ),
+    "Zarrinkoob2015": Reference(
+        "Zarrinkoob L, Ambarki K, Wåhlin A, et al.",
+        "Blood flow distribution in cerebral arteries",
+        "Journal of Cerebral Blood Flow and Metabolism 35(4):648–654",
+        2015,
+        "10.1038/jcbfm.2014.241",
+    ),
+    "Zhao2007": Reference(
+        "Zhao JM, Clingman CS, Närväinen MJ, et al.",
+        "Oxygenation and hematocrit dependence of transverse relaxation rates of blood at 3T",
+        "Magnetic Resonance in Medicine 58(3):592–597",
+        2007,
+        "10.1002/mrm.21342",
     ),
 }
 
