@@ -28,7 +28,7 @@ _SEGMENTS: Mapping[str, tuple[str, ...]] = {
     "PCA": ("P1_{}", "P2_{}", "P3_{}"),
     "basilar": ("basilar",),
 }
-_LEAST_LUMEN_MM = 0.35  # radius; a clot in a narrower branch is one of a shower, and shows on no image of the vessels
+LEAST_LUMEN_MM = 0.35  # radius; a clot in a narrower branch is one of a shower, and shows on no image of the vessels
 _TERMINUS_MM = 14.0  # of the internal carotid artery, measured from its end: where its clots lodge
 _PACKED_CELLS = 0.75  # haematocrit of a red clot
 _SEEN_FROM = 0.30  # share of red cells from which a clot darkens susceptibility-weighted images
@@ -82,7 +82,7 @@ def clots(rng: np.random.Generator, tree: Tree) -> tuple[Clot, ...]:
     first = drawn_clot(rng, tree, site=str(rng.choice(list(SITES), p=list(SITES.values()))))
     if rng.random() >= SEVERAL:
         return (first,)
-    beyond = tree.downstream(_only(tree, int(first.nodes[-1]))) & (tree.radius_mm > _LEAST_LUMEN_MM)
+    beyond = tree.downstream(_only(tree, int(first.nodes[-1]))) & (tree.radius_mm > LEAST_LUMEN_MM)
     beyond[first.nodes] = False
     places = np.flatnonzero(beyond)
     count = min(int(rng.integers(1, 3)), len(places))
@@ -101,8 +101,15 @@ def _places(tree: Tree, site: str, side: str) -> np.ndarray:
     """The nodes of a side in which a clot of this site may begin."""
     names = [name.format(side) for name in _SEGMENTS[site]]
     named = np.isin(tree.segment, [tree.names.index(n) for n in names if n in tree.names])
-    places = np.flatnonzero(named & (tree.radius_mm > _LEAST_LUMEN_MM))
+    places = np.flatnonzero(named & (tree.radius_mm > LEAST_LUMEN_MM))
     return places[-int(_TERMINUS_MM / STEP_MM) :] if site == "ICA" else places
+
+
+def clot_from(rng: np.random.Generator, tree: Tree, start: int) -> Clot:
+    """A clot that begins at a given node, its site named after the artery there."""
+    name = tree.names[tree.segment[start]].split("_")[0]
+    site = next((s for s, names in _SEGMENTS.items() if any(n.split("_")[0] == name for n in names)), "M3+")
+    return _lodged(rng, tree, start, site)
 
 
 def _lodged(rng: np.random.Generator, tree: Tree, start: int, site: str) -> Clot:
@@ -129,7 +136,7 @@ def _course(tree: Tree, start: int, length_mm: float) -> np.ndarray:
     nodes, length = [start], 0.0
     while length < length_mm:
         children = np.flatnonzero(tree.parent == nodes[-1])
-        children = children[tree.radius_mm[children] > _LEAST_LUMEN_MM * 0.6]
+        children = children[tree.radius_mm[children] > LEAST_LUMEN_MM * 0.6]
         if not len(children):
             break
         nodes.append(int(children[tree.supplied_ml[children].argmax()]))
