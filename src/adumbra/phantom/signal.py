@@ -2,17 +2,26 @@
 
 Diffusion-weighted spin echo   S(b) = ρ · exp(−TE/T2) · exp(−b·ADC)             (Stejskal & Tanner 1965)
 Inversion recovery (FLAIR)     S    = ρ · |1 − 2·exp(−TI/T1) + exp(−TR/T1)| · exp(−TE/T2)
+Spoiled gradient echo          S    = ρ · sinα · (1 − E1)/(1 − cosα·E1) · exp(−TE/T2*)    (Ernst & Anderson 1966)
 Apparent diffusion coefficient ADC  = ln(S(0)/S(b)) / b, the fit that the scanner makes
 
+with E1 = exp(−TR/T1). What the field does to a gradient echo, its phase and its loss across a voxel, is
+``susceptibility.dephased``; what moving blood does, ``inflow``.
+
 A voxel's signal is the sum over its tissues' fractions: partial volume is summed as signal, never as constants.
-Constants at 3 T: T1 and T2 after Wansapura et al. 1999 and Stanisz et al. 2005; ADC after Helenius et al. 2002.
+Constants at 3 T: T1 and T2 after Wansapura et al. 1999 and Stanisz et al. 2005; ADC after Helenius et al. 2002. Those
+of blood, clots and nuclei, at 1.5 T, and T2*, are in ``relaxation``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
+from adumbra.errors import InputRejected
+from adumbra.phantom.relaxation import Relaxation
+from adumbra.references import cites
 from adumbra.shapes import Volume
 
 
@@ -65,7 +74,7 @@ def drawn_protocol(rng: np.random.Generator) -> Protocol:
     return Protocol(b, float(rng.uniform(52, 105)), float(rng.uniform(85, 140)), float(0.265 * tr), tr)
 
 
-def spin_echo(tissue: Tissue, *, te_ms: float, b_value: float) -> float:
+def spin_echo(tissue: Tissue | Relaxation, *, te_ms: float, b_value: float) -> float:
     """Signal of a diffusion-weighted spin echo, relative to water's density."""
     return float(tissue.density * np.exp(-te_ms / tissue.t2_ms) * np.exp(-b_value * 1e-3 * tissue.adc))
 
@@ -84,10 +93,47 @@ def diffusion_contrast(protocol: Protocol, *, adc: float, t2: float) -> float:
     )
 
 
-def inversion_recovery(tissue: Tissue, *, te_ms: float, ti_ms: float, tr_ms: float) -> float:
+def inversion_recovery(tissue: Tissue | Relaxation, *, te_ms: float, ti_ms: float, tr_ms: float) -> float:
     """Magnitude signal of an inversion-recovery spin echo, relative to water's density."""
     longitudinal = 1 - 2 * np.exp(-ti_ms / tissue.t1_ms) + np.exp(-tr_ms / tissue.t1_ms)
     return float(tissue.density * abs(longitudinal) * np.exp(-te_ms / tissue.t2_ms))
+
+
+def steady_magnetisation(flip_deg: Float[np.ndarray, "..."], *, tr_ms: float, t1_ms: float) -> Float[np.ndarray, "..."]:
+    """Longitudinal magnetisation, of equilibrium = 1, before each of endless pulses: (1 − E1)/(1 − cosα·E1)."""
+    e1 = np.exp(-tr_ms / t1_ms)
+    return np.asarray((1 - e1) / (1 - np.cos(np.radians(flip_deg)) * e1))
+
+
+@cites("Ernst1966")
+def gradient_echo(tissue: Relaxation, *, tr_ms: float, te_ms: float, flip_deg: float) -> float:
+    """Magnitude signal of a spoiled gradient echo in its steady state, relative to water's density.
+
+    For tissue at rest; blood that flows in has seen few pulses and is brighter (``inflow``).
+    """
+    steady = steady_magnetisation(np.array(flip_deg, np.float64), tr_ms=tr_ms, t1_ms=tissue.t1_ms)
+    return float(tissue.density * np.sin(np.radians(flip_deg)) * steady * np.exp(-te_ms / tissue.t2_star_ms))
+
+
+@cites("Ernst1966")
+def ernst_angle_deg(tissue: Tissue | Relaxation, *, tr_ms: float) -> float:
+    """The flip angle at which a spoiled gradient echo is brightest: arccos E1, in degrees."""
+    return float(np.degrees(np.arccos(np.exp(-tr_ms / tissue.t1_ms))))
+
+
+def multi_echo(tissue: Relaxation, *, tr_ms: float, te_ms: Sequence[float], flip_deg: float) -> float:
+    """Signal of a multi-echo gradient echo: the mean of its echoes' magnitudes, as SWAN shows one image of several.
+
+    The mean is of magnitudes after dephasing: where the field is uneven take each echo by ``gradient_echo``, dephase it
+    at its own echo time, and average the magnitudes of the voxels then.
+
+    Raises:
+        InputRejected: No echo time.
+    """
+    if not te_ms:
+        raise InputRejected("te_ms", expected="one echo time or more", found="none", do="give the echo times in ms")
+    echoes = [gradient_echo(tissue, tr_ms=tr_ms, te_ms=float(te), flip_deg=flip_deg) for te in te_ms]
+    return float(np.mean(echoes))
 
 
 def adc_fit(baseline: Volume, weighted: Volume, *, b_value: float) -> Volume:
