@@ -28,7 +28,7 @@ def strokes(subject: Head, vessels: Vasculature) -> list[Stroke]:
 
 
 def test_vessels_lie_in_the_subject_as_in_the_template(subject: Head, vessels: Vasculature) -> None:
-    """Read back through the deformation, the trunk of the middle cerebral artery and the sagittal sinus are in place."""
+    """Read back through the deformation, the trunk of the middle cerebral artery and the sagittal sinus fit."""
 
     def in_template(points_mm: np.ndarray) -> np.ndarray:
         index = np.rint(subject.grid.index(points_mm)).astype(int)
