@@ -31,7 +31,7 @@ def test_nothing_asked_nothing_changed():
     assert all(np.array_equal(getattr(out, f.name), getattr(before, f.name)) for f in fields(Patches))
 
 
-@pytest.mark.parametrize("kind", ["contrast", "noise", "smooth", "blocky", "shading"])
+@pytest.mark.parametrize("kind", ["contrast", "noise", "smooth", "blocky", "shading", "slab"])
 def test_each_change_changes_images_within_range_and_nothing_else(kind):
     out, before = changed(**{kind: 1.0}), patch()
     assert not np.allclose(out.channels, before.channels)

@@ -1,4 +1,4 @@
-"""The curve of a training: loss, smoothed over 50 steps, and Dice on the held-out phantoms.
+"""The curve of a training: smoothed loss, and Dice on the held-out phantoms.
 
 Run: ``python trainings/lesion/curve.py LOG.jsonl CURVE.svg``.
 """
@@ -15,22 +15,34 @@ rcParams["svg.hashsalt"] = "adumbra"
 
 
 def main() -> None:
-    """Draws it."""
+    """Draws it: each stage by itself, for each has held-out cases of its own."""
     lines = [json.loads(line) for line in Path(sys.argv[1]).read_text("utf-8").splitlines()]
-    loss = {line["step"]: line["loss"] for line in lines if "loss" in line}
-    held_out = {line["step"]: line for line in lines if "dice" in line}
-    width = min(50, len(loss))
-    smooth = np.convolve(list(loss.values()), np.ones(width) / width, mode="valid")
     figure = Figure(figsize=(8, 3.6))
     left = figure.subplots()
-    left.plot(list(loss)[width - 1 :], smooth, color="#0b5c7a", label="loss, mean of 50 steps")
-    left.set(xlabel="step", ylabel="loss", ylim=(0, None))
     right = left.twinx()
-    for key, style in (("dice_large", "s-"), ("dice", "o-"), ("dice_small", "v-")):
-        right.plot(list(held_out), [line[key] for line in held_out.values()], style, ms=4, label=f"held-out {key}")
+    stages = list(dict.fromkeys(line.get("stage", "") for line in lines))
+    for stage in stages:
+        _stage(left, right, [line for line in lines if line.get("stage", "") == stage], labelled=stage == stages[0])
+    for stage in stages[1:]:
+        left.axvline(min(line["step"] for line in lines if line.get("stage") == stage), color="0.6", lw=0.8, ls=":")
+    left.set(xlabel="step", ylabel="loss", ylim=(0, None))
     right.set(ylabel="Dice", ylim=(0, 1))
     figure.legend(loc="upper center", ncols=4, fontsize=8, frameon=False)
     figure.savefig(sys.argv[2], bbox_inches="tight", metadata={"Date": None})
+
+
+def _stage(left, right, lines: list[dict], *, labelled: bool) -> None:
+    """The curves of one stage; small and large as ``training.validate`` parts them."""
+    loss = {line["step"]: line["loss"] for line in lines if "loss" in line}
+    held_out = {line["step"]: line for line in lines if "dice" in line}
+    width, every = min(25, len(loss)), int(np.diff(list(loss)[:2])[0])
+    smooth = np.convolve(list(loss.values()), np.ones(width) / width, mode="valid")
+    name = f"loss, mean over {width * every} steps"
+    left.plot(list(loss)[width - 1 :], smooth, color="#0b5c7a", label=name if labelled else None)
+    for key, style in (("dice_large", "s-"), ("dice", "o-"), ("dice_small", "v-")):
+        values = [line[key] for line in held_out.values()]
+        colour = {"dice_large": "C0", "dice": "C1", "dice_small": "C2"}[key]
+        right.plot(list(held_out), values, style, ms=4, color=colour, label=f"held-out {key}" if labelled else None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """From a finished training to weights that can be shipped: the thresholds are chosen, and all is measured, on phantoms.
 
-Cohorts that share no case: seeds 1, 4 and 6 were trained on, seed 3 chooses the two thresholds (highest mean of Dice and
-lesion-wise F1 over its cases), seed 2 is measured with them. No real image is looked at.
+Cohorts that share no case: seeds 1, 4 and 6 were trained on, seed 3 chooses the two thresholds (highest mean of Dice
+and lesion-wise F1 over its cases), seed 2 is measured with them. No real image is looked at.
 
 Run: ``python trainings/lesion/finish.py --masks DIR --out DIR``; writes ``lesion.safetensors`` and ``lesion.json``.
 """

@@ -29,6 +29,7 @@ class Augmentation:
         smooth: Blur of a channel.
         blocky: A channel as if acquired with thick slices.
         shading: A smooth field multiplied on a channel.
+        slab: The slices at one end of a channel brighter than the rest, as where a stack of slices begins.
         missing: Channels left out, at a rate by modality times this.
         strip: All outside the brain set to air, or to 0, which is where nothing was measured.
     """
@@ -39,7 +40,8 @@ class Augmentation:
     noise: float = 0.25
     smooth: float = 0.15
     blocky: float = 0.15
-    shading: float = 0.25
+    shading: float = 0.4
+    slab: float = 0.12
     missing: float = 1.0
     strip: float = 0.2
 
@@ -87,6 +89,7 @@ def _stripped(patch: Patches, rng: np.random.Generator) -> np.ndarray:
 def _changed(volume: Volume, rng: np.random.Generator, how: Augmentation, strength: float) -> Volume:
     steps: tuple[tuple[float, Callable[[Volume, np.random.Generator, float], Volume]], ...] = (
         (how.shading, _shaded),
+        (how.slab, _slab),
         (how.contrast, _contrasted),
         (how.smooth, _smoothed),
         (how.blocky, _blocky),
@@ -139,8 +142,17 @@ def _shaded(volume: Volume, rng: np.random.Generator, strength: float) -> Volume
     With a level of its own, for a patch may lie where the coil is close: all of it is brighter than the brain's median.
     """
     lines = [np.linspace(-1.0, 1.0, n, dtype=np.float32) for n in volume.shape]
-    slope, curve = rng.normal(0.0, 0.12 * strength, 3), rng.normal(0.0, 0.08 * strength, 3)
+    slope, curve = rng.normal(0.0, 0.16 * strength, 3), rng.normal(0.0, 0.12 * strength, 3)
     parts = (np.exp(s * x + c * (x * x - 1 / 3)) for s, c, x in zip(slope, curve, lines, strict=True))
     x, y, z = (part.astype(np.float32) for part in parts)
-    level = np.float32(np.exp(rng.normal(0.0, 0.2 * strength)))
+    level = np.float32(np.exp(rng.normal(0.0, 0.25 * strength)))
     return (volume - LOW) * (level * x[:, None, None] * y[None, :, None] * z[None, None, :]) + LOW
+
+
+def _slab(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+    """The first slices lack neighbours that saturate them: up to twice as bright, fading over some slices."""
+    depth = np.arange(volume.shape[2], dtype=np.float32)
+    depth = depth[::-1] if rng.random() < 0.3 else depth
+    start, reach = rng.uniform(0, 0.5) * volume.shape[2], rng.uniform(1.0, 8.0)
+    gain = np.exp(rng.uniform(0.0, 0.7) * strength * np.exp(-np.maximum(depth - start, 0) / reach))
+    return (volume - LOW) * gain.astype(np.float32) + LOW
