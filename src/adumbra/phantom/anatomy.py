@@ -236,6 +236,8 @@ def head(rng: np.random.Generator) -> tuple[Head, dict[str, float]]:
     """A subject's head at 2 mm, and what was drawn for it (``age`` is 0 for a young and 1 for a very old brain)."""
     age = float(rng.beta(2.0, 1.6))
     bottom, top = float(rng.uniform(-74, -52)), float(rng.uniform(84, 98))
+    if rng.random() < 0.12:  # a stack that begins in the brain
+        bottom += float(rng.uniform(20, 60))
     origin = np.array([-94.0, -128.0, bottom])
     affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
     affine[:3, 3] = origin

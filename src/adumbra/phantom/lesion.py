@@ -180,7 +180,7 @@ def drawn_pattern(rng: np.random.Generator, *, outline: Outline | None) -> Patte
     if outline is not None and rng.random() < 0.5:
         return "outline"
     kinds: list[Pattern] = ["none", "territorial", "shower", "lacune"]
-    return kinds[rng.choice(4, p=[0.05, 0.42, 0.43, 0.10])]
+    return kinds[rng.choice(4, p=[0.15, 0.37, 0.38, 0.10])]
 
 
 def infarcted(rng: np.random.Generator, head: Head, *, pattern: Pattern, outline: Outline | None = None) -> Volume:

@@ -154,13 +154,15 @@ def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
 
 
 def edge_slices(rng: np.random.Generator, count: int) -> np.ndarray:
-    """The gain of each slice, (slices,): the outermost lack a neighbour that saturates them, and may be brighter."""
-    gain = np.ones(count, np.float32)
-    if rng.random() < 0.25:
-        gain[0], gain[1] = rng.uniform(1.0, 2.3), rng.uniform(1.0, 1.2)
-    if rng.random() < 0.1:
-        gain[-1] = rng.uniform(1.0, 1.6)
-    return gain
+    """The gain of each slice, (slices,): the outermost lack neighbours that saturate them, and may be brighter.
+
+    A real stack of 2 mm slices began 1.5 times as bright as it went on, and took five slices to fall to that.
+    """
+    gain, place = np.ones(count), np.arange(count)
+    for likely, from_end in ((0.45, place), (0.15, place[::-1])):
+        if rng.random() < likely:
+            gain *= 1 + rng.uniform(0, 1.2) * np.exp(-from_end / rng.uniform(0.4, 5.0))
+    return gain.astype(np.float32)
 
 
 def received(rng: np.random.Generator, volume: Volume, receiver: Receiver, *, averages: int = 1) -> Volume:

@@ -63,6 +63,9 @@ def drawn_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
         return Tissue(t.density * d, t.t1_ms * t1, t.t2_ms * t2, t.adc * adc)
 
     drawn = {name: varied(t) for name, t in TISSUES_3T.items()}
+    # Gradients are calibrated to some per cent, and cold water or a fever does the rest: all tissues alike.
+    calibration = float(np.exp(rng.normal(0, 0.05)))
+    drawn = {name: replace(t, adc=t.adc * calibration) for name, t in drawn.items()}
     # Fat suppression works or it does not: from nothing of the scalp to a bright rim.
     return drawn | {"soft": replace(drawn["soft"], density=float(0.55 * rng.beta(1.2, 2.0) * 1.6))}
 
