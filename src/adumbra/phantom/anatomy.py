@@ -49,7 +49,7 @@ class Template:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One subject at 2 mm. Fractions lie in [0, 1] and sum to at most 1; what is missing is air or bone.
+    """One subject. Fractions lie in [0, 1] and sum to at most 1; what is missing is air or bone.
 
     Attributes:
         grid: RAS+ grid of everything below.
@@ -114,16 +114,16 @@ def _affine(rng: np.random.Generator) -> np.ndarray:
     return np.c_[matrix, rng.normal(0, [2, 4, 4])]
 
 
-def _smallest_jacobian(displacement: np.ndarray, linear: np.ndarray) -> float:
+def _smallest_jacobian(displacement: np.ndarray, linear: np.ndarray, spacing_mm: float) -> float:
     """The smallest det(A + ∂u/∂x) over every second voxel: at or under 0 the map would fold."""
     coarse = displacement[:, ::2, ::2, ::2]
-    gradient = np.stack([np.stack(np.gradient(c, 2 * SPACING_MM), axis=-1) for c in coarse], axis=-2)
+    gradient = np.stack([np.stack(np.gradient(c, 2 * spacing_mm), axis=-1) for c in coarse], axis=-2)
     return float(np.linalg.det(gradient + linear).min())
 
 
 def _deformed(rng: np.random.Generator, grid: Grid, age: float) -> tuple[np.ndarray, float]:
     """Template millimetres of each voxel, and the smallest Jacobian determinant of that map."""
-    axes = [grid.affine[i, 3] + SPACING_MM * np.arange(n) for i, n in enumerate(grid.shape)]
+    axes = [grid.affine[i, 3] + grid.spacing_mm[i] * np.arange(n) for i, n in enumerate(grid.shape)]
     x = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
     pose = _affine(rng).astype(np.float32)
     spacing = grid.spacing_mm
@@ -134,7 +134,7 @@ def _deformed(rng: np.random.Generator, grid: Grid, age: float) -> tuple[np.ndar
     pull = np.exp(-0.5 * (((x - centre) / np.array([22, 34, 20], np.float32).reshape(3, 1, 1, 1)) ** 2).sum(axis=0))
     u -= np.float32(0.30 * age) * (x - centre) * pull
     linear = pose[:, :3]
-    while (folding := _smallest_jacobian(u, linear)) < 0.25:
+    while (folding := _smallest_jacobian(u, linear, spacing[0])) < 0.25:
         u *= np.float32(0.8)
     mni = np.tensordot(linear, x, axes=1) + pose[:, 3].reshape(3, 1, 1, 1) + u
     return mni, folding
@@ -232,20 +232,28 @@ def _hyperintensities(rng: np.random.Generator, mni: np.ndarray, white: Volume, 
     return (np.clip(2.2 * band * burden + 0.7 * texture - 1.6 + 0.8 * burden, 0, 1) * white).astype(np.float32)
 
 
-def head(rng: np.random.Generator) -> tuple[Head, dict[str, float]]:
-    """A subject's head at 2 mm, and what was drawn for it (``age`` is 0 for a young and 1 for a very old brain)."""
+def head(rng: np.random.Generator, *, spacing_mm: float = SPACING_MM) -> tuple[Head, dict[str, float]]:
+    """A subject's head, and what was drawn for it (``age`` is 0 for a young and 1 for a very old brain).
+
+    Args:
+        rng: Source of everything random here; heads of another spacing are other heads.
+        spacing_mm: Of the isotropic grid.
+    """
     age = float(rng.beta(2.0, 1.6))
     bottom, top = float(rng.uniform(-74, -52)), float(rng.uniform(84, 98))
     if rng.random() < 0.12:  # a stack that begins in the brain
         bottom += float(rng.uniform(20, 60))
     origin = np.array([-94.0, -128.0, bottom])
-    affine = np.diag([SPACING_MM, SPACING_MM, SPACING_MM, 1.0])
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = origin
-    grid = Grid((95, 112, round((top - bottom) / SPACING_MM)), affine)
+    across, along, up = (round(mm / spacing_mm) for mm in (190.0, 224.0, top - bottom))
+    grid = Grid((across, along, up), affine)
     mni, folding = _deformed(rng, grid, age)
     grey, white, csf, depth = _brain(rng, mni, grid, age)
     fluid, vitreous, soft = _envelope(rng, mni, depth, grid, age)
     csf = np.clip(np.maximum(csf, fluid * (1 - grey - white)), 0, 1)
+    vitreous = np.clip(vitreous, 0, 1 - grey - white - csf)  # where the eye touches the fluid around the brain
+    soft = np.clip(soft, 0, 1 - grey - white - csf - vitreous)
     hyper = _hyperintensities(rng, mni, white, grid, age)
     drawn = {"age": age, "bottom_mm": bottom, "top_mm": top, "smallest_jacobian": folding}
     return Head(grid, mni, grey, white, csf, vitreous, soft, depth, hyper, folding), drawn
