@@ -6,7 +6,7 @@ import pytest
 from adumbra.phantom.anatomy import Head, head
 from adumbra.phantom.arteries import territory
 from adumbra.phantom.perfusion import HYPOPERFUSED_S
-from adumbra.phantom.stroke import Stroke, Vasculature, clot_volume, explaining, stroke, vasculature
+from adumbra.phantom.stroke import Stroke, Vasculature, explaining, stroke, vasculature
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_nothing_explains_lesions_in_all_territories(vessels: Vasculature) -> No
 
 def test_a_clot_has_the_volume_of_its_lumen(strokes: list[Stroke]) -> None:
     lodged = next(drawn.clots for drawn in strokes if drawn.clots)
-    assert 0.0005 < clot_volume(lodged) < 0.6
+    assert 0.0005 < sum(clot.volume_ml for clot in lodged) < 0.6
 
 
 def test_the_same_seed_gives_the_same_stroke(subject: Head, vessels: Vasculature) -> None:

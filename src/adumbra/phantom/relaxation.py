@@ -88,7 +88,7 @@ def _check(oxygenation: float, haematocrit: float, b0_tesla: float) -> None:
 
 # Density, T1, T2, T2*, ADC. T2* of grey and white matter, caudate and putamen: Peters et al. 2007, at both fields.
 _AT_3T: Mapping[str, Relaxation] = {
-    # The first five are ``signal.TISSUES_3T`` (sources there), with T2*.
+    # ``signal.TISSUES_3T`` is made of the first five; the sources stand there.
     "grey": Relaxation(0.82, 1400.0, 92.0, 66.0, 0.83),
     "white": Relaxation(0.70, 860.0, 74.0, 53.2, 0.72),
     "csf": Relaxation(1.00, 4200.0, 1400.0, 500.0, 3.00),  # T2* about: beyond any echo time in use

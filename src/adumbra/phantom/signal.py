@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from adumbra.errors import InputRejected
-from adumbra.phantom.relaxation import Relaxation
+from adumbra.phantom.relaxation import TISSUES, Relaxation
 from adumbra.references import cites
 from adumbra.shapes import Volume
 
@@ -36,11 +36,8 @@ class Tissue:
 
 
 TISSUES_3T: Mapping[str, Tissue] = {
-    "grey": Tissue(0.82, 1400.0, 92.0, 0.83),
-    "white": Tissue(0.70, 860.0, 74.0, 0.72),
-    "csf": Tissue(1.00, 4200.0, 1400.0, 3.00),
-    "vitreous": Tissue(0.98, 4200.0, 1100.0, 2.90),
-    "soft": Tissue(0.55, 700.0, 42.0, 1.20),
+    name: Tissue(r.density, r.t1_ms, r.t2_ms, r.adc)
+    for name, r in ((n, TISSUES[3.0][n]) for n in ("grey", "white", "csf", "vitreous", "soft"))
 }
 
 

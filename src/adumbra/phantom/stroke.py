@@ -5,7 +5,6 @@ the middle outwards until the artery opens again or the scan is made. The outlin
 backwards: the clot lies in the smallest branch behind which most of the lesion lies.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -150,12 +149,3 @@ def explaining(rng: np.random.Generator, vessels: Vasculature, amount: Volume) -
         return ()
     smallest = int(holding[tree.supplied_ml[holding].argmin()])
     return (clot_from(rng, tree, smallest),)
-
-
-def clot_volume(stroke_clots: Sequence[Clot]) -> float:
-    """In ml, of the lumens that the clots fill."""
-    total = 0.0
-    for clot in stroke_clots:
-        lengths = np.linalg.norm(np.diff(clot.points_mm, axis=0), axis=1)
-        total += float((np.pi * ((clot.radius_mm[1:] + clot.radius_mm[:-1]) / 2) ** 2 * lengths).sum())
-    return total / 1000

@@ -113,7 +113,7 @@ def _is_made(path: Path, config: CacheConfig) -> bool:
 
 
 def _identity(config: CacheConfig) -> str:
-    return json.dumps({"version": 1, **asdict(config)}, sort_keys=True)
+    return json.dumps({"version": 2, **asdict(config)}, sort_keys=True)
 
 
 def _make(case: CaseRef, path: Path, config: CacheConfig) -> None:
