@@ -18,7 +18,8 @@ from adumbra.phantom.generate import generate
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cohort")
-    assert cohort.simulate(out, cases=2, seed=9) == ["sub-phantom09n00000", "sub-phantom09n00001"]
+    names = cohort.simulate(out, cases=2, seed=9, preset_name="diffusion")
+    assert names == ["sub-phantom09n00000", "sub-phantom09n00001"]
     return out
 
 
@@ -27,19 +28,19 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def test_two_workers_write_what_one_writes(written: Path, tmp_path: Path) -> None:
-    cohort.simulate(tmp_path / "two", cases=2, seed=9, workers=2)
+    cohort.simulate(tmp_path / "two", cases=2, seed=9, preset_name="diffusion", workers=2)
     assert _files(tmp_path / "two") == _files(written)
 
 
 def test_a_cohort_can_be_made_longer(written: Path, tmp_path: Path) -> None:
-    cohort.simulate(tmp_path / "later", cases=1, seed=9, first=1)
+    cohort.simulate(tmp_path / "later", cases=1, seed=9, preset_name="diffusion", first=1)
     later, all_of_it = _files(tmp_path / "later"), _files(written)
     assert {k for k in later if "n00001" in k}
     assert all(all_of_it[name] == content for name, content in later.items())
 
 
 def test_it_reads_back_as_it_was_drawn(written: Path) -> None:
-    drawn = generate(cohort.case_seed(9, 1)).case
+    drawn = generate(cohort.case_seed(9, 1), preset_name="diffusion").case
     read = open_case(written / "sub-phantom09n00001")
     assert set(read.scans) == set(drawn.scans)
     for modality, scan in drawn.scans.items():
@@ -64,13 +65,13 @@ def test_side_cars_hold_what_was_drawn(written: Path) -> None:
 def test_an_existing_case_is_not_replaced_unasked(written: Path) -> None:
     before = _files(written)
     with pytest.raises(OutputRefused):
-        cohort.simulate(written, cases=1, seed=9)
+        cohort.simulate(written, cases=1, seed=9, preset_name="diffusion")
     assert _files(written) == before
 
 
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="lesion masks"):
-        cohort.simulate(tmp_path / "out", cases=1, seed=1, lesion_masks=tmp_path)
+        cohort.simulate(tmp_path / "out", cases=1, seed=1, preset_name="diffusion", lesion_masks=tmp_path)
 
 
 def test_real_outlines_are_used_and_implausible_ones_passed_over(shared_data: Path) -> None:

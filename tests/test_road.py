@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("phantom")
-    cohort.simulate(out, cases=1, seed=5)
+    cohort.simulate(out, cases=1, seed=5, preset_name="diffusion")
     return out
 
 

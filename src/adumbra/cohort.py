@@ -16,12 +16,16 @@ import numpy as np
 from adumbra.case import Case, Scan
 from adumbra.cases.scan import read_mask
 from adumbra.errors import MissingInput
-from adumbra.phantom.generate import Phantom, generate
+from adumbra.growth import write_growth
+from adumbra.phantom.generate import Phantom, generate, phantom_of
 from adumbra.phantom.lesion import Outline
+from adumbra.phantom.presets import preset
+from adumbra.phantom.stages import drawn
 from adumbra.progress import Progress, quiet
 from adumbra.report.dataset import write_description, write_phantom
 
 LARGEST_OUTLINE_ML = 600.0
+Job = tuple["PhantomRef", Path, bool, bool]
 
 
 def case_seed(seed: int, number: int) -> int:
@@ -36,6 +40,8 @@ class PhantomRef:
     seed: int
     number: int
     outlines: tuple[Path, ...] = ()
+    preset: str = "diffusion"
+    """What examination it has, of ``phantom.presets.PRESETS``."""
 
     @property
     def name(self) -> str:
@@ -44,7 +50,7 @@ class PhantomRef:
 
     def open(self) -> Case:
         """The case."""
-        return phantom(self.seed, self.number, self.outlines).case
+        return phantom(self.seed, self.number, self.outlines, preset_name=self.preset).case
 
 
 def case_name(seed: int, number: int) -> str:
@@ -94,11 +100,14 @@ def _plausible(mask: Scan) -> bool:
     return not (boxy and volume_ml > 5)
 
 
-def phantom(seed: int, number: int, files: Sequence[Path] = ()) -> Phantom:
-    """Case ``number`` of cohort ``seed``."""
+def phantom(seed: int, number: int, files: Sequence[Path] = (), *, preset_name: str = "diffusion") -> Phantom:
+    """Case ``number`` of cohort ``seed``, examined as a preset of ``phantom.presets`` has it."""
     own = case_seed(seed, number)
-    outline = drawn_outline(files, own) if files else None
-    return generate(own, outline=outline, name=case_name(seed, number))
+    return generate(own, preset_name=preset_name, outline=_outline_of(own, files), name=case_name(seed, number))
+
+
+def _outline_of(seed: int, files: Sequence[Path]) -> Outline | None:
+    return drawn_outline(files, seed) if files else None
 
 
 def simulate(
@@ -107,6 +116,8 @@ def simulate(
     cases: int,
     seed: int,
     first: int = 0,
+    preset_name: str = "monocentric",
+    explain: bool = False,
     lesion_masks: Path | None = None,
     workers: int = 1,
     overwrite: bool = False,
@@ -119,6 +130,8 @@ def simulate(
         cases: How many.
         seed: Of the cohort.
         first: Number of the first case.
+        preset_name: What examinations they have: of ``phantom.presets.PRESETS``.
+        explain: Write beside each case the page that shows how it grew.
         lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
         workers: Processes.
         overwrite: Replace cases that are there.
@@ -130,14 +143,16 @@ def simulate(
     Raises:
         OutputRefused: A case is there already, or the folder cannot be written.
         MissingInput: ``lesion_masks`` holds no mask.
+        InputRejected: There is no such preset.
     """
+    preset(preset_name)
     files = outline_files(lesion_masks)
-    jobs = [(PhantomRef(seed, n, files), out, overwrite) for n in range(first, first + cases)]
+    jobs = [(PhantomRef(seed, n, files, preset_name), out, explain, overwrite) for n in range(first, first + cases)]
     write_description(out, seed=seed)
     return list(progress.track(_written(jobs, workers), what="Drawing phantoms", total=cases))
 
 
-def _written(jobs: list[tuple[PhantomRef, Path, bool]], workers: int) -> Iterator[str]:
+def _written(jobs: list[Job], workers: int) -> Iterator[str]:
     if workers == 1:
         yield from map(_write_one, jobs)
         return
@@ -146,8 +161,12 @@ def _written(jobs: list[tuple[PhantomRef, Path, bool]], workers: int) -> Iterato
         yield from pool.map(_write_one, jobs)
 
 
-def _write_one(job: tuple[PhantomRef, Path, bool]) -> str:
-    ref, out, overwrite = job
-    drawn = phantom(ref.seed, ref.number, ref.outlines)
-    write_phantom(drawn.case, drawn.fraction, drawn.parameters, out, overwrite=overwrite)
+def _write_one(job: Job) -> str:
+    ref, out, explain, overwrite = job
+    own, plan = case_seed(ref.seed, ref.number), preset(ref.preset)
+    made = drawn(own, plan=plan, outline=_outline_of(own, ref.outlines))
+    one = phantom_of(made, own, ref.preset, ref.name)
+    if explain:
+        write_growth(made, one.truths, out, name=ref.name, seed=own, overwrite=overwrite)
+    write_phantom(one.case, one.truths, one.stored, one.parameters, out, overwrite=overwrite)
     return ref.name

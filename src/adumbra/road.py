@@ -18,7 +18,6 @@ import numpy as np
 from adumbra.case import Case
 from adumbra.cases.catalogue import open_case
 from adumbra.clinic.findings import findings
-from adumbra.errors import MissingInput
 from adumbra.evaluation.compare import scores
 from adumbra.manifest import Clock, run_of
 from adumbra.networks.catalogue import LoadedNetwork, load
@@ -26,25 +25,16 @@ from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
 from adumbra.posterior.dropout import MCDropout
 from adumbra.posterior.view import BEYOND_BRAIN_MM
-from adumbra.prepare.align import align
-from adumbra.prepare.normalise import normalised
-from adumbra.prepare.resample import case_onto
+from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet
 from adumbra.references import citations
 from adumbra.report.reading import read_back, refuse_earlier, write_page, write_reading
 from adumbra.results import Findings, Reading
 from adumbra.shapes import Modality, Target
 from adumbra.space.components import dilated
-from adumbra.space.grid import respaced
 from adumbra.space.resampling import resampled
 from adumbra.uncertainty.maps import summarised
 
-# On whose grid a target is outlined and written: the first of these that the case has.
-REFERENCES: Mapping[Target, tuple[Modality, ...]] = {
-    "lesion": ("dwi", "adc", "b0"),
-    "thrombus": ("swi",),
-    "hypoperfusion": ("dwi", "adc", "b0"),
-}
 Registration = Literal["auto", "never"]
 
 
@@ -139,7 +129,7 @@ def predict(
     )  # fmt: skip
     options = {"target": target, "draws": draws, **cuts, "registration": registration, "device": device}
     about = {"name": card.name, "sha256": card.sha256}
-    used = citations(align, UNet, MCDropout, summarised, scores)
+    used = citations(made_ready, UNet, MCDropout, summarised, scores)
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)
@@ -162,9 +152,15 @@ def read(
     """From an opened case to findings, without touching a file: align, sample, map, find."""
     clock = clock or Clock()
     with clock.at("align"):
-        aligned = align(case, reference=reference_of(case, target), registration=registration, progress=progress)
+        aligned, working = made_ready(
+            case,
+            target=target,
+            modalities=network.network.config.modalities,
+            spacing_mm=network.card.spacing_mm,
+            registration=registration,
+            progress=progress,
+        )
         grid, brain = aligned.grid, aligned.masks["brain"].data
-        working = normalised(case_onto(aligned, respaced(grid, (network.card.spacing_mm,) * 3)))
     with clock.at("sample and map"):
         volumes = posterior.sample(working, draws, np.random.default_rng(seed))
         on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
@@ -178,24 +174,6 @@ def read(
         truth = aligned.truth(target)
         score = None if truth is None else scores(maps.mask, truth.data, grid)
     return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score)
-
-
-def reference_of(case: Case, target: Target) -> Modality:
-    """The modality on whose grid a target is outlined.
-
-    Raises:
-        MissingInput: The case has none that shows the target.
-    """
-    wanted = REFERENCES[target]
-    for modality in wanted:
-        if modality in case.scans:
-            return modality
-    raise MissingInput(
-        case.name,
-        expected=f"a scan that shows the {target}: {' or '.join(wanted)}",
-        found=", ".join(case.scans) or "no scans",
-        do=f"give one, such as --{wanted[0]} FILE",
-    )
 
 
 def report(directory: Path, *, overwrite: bool = True) -> tuple[Path, ...]:

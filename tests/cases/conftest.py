@@ -34,6 +34,13 @@ def image():
 
 
 @pytest.fixture
+def phase():
+    """Wrapped angles of a steep ramp, in radians, (12, 10, 8)."""
+    i, j, k = np.indices((12, 10, 8))
+    return np.angle(np.exp(1j * (0.9 * i + 0.23 * j + 0.041 * k)))
+
+
+@pytest.fixture
 def lesion():
     mask = np.zeros((12, 10, 8), dtype=np.uint8)
     mask[2:4, 3:5, 3:5] = 1

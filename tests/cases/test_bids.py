@@ -8,6 +8,7 @@ import pytest
 from adumbra.cases.catalogue import find_cases, open_case
 from adumbra.errors import AmbiguousInput, MissingInput
 from adumbra.report.dataset import write_phantom
+from adumbra.truth import Truth
 
 
 @pytest.fixture
@@ -40,9 +41,9 @@ def test_b0_by_other_names(dataset, name):
     assert case.scan("dwi").source == "sub-01_acq-b1000_trace.nii.gz"
 
 
-def test_susceptibility_phase_and_angiography(dataset, written, image, lesion):
+def test_susceptibility_phase_and_angiography(dataset, written, image, phase, lesion):
     written("sub-01/anat/sub-01_acq-swan_part-mag_T2starw.nii.gz", image + 2)
-    written("sub-01/anat/sub-01_acq-swan_part-phase_T2starw.nii.gz", image + 3)
+    written("sub-01/anat/sub-01_acq-swan_part-phase_T2starw.nii.gz", phase)
     written("sub-01/anat/sub-01_acq-tof_angio.nii.gz", image + 4)
     written("sub-01/anat/sub-01_T1w.nii.gz", image + 5)
     written("derivatives/experts/sub-01/anat/sub-01_label-thrombus_mask.nii.gz", lesion, dtype=np.uint8)
@@ -82,7 +83,8 @@ def test_sessions_and_their_masks(written, image, lesion, tmp_path):
 def test_a_data_set_written_by_the_simulator_comes_back(dataset, tmp_path_factory):
     out, made = tmp_path_factory.mktemp("simulated"), open_case(dataset)
     fraction = replace(made.masks["lesion"], data=made.masks["lesion"].data.astype(np.float32))
-    write_phantom(made, fraction, {"seed": 7}, out)
+    truths = Truth("lesion", "dwi", "probseg", fraction), Truth("lesion", "dwi", "mask", made.masks["lesion"])
+    write_phantom(made, truths, {}, {"seed": 7}, out)
     case = find_cases(out)[0].open()
     assert case.name == made.name
     for modality, scan in made.scans.items():

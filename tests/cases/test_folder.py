@@ -7,11 +7,11 @@ from adumbra.cases.catalogue import open_case
 from adumbra.errors import AmbiguousInput, MissingInput
 
 
-def test_a_folder_is_read_by_its_names(written, image, adc, lesion, tmp_path):
+def test_a_folder_is_read_by_its_names(written, image, adc, phase, lesion, tmp_path):
     written("P7/p7_DWI_b1000.nii.gz", image)
     written("P7/p7_ADC.nii.gz", adc * 1000, dtype=np.int16)
     written("P7/p7_SWAN.nii", image + 1)
-    written("P7/p7_SWAN_PHASE.nii", image + 2)
+    written("P7/p7_SWAN_PHASE.nii", phase)
     written("P7/p7_lesion_mask.nii.gz", lesion, dtype=np.uint8)
     written("P7/p7_T1w.nii.gz", image + 3)
     (tmp_path / "P7" / "notes.txt").write_text("hello")

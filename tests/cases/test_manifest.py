@@ -97,11 +97,11 @@ def test_a_mapping_that_cannot_be_followed_is_refused(table, scans):
 
 @pytest.mark.parametrize(("name", "columns", "row"), [("chsf.csv", None, "CHSF-0012"), ("matar.csv", MATAR, "MTR-104")])
 def test_the_manifests_of_the_documentation_are_read(
-    project_root, tmp_path, written, image, adc, lesion, name, columns, row
+    project_root, tmp_path, written, image, adc, phase, lesion, name, columns, row
 ):
     example = project_root / "docs" / "how-to" / "manifests" / name
     (tmp_path / name).write_bytes(example.read_bytes())
-    _draw_what_it_names(tmp_path / name, written, image, adc, lesion)
+    _draw_what_it_names(tmp_path / name, written, image, adc, phase, lesion)
     refs = find_cases(tmp_path / name, columns=columns)
     assert len(refs) >= 3
     case = open_case(tmp_path / name, row=row, columns=columns)
@@ -111,7 +111,7 @@ def test_the_manifests_of_the_documentation_are_read(
         assert ref.open().name == ref.name
 
 
-def _draw_what_it_names(manifest, written, image, adc, lesion):
+def _draw_what_it_names(manifest, written, image, adc, phase, lesion):
     """Every file that the manifest names, made small."""
     text = manifest.read_text(encoding="utf-8-sig")
     rows = list(csv.reader(text.splitlines(), delimiter=";" if ";" in text else ","))
@@ -121,5 +121,7 @@ def _draw_what_it_names(manifest, written, image, adc, lesion):
             written(cell.replace("\\", "/"), lesion, dtype=np.uint8)
         elif "adc" in lower:
             written(cell.replace("\\", "/"), adc * (1000 if "chsf" in manifest.name else 1))
+        elif "pha" in lower:
+            written(cell.replace("\\", "/"), phase * (1 + number / 1e6))
         else:
             written(cell.replace("\\", "/"), image + number)

@@ -169,7 +169,9 @@ def test_a_real_phase_with_holes_is_refused(shared_data, tmp_path):
     nib.save(made, tmp_path / "phase.nii")
     with pytest.raises(ImplausibleValues, match="1,280 NaN"):
         read_scan(tmp_path / "phase.nii", "phase")
-    scan, _ = read_scan(tmp_path / "phase.nii", "phase", nan_to_zero=True)
+    with pytest.raises(AmbiguousInput, match="4 wraps"):  # ±4.7: half unwrapped
+        read_scan(tmp_path / "phase.nii", "phase", nan_to_zero=True)
+    scan, _ = read_scan(tmp_path / "phase.nii", "swi", nan_to_zero=True)
     assert int((~scan.known).sum()) == 1280
 
 

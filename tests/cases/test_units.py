@@ -1,11 +1,14 @@
-"""620·10⁻⁶ mm²/s mean the same however they were written down."""
+"""620·10⁻⁶ mm²/s, and a quarter of a turn, mean the same however they were written down."""
 
 import numpy as np
 import pytest
 
+from adumbra.cases.catalogue import open_case
 from adumbra.cases.scan import read_scan
-from adumbra.cases.units import adc_in_1e3_mm2_s, head_median, power_of
+from adumbra.cases.units import PhaseUnitUnknown, adc_in_1e3_mm2_s, head_median, phase_in_radians, power_of
 from adumbra.errors import AmbiguousInput, ImplausibleValues
+
+TURN = 2 * np.pi
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,129 @@ def test_units_as_people_write_them(unit, power):
 def test_a_unit_that_is_none_is_refused():
     with pytest.raises(AmbiguousInput, match="furlong"):
         power_of("furlong", where="a")
+
+
+# Phase
+
+
+def wrapped(angle):
+    return np.angle(np.exp(1j * np.asarray(angle, dtype=np.float64)))
+
+
+def ramp(shape, steps, start=0.0):
+    """Angles that rise by ``steps`` per voxel along each axis."""
+    return start + sum(s * i for s, i in zip(steps, np.indices(shape), strict=True))
+
+
+STEEP = wrapped(ramp((20, 20, 20), (0.9, 0.23, 0.041)))
+
+
+@pytest.mark.parametrize(
+    ("stored", "tolerance", "unit"),
+    [
+        (lambda angle: np.round((angle + np.pi) / TURN * 4095), 4e-3, "0…4095"),
+        (lambda angle: np.round(angle / np.pi * 2047) * 2, 4e-3, "±4096"),
+        (lambda angle: np.round(1000 * angle), 2e-3, "mrad"),
+        (lambda angle: angle / np.pi * 0.003674377, 1e-3, "±0.0037"),
+        (lambda angle: angle / TURN / 0.02, 1e-3, "Hz"),
+        (lambda angle: np.round(angle / np.pi * 2048), 4e-3, "an unknown unit"),
+        (lambda angle: angle / TURN / 0.015, 4e-3, "an unknown unit"),
+    ],
+    ids=["0 to 4095", "±4096", "milliradians", "±0.0037", "Hz", "±2048", "Hz of another echo"],
+)
+def test_a_unit_is_told_by_the_wraps(stored, tolerance, unit):
+    angles, (note,) = phase_in_radians(stored(STEEP), where="a", echo_time_s=0.02)
+    assert angles.dtype == np.float32
+    assert np.abs(wrapped(angles - STEEP)).max() < tolerance
+    assert note.values["unit"] == unit
+    assert note.values["wraps"] > 100
+    assert f"file in {unit}" in note.what
+    assert not note.warning
+
+
+@pytest.mark.parametrize(
+    ("stored", "unit"), [(lambda angle: 2048 + angle / TURN * 4096, "0…4095"), (lambda angle: 1000 * angle, "mrad")]
+)
+def test_a_known_turn_need_not_be_reached(stored, unit):
+    short = np.where(np.abs(STEEP) > 0.96 * np.pi, 0.96 * np.sign(STEEP) * np.pi, STEEP)
+    angles, (note,) = phase_in_radians(stored(short), where="a")
+    assert note.values["unit"] == unit
+    assert np.abs(angles - short).max() < 1e-4
+
+
+def test_radians_are_left_alone():
+    values = STEEP.astype(np.float32)
+    angles, (note,) = phase_in_radians(values, where="a")
+    assert angles is values
+    assert note.what == "Phase values taken as they are (file in radians)"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [ramp((9, 9, 9), (12.0, 3.0, 0.0)), np.zeros((9, 9, 9)), 5.0 * ramp((1, 1, 1), (0, 0, 0), 1.0)],
+    ids=["Hz", "nothing", "one voxel"],
+)
+def test_what_does_not_wrap_has_no_unit(values):
+    with pytest.raises(PhaseUnitUnknown, match="0 wraps") as raised:
+        phase_in_radians(values, where="pha.nii")
+    assert raised.value.where == "pha.nii"
+
+
+def test_what_is_not_known_tells_no_unit():
+    known = np.ones(STEEP.shape, bool)
+    known[3] = False
+    angles, _ = phase_in_radians(np.where(known, STEEP * 1000, 1e6), where="a", known=known)
+    assert np.abs(wrapped(angles - STEEP))[known].max() < 1e-2
+    assert not angles[~known].any()
+
+
+def test_the_echo_time_of_the_side_car_tells_hertz(written, phase):
+    path = written("a_phase.nii", phase / TURN / 0.02, sidecar={"EchoTime": 0.02, "Units": "Hz"})
+    scan, notes = read_scan(path, "phase")
+    np.testing.assert_allclose(scan.data[::-1], phase, atol=1e-5)
+    assert notes[-1].values["unit"] == "Hz"
+
+
+def test_a_rescale_slope_to_milliradians_as_a_philips_scanner_writes_it(shared_data, written, phase):
+    slice_ = (shared_data / "dicom" / "philips_swi_mixed" / "005.dcm").read_bytes()
+    assert b"-3142 " in slice_
+    assert b"1.53455433455433" in slice_
+    path = written("a_phase.nii", np.round((1000 * phase + 3142) / 1.53455433455433), dtype=np.int16)
+    content = bytearray(path.read_bytes())
+    content[112:120] = np.array([1.53455433455433, -3142], dtype="<f4").tobytes()
+    path.write_bytes(content)
+    scan, notes = read_scan(path, "phase")
+    np.testing.assert_allclose(scan.data[::-1], phase, atol=2e-3)
+    assert notes[-1].values["unit"] == "mrad"
+
+
+def test_a_case_is_opened_without_a_phase_in_an_unknown_unit(written, image, tmp_path):
+    written("P7/p7_dwi.nii.gz", image)
+    filtered = written("P7/p7_swan_phase.nii.gz", image + 2)
+    case = open_case(tmp_path / "P7")
+    assert set(case.scans) == {"dwi"}
+    (note,) = (note for note in case.provenance if note.subject == "phase")
+    assert note.warning
+    assert note.what.startswith("p7_swan_phase.nii.gz was left out: expected a phase image in radians")
+    with pytest.raises(PhaseUnitUnknown):  # Nothing else is there to open.
+        open_case({"phase": filtered})
+
+
+def test_a_phase_that_cannot_be_read_is_still_refused(written, image, phase, tmp_path):
+    written("P7/p7_dwi.nii.gz", image)
+    written("P7/p7_phase.nii.gz", np.stack([phase, phase], axis=-1))
+    with pytest.raises(AmbiguousInput, match="2 volumes"):
+        open_case(tmp_path / "P7")
+
+
+def test_a_real_crop_in_a_unit_that_nobody_tells(shared_data):
+    path = shared_data / "swi" / "romeo" / "small" / "Phase.nii"
+    for echo in range(3):
+        scan, notes = read_scan(path, "phase", volume=echo)
+        assert notes[-1].values["unit"] == "±0.0037"
+        assert np.abs(scan.data).max() == pytest.approx(np.pi, abs=2e-3)
+
+
+def test_a_real_crop_too_small_to_wrap_is_refused(shared_data):
+    with pytest.raises(AmbiguousInput, match="0 wraps"):
+        read_scan(shared_data / "swi" / "clearswi" / "small" / "Phase.nii", "phase", volume=0)

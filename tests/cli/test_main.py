@@ -30,11 +30,13 @@ FROZEN = {
         *["--no-registration", *OUTPUT],
     ],
     "simulate": [
-        *["--out", "-o", "--cases", "--seed", "--first", "--lesion-masks", "--workers", "--overwrite", *OUTPUT],
+        *["--out", "-o", "--cases", "--seed", "--first", "--preset", "--explain"],
+        *["--lesion-masks", "--workers", "--overwrite", *OUTPUT],
     ],
     "train": [
-        *["--data", "--out", "-o", "--steps", "--batch", "--held-out", "--initial", "--registration"],
+        *["--data", "--out", "-o", "--target", "--steps", "--batch", "--held-out", "--initial", "--registration"],
         *["--no-registration", "--seed", "--device", "--threads", "--workers", "--phantom", "--phantom-seed"],
+        "--phantom-preset",
         *["--lesion-masks", *OUTPUT],
     ],
     "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],

@@ -1,10 +1,14 @@
 import json
+from typing import get_args
 
 from adumbra.cli.main import main
+from adumbra.cli.manner import Preset
+from adumbra.phantom.presets import PRESETS
 
 
 def simulated(capsys, out, *more):
-    code = main(["simulate", "--out", str(out), "--cases", "1", "--seed", "3", "--json", "--no-progress", *more])
+    one = ["--cases", "1", "--seed", "3", "--preset", "diffusion"]
+    code = main(["simulate", "--out", str(out), *one, "--json", "--no-progress", *more])
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -24,3 +28,17 @@ def test_a_folder_without_masks_is_rejected_before_anything_is_written(tmp_path,
     code, result = simulated(capsys, tmp_path / "data", "--lesion-masks", str(tmp_path / "absent"))
     assert (code, result["error"]["kind"]) == (4, "MissingInput")
     assert not (tmp_path / "data").exists()
+
+
+def test_the_command_line_knows_every_preset():
+    assert set(get_args(Preset)) == set(PRESETS)
+
+
+def test_explain_writes_a_page_that_needs_nothing_else(tmp_path, capsys):
+    code, result = simulated(capsys, tmp_path / "data", "--explain")
+    assert code == 0
+    page = (tmp_path / "data" / f"{result['cases'][0]}_growth.html").read_text("utf-8")
+    assert page.count("<h2>") == 3
+    assert page.count("data:image/jpeg") >= 12
+    assert "not a patient" in page
+    assert "http" not in page.replace("http-equiv", "")

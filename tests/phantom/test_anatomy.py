@@ -2,19 +2,30 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from adumbra.phantom.anatomy import head, in_subject
+from adumbra.phantom.anatomy import CAVITIES_MM, Head, block_around, head, in_subject, put_ellipsoid, sampled, template
+
+FRACTIONS = ("grey", "white", "csf", "vitreous", "soft", "air", "bone")
 
 
-def test_template_points_come_to_where_the_subject_has_them() -> None:
-    subject, _ = head(np.random.default_rng(11))
+@pytest.fixture(scope="module")
+def subject() -> Head:
+    return head(np.random.default_rng(11))[0]
+
+
+def _coordinates(*sizes: int) -> np.ndarray:
+    """Voxels of 1 mm about the origin as their own millimetres, (3, X, Y, Z)."""
+    return np.stack(np.meshgrid(*(np.arange(n) - n // 2 for n in sizes), indexing="ij")).astype(np.float32)
+
+
+def test_template_points_come_to_where_the_subject_has_them(subject: Head) -> None:
     index = np.random.default_rng(0).integers(3, np.array(subject.grid.shape) - 3, (300, 3))
     world, template_mm = subject.grid.world_mm(index), subject.mni_mm[(slice(None), *index.T)].T.astype(np.float64)
     np.testing.assert_allclose(in_subject(subject, template_mm), world, atol=0.02)
 
 
-def test_points_beyond_the_grid_stay_beyond_it() -> None:
-    subject, _ = head(np.random.default_rng(11))
+def test_points_beyond_the_grid_stay_beyond_it(subject: Head) -> None:
     below = np.array([[20.0, -20.0, -130.0], [-20.0, -40.0, -120.0]])
     found = in_subject(subject, below)
     assert (found[:, 2] < subject.grid.affine[2, 3]).all()
@@ -27,5 +38,87 @@ def test_a_head_has_its_size_whatever_the_spacing(spacing_mm: float) -> None:
     assert subject.grid.spacing_mm == pytest.approx((spacing_mm,) * 3)
     assert 900 < subject.tissue.sum() * subject.grid.voxel_ml < 1900
     assert drawn["smallest_jacobian"] >= 0.25
-    total = subject.tissue + subject.csf + subject.vitreous + subject.soft
-    assert total.max() <= 1.001
+    assert subject.age == drawn["age"]
+
+
+def test_fractions_sum_to_one_everywhere(subject: Head) -> None:
+    made = {name: getattr(subject, name) for name in FRACTIONS}
+    assert all(volume.min() >= 0 for volume in made.values())
+    np.testing.assert_allclose(sum(made.values()), 1, atol=1e-5)
+
+
+def test_air_is_around_the_head_bone_around_the_brain_and_neither_in_it(subject: Head) -> None:
+    inside = subject.depth_mm < 0
+    assert subject.air[inside].max() < 1e-5
+    assert subject.bone[inside].max() < 1e-5
+    assert subject.air[[0, -1], :, -20:].min() == 1
+    skull = (subject.depth_mm > 5) & (subject.depth_mm < 6) & (subject.mni_mm[2] > 20)  # fluid ends before, scalp after
+    assert subject.bone[skull].mean() > 0.6
+    vault = subject.mni_mm[2] > 20
+    assert subject.soft[vault & (subject.depth_mm > 25)].max() == 0
+
+
+def test_sinuses_hold_air_enclosed_by_the_head() -> None:
+    held = np.zeros(len(CAVITIES_MM))
+    for seed in range(6):
+        made = head(np.random.default_rng(seed))[0]
+        for n, (centre, _) in enumerate(CAVITIES_MM):
+            near = (np.abs(made.mni_mm - np.reshape(centre, (3, 1, 1, 1))) < 3).all(axis=0)
+            held[n] = max(held[n], made.air[near].max(initial=0))
+    assert (held > 0.9).all()
+
+
+def test_the_suprasellar_cistern_is_fluid(subject: Head) -> None:
+    near = (np.abs(subject.mni_mm - np.reshape((0, 0, -22), (3, 1, 1, 1))) < 4).all(axis=0)
+    assert (subject.csf + subject.tissue)[near].min() > 0.95
+
+
+def test_same_seed_same_head() -> None:
+    one, two = (head(np.random.default_rng(4), spacing_mm=4.0)[0] for _ in range(2))
+    assert all(getattr(one, n).tobytes() == getattr(two, n).tobytes() for n in (*FRACTIONS, "mni_mm", "depth_mm"))
+
+
+def test_depth_is_the_templates_near_the_brain_and_close_to_it_far_away(subject: Head) -> None:
+    t = template()
+    index = subject.mni_mm - t.affine[:3, 3].reshape(3, 1, 1, 1)
+    known = ndimage.map_coordinates(t.depth_mm, index, order=1, mode="nearest")
+    wrong = np.abs(subject.depth_mm - known)
+    assert wrong[known < 2].max() < 0.02
+    assert wrong.max() < 3
+    assert wrong.mean() < 0.2
+
+
+def test_sampled_is_linear_interpolation_with_nothing_outside() -> None:
+    volume = np.zeros((9, 8, 7), np.float32)
+    volume[3:6, 2:7, 1:4] = np.random.default_rng(0).random((3, 5, 3))
+    affine = np.diag([2.0, 3.0, 1.5, 1.0])
+    affine[:3, 3] = (-4, -9, -3)
+    points = np.float32([7, 14, 6])[:, None, None, None] * np.random.default_rng(1).uniform(-1, 1, (3, 20, 20, 20))
+    index = (points - affine[:3, 3].reshape(3, 1, 1, 1)) / np.diag(affine)[:3].reshape(3, 1, 1, 1)
+    expected = ndimage.map_coordinates(volume, index, order=1, mode="constant")
+    np.testing.assert_allclose(sampled(volume, affine, points.astype(np.float32)), expected, atol=1e-4)
+    assert not sampled(np.zeros_like(volume), affine, points.astype(np.float32)).any()
+
+
+def test_an_ellipsoid_has_its_volume_whichever_way_it_is_turned() -> None:
+    points = _coordinates(40, 40, 40)
+    turned = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
+    along_x, along_y = np.zeros((2, 40, 40, 40), np.float32)
+    put_ellipsoid(along_x, points, (1, 2, 0), (12, 6, 8), edge_mm=1.0)
+    put_ellipsoid(along_y, points, (1, 2, 0), (12, 6, 8), axes=turned, edge_mm=1.0)
+    expected = 4 / 3 * np.pi * 12 * 6 * 8
+    assert along_x.sum() == pytest.approx(expected, rel=0.02)
+    assert along_y.sum() == pytest.approx(expected, rel=0.02)
+    assert along_x[31, 22, 20] == 1  # 10 mm along x from its centre
+    assert along_x[21, 32, 20] == 0
+    assert along_y[21, 32, 20] == 1
+
+
+def test_a_block_holds_all_that_lies_in_a_box(subject: Head) -> None:
+    low, high = (-31.0, 2.0, 6.0), (-20.0, 30.0, 22.0)
+    inside = np.all([(c > a) & (c < b) for c, a, b in zip(subject.mni_mm, low, high, strict=True)], axis=0)
+    block = block_around(subject.mni_mm, low, high)
+    assert inside.any()
+    assert inside[block].sum() == inside.sum()
+    assert all(inside[block].any(axis=(1, 2))[[0, -1]])  # and is no larger than it must be
+    assert block_around(subject.mni_mm, (300, 0, 0), (310, 1, 1)) is None

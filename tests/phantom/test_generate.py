@@ -1,44 +1,79 @@
-"""The phantom: deterministic, physical, and showing what it must."""
+"""The phantom as a whole: deterministic, of the sequences that its preset has, and showing what it must."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from adumbra.phantom import scanner, signal
-from adumbra.phantom.anatomy import head, template
-from adumbra.phantom.generate import Phantom, generate, outlined
-from adumbra.phantom.lesion import Outline, stage
-from adumbra.phantom.random_fields import smooth_field
+from adumbra.errors import InputRejected
+from adumbra.phantom.generate import Phantom, generate
+from adumbra.phantom.lesion import Outline
+from adumbra.phantom.presets import PRESETS, drawn_setup, preset
+from adumbra.phantom.stages import Drawn, drawn
+from adumbra.phantom.streams import stream
+from adumbra.shapes import MODALITIES
 from adumbra.space.components import labelled
 
 SEEDS = (3, 11, 12, 19)
+COARSE = 3.0  # mm: the whole chain in a second
+
+
+def made_of(seed: int) -> Phantom:
+    return generate(seed, preset_name="diffusion")
 
 
 @pytest.fixture(scope="module")
 def phantoms() -> dict[int, Phantom]:
-    return {seed: generate(seed) for seed in SEEDS}
+    return {seed: made_of(seed) for seed in SEEDS}
+
+
+@pytest.fixture(scope="module")
+def coarse() -> pytest.MonkeyPatch:
+    with pytest.MonkeyPatch.context() as patch:
+        coarser = {n: replace(p, spacing_mm=COARSE) for n, p in PRESETS.items() if p.vessels}
+        patch.setattr("adumbra.phantom.presets.PRESETS", dict(PRESETS) | coarser)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def whole(coarse: pytest.MonkeyPatch) -> dict[str, Phantom]:
+    """A seed with a clot that is still there."""
+    return {name: generate(CLOTTED, preset_name=name) for name in ("monocentric", "multicentric")}
+
+
+CLOTTED = 12
 
 
 def _same(a: Phantom, b: Phantom) -> bool:
-    pairs = [(a.case.scans[m].data, b.case.scans[m].data) for m in a.case.scans]
-    return all(x.tobytes() == y.tobytes() for x, y in pairs) and a.parameters == b.parameters
+    scans = [(a.case.scans[m].data, b.case.scans[m].data) for m in a.case.scans]
+    truths = [(s.scan.data, t.scan.data) for s, t in zip(a.truths, b.truths, strict=True)]
+    same = all(x.tobytes() == y.tobytes() for x, y in (*scans, *truths))
+    return same and json.dumps(a.parameters) == json.dumps(b.parameters)
 
 
 def test_same_seed_same_bytes_other_seed_other_bytes(phantoms: dict[int, Phantom]) -> None:
-    again = generate(SEEDS[0])
-    assert _same(phantoms[SEEDS[0]], again)
+    assert _same(phantoms[SEEDS[0]], made_of(SEEDS[0]))
     assert not _same(phantoms[SEEDS[0]], phantoms[SEEDS[1]])
 
 
-def test_ambient_randomness_changes_nothing(phantoms: dict[int, Phantom]) -> None:
+def test_ambient_randomness_changes_nothing(phantoms: dict[int, Phantom], whole: dict[str, Phantom]) -> None:
     np.random.seed(0)  # noqa: NPY002 - on purpose: ambient state must not matter
-    assert _same(phantoms[SEEDS[1]], generate(SEEDS[1]))
+    assert _same(phantoms[SEEDS[1]], made_of(SEEDS[1]))
+    assert _same(whole["multicentric"], generate(CLOTTED, preset_name="multicentric"))
 
 
-def test_parameters_are_json_and_complete(phantoms: dict[int, Phantom]) -> None:
-    drawn = json.loads(json.dumps(phantoms[SEEDS[0]].parameters))
-    assert {"seed", "pattern", "stage", "head", "protocol", "tissues", "diffusion", "flair"} <= set(drawn)
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(InputRejected, match="monocentric"):
+        generate(1, preset_name="bicentric")
+
+
+def test_parameters_are_json_and_complete(phantoms: dict[int, Phantom], whole: dict[str, Phantom]) -> None:
+    told = json.loads(json.dumps(phantoms[SEEDS[0]].parameters))
+    assert {"seed", "preset", "pattern", "stage", "head", "setup", "tissues", "acquired", "rater_level"} <= set(told)
+    told = json.loads(json.dumps(whole["monocentric"].parameters))
+    assert {"clots", "collateral_grade", "hours_closed", "variants"} <= set(told)
+    assert told["sequences"]["phase"]["EchoTime"] == pytest.approx(0.030)
 
 
 def test_scans_masks_and_grids_belong_together(phantoms: dict[int, Phantom]) -> None:
@@ -51,19 +86,61 @@ def test_scans_masks_and_grids_belong_together(phantoms: dict[int, Phantom]) -> 
         assert scans["dwi"].b_value in {800.0, 1000.0, 1200.0}
 
 
-def test_no_fold_in_any_head() -> None:
-    for seed in range(4):
-        _, drawn = head(np.random.default_rng(seed))
-        assert drawn["smallest_jacobian"] > 0
+def test_the_monocentric_preset_has_all_sequences_and_all_truths(whole: dict[str, Phantom]) -> None:
+    made = whole["monocentric"]
+    assert set(made.case.scans) == set(MODALITIES)
+    assert set(made.case.masks) == {"lesion", "thrombus", "hypoperfusion"}
+    assert made.case.masks["thrombus"].grid.coincides(made.case.scans["swi"].grid)
+    at_rest = {t.name for t in made.truths if t.space == "phantom"}
+    assert at_rest == {
+        "lesion", "thrombus", "hypoperfusion", "tmax", "territories", "arteries", "veins", "chi", "field",
+    }  # fmt: skip
+    assert {(t.name, t.space) for t in made.truths if t.name == "thrombus"} == {
+        ("thrombus", s) for s in ("phantom", "swi", "tof")
+    }
 
 
-def test_tissue_fractions_are_fractions() -> None:
-    subject, _ = head(np.random.default_rng(5))
-    for name in ("grey", "white", "csf", "vitreous", "soft", "hyperintense"):
-        fraction = getattr(subject, name)
-        assert fraction.min() >= 0, name
-        assert fraction.max() <= 1 + 1e-5, name
-    assert float((subject.grey + subject.white).sum()) * 0.008 > 700  # ml of brain
+def test_a_multicentric_cohort_lacks_sequences_and_varies() -> None:
+    plan = preset("multicentric")
+    setups = [drawn_setup(stream(seed, "setup"), plan) for seed in range(200)]
+    shares = {m: np.mean([m in s.sequences for s in setups]) for m in MODALITIES}
+    assert shares["dwi"] == shares["adc"] == 1
+    assert 0.70 < shares["swi"] < 0.90
+    assert shares["phase"] < shares["swi"]
+    assert 0.62 < shares["tof"] < 0.88
+    assert {s.tesla for s in setups} == {1.5, 3.0}
+    assert {s.stored["phase"] for s in setups} == {"rad", "0…4095", "±4096", "mrad", "±0.0037", "Hz"}
+    assert {s.stored["adc"] for s in setups} == {"10⁻³", "10⁻⁶", "mm²/s"}
+    assert max(s.stacks["dwi"].thickness_mm for s in setups) == 6.5
+    one = [drawn_setup(stream(seed, "setup"), preset("monocentric")) for seed in range(20)]
+    assert {s.sequences for s in one} == {MODALITIES}
+    assert len({s.gradient_echo for s in one}) == 1
+
+
+def test_the_same_seed_is_the_same_patient_at_another_scanner(whole: dict[str, Phantom]) -> None:
+    clots = [whole[name].parameters["clots"] for name in ("monocentric", "multicentric")]
+    assert clots[0] == clots[1]
+    assert clots[0]
+
+
+@pytest.mark.usefixtures("coarse")
+def test_nothing_flows_through_the_clot_and_all_of_it_is_painted(whole: dict[str, Phantom]) -> None:
+    made: Drawn = drawn(CLOTTED, plan=preset("monocentric"))
+    flow, stroke = made.subject.flow, made.disease.stroke
+    assert stroke is not None
+    assert flow is not None
+    assert all((flow[c.nodes] == 0).all() for c in stroke.clots)
+    assert made.body.field_ppm is not None
+    thrombus = next(t for t in whole["monocentric"].truths if (t.name, t.space) == ("thrombus", "phantom"))
+    volume = thrombus.scan.data.sum() * thrombus.scan.grid.voxel_ml
+    assert volume == pytest.approx(sum(c.volume_ml for c in stroke.clots), rel=0.15)
+
+
+def test_the_core_lies_inside_what_is_hypoperfused(whole: dict[str, Phantom]) -> None:
+    truths = {(t.name, t.space, t.kind): t.scan.data for t in whole["monocentric"].truths}
+    core = truths["lesion", "phantom", "probseg"] > 0.5
+    assert core.any()
+    assert truths["hypoperfusion", "phantom", "mask"][core].mean() > 0.99
 
 
 def test_lesion_is_brighter_than_the_mirror_side(phantoms: dict[int, Phantom]) -> None:
@@ -77,92 +154,13 @@ def test_lesion_is_brighter_than_the_mirror_side(phantoms: dict[int, Phantom]) -
     assert compared >= 1
 
 
-def test_stage_runs_from_low_adc_to_pseudonormal_under_raised_t2() -> None:
-    stages = [stage(np.random.default_rng(s)) for s in range(600)]
-    acute = [s for s in stages if 3 < s.hours < 48]
-    late = [s for s in stages if s.hours > 230]
-    assert max(s.adc_factor for s in acute) < 0.75
-    assert min(s.adc_factor for s in late) > 0.8
-    assert min(s.t2_factor for s in late) > 1.3
-
-
 def test_patterns_include_showers_single_infarcts_and_none() -> None:
     counts = []
     for seed in range(40, 47):
-        made = generate(seed)
+        made = made_of(seed)
         counts.append((made.parameters["pattern"], labelled(made.case.masks["lesion"].data)[1]))
     assert max(n for _, n in counts) >= 8
     assert {"territorial", "shower"} <= {p for p, _ in counts}
-
-
-def test_smooth_field_has_unit_variance_and_its_scale() -> None:
-    field = smooth_field(np.random.default_rng(0), (60, 60, 60), spacing_mm=(2.0, 2.0, 2.0), scale_mm=10)
-    assert abs(float(field.std()) - 1) < 0.25
-    neighbour = np.corrcoef(field[:-1].ravel(), field[1:].ravel())[0, 1]
-    far = np.corrcoef(field[:-15].ravel(), field[15:].ravel())[0, 1]
-    assert neighbour > 0.9
-    assert abs(far) < 0.25
-
-
-def test_adc_fit_returns_the_adc_of_a_noiseless_tissue() -> None:
-    grey = signal.TISSUES_3T["grey"]
-    made = [np.full((2, 2, 2), signal.spin_echo(grey, te_ms=80, b_value=b), np.float32) for b in (0, 1000)]
-    assert np.allclose(signal.adc_fit(made[0], made[1], b_value=1000), grey.adc, rtol=1e-3)
-
-
-def test_adc_fit_of_no_signal_is_zero() -> None:
-    nothing, one = np.zeros((1, 1, 2), np.float32), np.ones((1, 1, 2), np.float32)
-    assert (signal.adc_fit(nothing, one, b_value=1000) == 0).all()
-
-
-def test_inversion_recovery_nulls_the_fluid_it_is_timed_for() -> None:
-    fluid = signal.TISSUES_3T["csf"]
-    nulling = fluid.t1_ms * np.log(2)
-    assert signal.inversion_recovery(fluid, te_ms=100, ti_ms=float(nulling), tr_ms=1e9) < 1e-9
-
-
-def test_slices_keep_the_mean_and_the_place() -> None:
-    rng = np.random.default_rng(0)
-    subject, _ = head(rng)
-    volume = np.zeros(subject.grid.shape, np.float32)
-    volume[40, 50, 30:45] = 1
-    grid = scanner.slice_grid(subject.grid, 5.0)
-    thick = scanner.sliced(volume, subject.grid, 5.0)
-    assert thick.shape == grid.shape
-    assert float(thick.sum()) * grid.voxel_ml == pytest.approx(15 * subject.grid.voxel_ml, rel=1e-5)
-    weights = thick[40, 50]
-    slices = np.array([(40, 50, k) for k in range(len(weights))])
-    z_thick = (weights * grid.world_mm(slices)[:, 2]).sum() / weights.sum()
-    assert z_thick == pytest.approx(subject.grid.world_mm(np.argwhere(volume).mean(axis=0))[2], abs=1e-3)
-
-
-def test_stacking_conserves_signal_along_the_line() -> None:
-    shift = np.zeros((1, 64, 1), np.float32)
-    shift[0, :, 0] = 2 * np.exp(-(((np.arange(64) - 32) / 6) ** 2))
-    field = scanner.Distortion(shift, (1 - np.gradient(shift, axis=1)).astype(np.float32))
-    line = np.zeros((1, 64, 1), np.float32)
-    line[0, 10:54] = 1
-    assert float(scanner.distorted(line, field).sum()) == pytest.approx(44, rel=0.02)
-
-
-def test_noise_floor_is_rician() -> None:
-    receiver = scanner.Receiver(blur=0.5, thickness_mm=2.0, noise=1.0, ghost=0.0, shading=0.0)
-    floor = scanner.received(np.random.default_rng(0), np.zeros((40, 40, 40), np.float32), receiver)
-    assert float(floor.mean()) == pytest.approx(np.sqrt(np.pi / 2), rel=0.01)
-
-
-def test_outline_takes_half_of_the_peak_and_drops_the_invisible() -> None:
-    fraction = np.zeros((20, 20, 8), np.float32)
-    fraction[4:8, 4:8, 3:5] = 1.0
-    fraction[8, 5, 3] = 0.4  # below half of the peak beside it
-    fraction[15, 15, 4] = 0.3  # a spot of its own: visible only where contrast is high
-    low = outlined(fraction, contrast=1.5, noise=0.01)
-    high = outlined(fraction, contrast=2.0, noise=0.01)
-    assert low[5, 5, 3]
-    assert not low[8, 5, 3]
-    assert not low[15, 15, 4]
-    assert high[15, 15, 4]
-    assert not outlined(fraction, contrast=2.0, noise=0.9).any()
 
 
 def test_a_given_outline_is_where_it_was_drawn() -> None:
@@ -171,13 +169,8 @@ def test_a_given_outline_is_where_it_was_drawn() -> None:
     affine = np.diag([1.0, 1.0, 1.0, 1.0])
     affine[:3, 3] = [10, -40, 0]  # a cube of 8 ml at x = 30…49: on the right
     outline = Outline("cube", volume, affine)
-    made = next(p for p in (generate(s, outline=outline) for s in range(10)) if p.parameters["outline"] == "cube")
-    amount = made.fraction.data.sum() * made.fraction.grid.voxel_ml
-    assert 1.0 < amount < 16
-    assert abs(made.fraction.grid.world_mm(np.argwhere(made.fraction.data > 0.3).mean(axis=0))[0]) > 15
-
-
-def test_template_is_symmetric_and_read_once() -> None:
-    assert template() is template()
-    grey = template().grey.astype(int)
-    assert np.abs(grey - grey[::-1]).max() == 0
+    tried = (generate(s, preset_name="diffusion", outline=outline) for s in range(10))
+    made = next(p for p in tried if p.parameters["outline"] == "cube")
+    share = next(t for t in made.truths if t.kind == "probseg" and t.space == "phantom").scan
+    assert 1.0 < share.data.sum() * share.grid.voxel_ml < 16
+    assert abs(share.grid.world_mm(np.argwhere(share.data > 0.3).mean(axis=0))[0]) > 15

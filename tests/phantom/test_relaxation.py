@@ -4,7 +4,6 @@ import pytest
 
 from adumbra.errors import InputRejected
 from adumbra.phantom.relaxation import FIELDS_TESLA, TISSUES, blood
-from adumbra.phantom.signal import TISSUES_3T
 from adumbra.phantom.susceptibility import CHI_PPM
 
 NAMES = tuple(TISSUES[3.0])
@@ -16,13 +15,6 @@ def test_both_fields_have_the_same_tissues_and_nobody_can_change_them() -> None:
     assert set(TISSUES[1.5]) == set(NAMES)
     with pytest.raises(TypeError):
         TISSUES[3.0]["grey"] = TISSUES[1.5]["grey"]  # type: ignore[index]
-
-
-def test_at_3_t_they_agree_with_what_the_diffusion_sequences_draw_from() -> None:
-    for name, tissue in TISSUES_3T.items():
-        same = TISSUES[3.0][name]
-        found = (same.density, same.t1_ms, same.t2_ms, same.adc)
-        assert found == (tissue.density, tissue.t1_ms, tissue.t2_ms, tissue.adc), name
 
 
 def test_what_has_a_susceptibility_has_relaxation_under_the_same_name() -> None:

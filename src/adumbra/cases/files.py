@@ -11,6 +11,7 @@ from adumbra.case import Case, Conversion, Grid, Scan
 from adumbra.cases.names import pseudonym
 from adumbra.cases.probe import image_stem
 from adumbra.cases.scan import read_mask, read_scan
+from adumbra.cases.units import PhaseUnitUnknown
 from adumbra.errors import AmbiguousInput, GridMismatch, MissingInput
 from adumbra.shapes import MODALITIES, TARGETS, Modality
 
@@ -64,6 +65,9 @@ def by_name(scans: Mapping[Modality, Path] | Mapping[str, Path]) -> Files:
 def opened(files: Files, *, nan_to_zero: bool = False, b_value: float | None = None) -> Case:
     """The case that the files hold: every file judged, read, and turned to RAS+, each on its own grid.
 
+    A phase in an unknown unit is left out, with a warning, unless it is all there is. Nothing can be done with it:
+    inside, a phase is an angle, and whoever needs one is told that it is missing. Everything else can be done without.
+
     Raises:
         MissingInput: No scan, or a file that is not there.
         AmbiguousInput: Two modalities were given the same image.
@@ -76,14 +80,19 @@ def opened(files: Files, *, nan_to_zero: bool = False, b_value: float | None = N
         )
     scans, notes = {}, list(files.notes)
     for modality in sorted(files.scans, key=MODALITIES.index):
-        scans[modality], done = read_scan(
-            files.scans[modality],
-            modality,
-            nan_to_zero=nan_to_zero,
-            volume=files.volumes.get(modality),
-            b_value=b_value if b_value is not None else files.b_value,
-            adc_unit=files.adc_unit,
-        )
+        try:
+            scans[modality], done = read_scan(
+                files.scans[modality],
+                modality,
+                nan_to_zero=nan_to_zero,
+                volume=files.volumes.get(modality),
+                b_value=b_value if b_value is not None else files.b_value,
+                adc_unit=files.adc_unit,
+            )
+        except PhaseUnitUnknown as problem:
+            if len(files.scans) == 1:
+                raise
+            done = (_left_out(problem),)
         notes += done
     _refuse_twins(scans, files)
     for modality in _OF_THE_DWI:
@@ -91,6 +100,11 @@ def opened(files: Files, *, nan_to_zero: bool = False, b_value: float | None = N
             notes += _placed(modality, scans[modality], "dwi", scans["dwi"])
     masks, done = _masks(files, scans, nan_to_zero=nan_to_zero)
     return Case(files.name, scans, masks, (*notes, *done))
+
+
+def _left_out(problem: PhaseUnitUnknown) -> Conversion:
+    what = f"{problem.where} was left out: expected {problem.expected}, found {problem.found}; {problem.do}"
+    return Conversion("cases.files", "phase", what, warning=True)
 
 
 def _masks(

@@ -51,6 +51,9 @@ def read_scan(
     elif modality == "dwi":
         about["b_value"], told = sidecar.b_value_of(path, volume=volume, stated=b_value)
         more = (*told, *sidecar.phantom_notes(path))
+    elif modality == "phase":
+        echo_time_s = sidecar.echo_time_s(path)
+        values, more = units.phase_in_radians(values, where=path.name, known=known, echo_time_s=echo_time_s)
     if known is not None:
         about["known"] = scan_from(known, probe.affine).data
     return scan_from(values.astype(np.float32), probe.affine, **about), (*notes, *filled, *more)

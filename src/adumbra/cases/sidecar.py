@@ -43,6 +43,12 @@ def says_adc(path: Path) -> bool:
     return isinstance(kinds, list) and any(str(kind).upper().split("_")[0] == "ADC" for kind in kinds)
 
 
+def echo_time_s(path: Path) -> float | None:
+    """The echo time in s that the side-car of an image tells."""
+    told = _number(sidecar_of(path).get("EchoTime"))
+    return told if told is not None and told > 0 else None
+
+
 def phantom_notes(path: Path) -> tuple[Conversion, ...]:
     """A warning for the report's reader where the side-car says that Adumbra's simulator drew the image."""
     if sidecar_of(path).get("Manufacturer") != "Adumbra":

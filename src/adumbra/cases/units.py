@@ -1,9 +1,14 @@
-"""The unit of an ADC map, recognised from its values.
+"""The units of an ADC map and of a phase image, recognised from their values.
 
-Healthy brain has 0.7 to 0.9 · 10⁻³ mm²/s, an infarct down to 0.3, free water at body temperature 3.0 (Le Bihan et al.,
-J Magn Reson Imaging 13:534, 2001); so the median over a head lies well within ``PLAUSIBLE``, in the right unit only.
-Files come in 10⁻³, 10⁻⁶ or plain mm²/s. Other powers of ten are not guessed: raw diffusion-weighted intensities would
-pass as some of them. They are read where the user states the unit.
+**ADC.** Healthy brain has 0.7 to 0.9 · 10⁻³ mm²/s, an infarct down to 0.3, free water at body temperature 3.0 (Le Bihan
+et al., J Magn Reson Imaging 13:534, 2001); so the median over a head lies well within ``PLAUSIBLE``, in the right unit
+only. Files come in 10⁻³, 10⁻⁶ or plain mm²/s. Other powers of ten are not guessed: raw diffusion-weighted intensities
+would pass as some of them. They are read where the user states the unit.
+
+**Phase.** Values that span radians are radians. All others are recognised by their wraps: where neighbours differ by
+the whole span of the values, that span is one turn. If it is that of a known encoding (``adumbra.encodings``, 1/TE of a
+frequency in Hz), so are its turn and zero, which no voxel need reach; else the span is the turn, its middle zero. An
+image without wraps may be a frequency map, a vendor's filtered phase, or too small: nothing tells what it means.
 """
 
 import re
@@ -12,12 +17,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from adumbra.case import Conversion
+from adumbra.encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, radians_of
 from adumbra.errors import AmbiguousInput, ImplausibleValues
 
 PLAUSIBLE = (0.4, 2.0)
-GUESSED: Mapping[int, str] = {-3: "10⁻³ mm²/s", -6: "10⁻⁶ mm²/s", 0: "mm²/s"}
+GUESSED: Mapping[int, str] = {power: f"{name} mm²/s" if power else name for name, power in ADC_POWERS.items()}
 _ABOVE_WATER = 10.0
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+_RADIANS = (0.1 * np.pi, 1.001 * np.pi)  # What reaches so far is in radians, which may pass π by their rounding.
+_WRAP, _LEAST_WRAPS = 0.9, 1e-4  # A step of this share of the whole span is a wrap; so many of all steps must be.
+_LEAST_SPAN, _ROUNDING = 0.9, 0.01  # Of a turn: what values span at least, and by how much they may leave it.
 _NAMED = {"mm2/s": 0, "um2/s": -6, "µm2/s": -6, "μm2/s": -6, "um2/ms": -3, "µm2/ms": -3, "μm2/ms": -3}
 
 
@@ -43,6 +52,64 @@ def adc_in_1e3_mm2_s(
     factor = 10.0 ** (fitting[0] + 3)
     converted = values.astype(np.float64) * factor
     return converted, _notes(converted, median * factor, fitting[0], stated=unit is not None)
+
+
+class PhaseUnitUnknown(AmbiguousInput):
+    """A phase image whose values do not tell their unit. A case is opened without it: see ``files.opened``."""
+
+
+def phase_in_radians(
+    values: np.ndarray, *, where: str, known: np.ndarray | None = None, echo_time_s: float | None = None
+) -> tuple[np.ndarray, tuple[Conversion, ...]]:
+    """A wrapped phase in radians, from the values of a file; zero where it is not known.
+
+    Args:
+        values: (X, Y, Z), finite.
+        where: The file's name, for errors.
+        known: (X, Y, Z), False where the values tell nothing; None is everywhere.
+        echo_time_s: What the side-car says; tells a frequency in Hz.
+
+    Raises:
+        PhaseUnitUnknown: Neither radians nor wraps: a frequency map, a filtered phase, or too small a piece.
+    """
+    held = values.astype(np.float32) if known is None else np.where(known, values, np.nan).astype(np.float32)
+    low, high = float(np.nanmin(held)), float(np.nanmax(held))
+    if _RADIANS[0] < max(-low, high) <= _RADIANS[1]:
+        what = "Phase values taken as they are (file in radians)"
+        return values, (Conversion("cases.units", "phase", what, {"unit": "rad", "turn": 2 * np.pi, "zero": 0.0}),)
+    wraps, steps = _wraps(held, high - low)
+    if wraps <= _LEAST_WRAPS * steps:
+        raise PhaseUnitUnknown(
+            where,
+            expected="a phase image in radians, or one that shows its unit by its wraps",
+            found=f"values of {low:.4g} to {high:.4g}, and {wraps:,} wraps in {steps:,} steps",
+            do="convert it to radians; give the phase as measured, no frequency map and no filtered phase",
+        )
+    unit, encoding = _encoding(low, high, echo_time_s)
+    what = f"Phase converted to radians (file in {unit}, a turn being {encoding.turn:.5g} around {encoding.zero:.5g}, "
+    numbers = {"unit": unit, "turn": encoding.turn, "zero": encoding.zero, "wraps": wraps}
+    note = Conversion("cases.units", "phase", what + f"recognised by {wraps:,} wraps)", numbers)
+    return np.nan_to_num(radians_of(held, encoding)), (note,)
+
+
+def _wraps(held: np.ndarray, span: float) -> tuple[int, int]:
+    """How many steps between neighbours go over nearly the whole span, and how many steps there are."""
+    wraps = count = 0
+    for axis in range(3):
+        steps = np.abs(np.diff(held, axis=axis))
+        wraps += int(np.count_nonzero(steps > _WRAP * span))
+        count += int(np.count_nonzero(np.isfinite(steps)))
+    return wraps, count
+
+
+def _encoding(low: float, high: float, echo_time_s: float | None) -> tuple[str, PhaseEncoding]:
+    """The encoding whose turn the values fill, or one made for them where none is known."""
+    known = dict(PHASES) | ({"Hz": hertz(echo_time_s)} if echo_time_s else {})
+    for unit, encoding in known.items():
+        below, above = ((value - encoding.zero) / encoding.turn for value in (low, high))
+        if max(-below, above) <= 0.5 + _ROUNDING and above - below >= _LEAST_SPAN:
+            return unit, encoding
+    return "an unknown unit", PhaseEncoding(high - low, (low + high) / 2)
 
 
 def head_median(values: np.ndarray, *, where: str) -> float:

@@ -40,7 +40,9 @@ def demo(
 def _phantom(out: Path, progress: Progress) -> Path:
     from adumbra import cohort
 
-    (name,) = cohort.simulate(out / "phantom", cases=1, seed=SEED, overwrite=True, progress=progress)
+    (name,) = cohort.simulate(
+        out / "phantom", cases=1, seed=SEED, preset_name="diffusion", overwrite=True, progress=progress
+    )
     return out / "phantom" / name
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Count, Flag, From0, Manner
+from adumbra.cli.manner import OK, USUAL, Count, Flag, From0, Manner, Preset
 
 
 def simulate(
@@ -14,6 +14,8 @@ def simulate(
     cases: Count = 20,
     seed: From0 = 0,
     first: From0 = 0,
+    preset: Preset = "monocentric",
+    explain: Flag = False,
     lesion_masks: Path | None = None,
     workers: Count = 1,
     overwrite: Flag = False,
@@ -26,6 +28,9 @@ def simulate(
         cases: How many.
         seed: The same seed gives the same cases, whatever the number of workers.
         first: Number of the first case, to go on with a data set.
+        preset: One scanner with all seven sequences at 1 mm; many scanners, with sequences missing; or DWI, ADC, b0 and
+            FLAIR alone at 2 mm, without vessels, in a second a case.
+        explain: Write beside each case a page that shows how it grew, step by step.
         lesion_masks: Folder of lesion masks in MNI space whose shapes are to be used, in place of drawn ones.
         workers: Processes to use.
         overwrite: Replace cases that are there already.
@@ -37,6 +42,8 @@ def simulate(
         cases=cases,
         seed=seed,
         first=first,
+        preset_name=preset,
+        explain=explain,
         lesion_masks=lesion_masks,
         workers=workers,
         overwrite=overwrite,

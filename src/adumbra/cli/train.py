@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner, UsageError
+from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner, Preset, UsageError
 
 if TYPE_CHECKING:
     from adumbra.training.cache import CaseRef
@@ -21,11 +21,13 @@ class Drawn:
     Attributes:
         phantom: How many strokes to draw.
         phantom_seed: Of the cohort: the cases are those of adumbra simulate --seed.
+        phantom_preset: Their examination, as adumbra simulate --preset names it.
         lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
     """
 
     phantom: From0 = 0
     phantom_seed: From0 = 0
+    phantom_preset: Preset = "diffusion"
     lesion_masks: Path | None = None
 
 
@@ -36,6 +38,7 @@ def train(
     *,
     data: Path | None = None,
     out: Annotated[Path, Parameter(alias="-o")],
+    target: Literal["lesion", "thrombus"] = "lesion",
     steps: Count = 6000,
     batch: Count = 4,
     held_out: From0 = 8,
@@ -53,6 +56,8 @@ def train(
     Args:
         data: A data set with its outlines: what adumbra simulate wrote, BIDS, ISLES'22, or a CSV manifest.
         out: Folder for checkpoints, log and weights.
+        target: What to learn to outline. The lesion from DWI, ADC, b0 and FLAIR at 2 mm; the thrombus from the
+            susceptibility-weighted image, its phase, TOF and DWI at 1 mm.
         steps: Optimiser steps in all.
         batch: Patches in a step.
         held_out: So many cases, the last ones, are not trained on but measured.
@@ -63,10 +68,13 @@ def train(
         threads: Processor threads to use; all by default.
         workers: Processes that prepare cases.
     """
-    from adumbra.training.loop import TrainConfig
+    from adumbra.training.config import LEARNED, TrainConfig
     from adumbra.training.loop import train as trained
 
+    learned = LEARNED[target]
     config = TrainConfig(
+        network=learned.network,
+        spacing_mm=learned.spacing_mm,
         steps=steps,
         batch=batch,
         held_out=held_out,
@@ -93,4 +101,4 @@ def _cases(data: Path | None, drawn: Drawn) -> "Sequence[CaseRef]":
     from adumbra.cohort import PhantomRef, outline_files
 
     outlines = outline_files(drawn.lesion_masks)
-    return [PhantomRef(drawn.phantom_seed, number, outlines) for number in range(drawn.phantom)]
+    return [PhantomRef(drawn.phantom_seed, number, outlines, drawn.phantom_preset) for number in range(drawn.phantom)]

@@ -5,6 +5,7 @@ tissue at x in the subject is the template's at x_MNI. Template: Fonov et al. 20
 nilearn ships.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,15 +14,35 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from adumbra.phantom.random_fields import smooth_field
+from adumbra.phantom.random_fields import separable_sum, smooth_field
 from adumbra.shapes import Volume
 from adumbra.space.grid import Grid
 
 SPACING_MM = 2.0
 _NEWTON_STEPS = 10
-# MNI152 millimetres; the eyes, and the air that distorts echo-planar images.
+_LATTICE_MM = 4.0  # fine enough for what only varies over centimetres: the deformation, the distance far from the brain
+_NEAR_MM = 6.0  # the distance to the brain's surface within which the template's maps are looked up voxel by voxel
+_SLAB = 200_000  # voxels worked on at a time: what lies between two steps stays in the cache
+# MNI152 millimetres: the eyes, and where the air of the skull base distorts echo-planar images most.
 EYES_MM = ((-32.0, 62.0, -38.0), (32.0, 62.0, -38.0))
 AIR_MM = ((0.0, 66.0, -20.0), (0.0, 34.0, -42.0), (-54.0, -20.0, -38.0), (54.0, -20.0, -38.0))
+# Air in the head, centre and radii: frontal sinus, sphenoid sinus, the cells of the mastoids, ethmoid cells, nasal
+# cavity, pharynx, maxillary sinuses.
+CAVITIES_MM = (
+    ((0.0, 73.0, -22.0), (15.0, 8.0, 11.0)),
+    ((0.0, 22.0, -41.0), (13.0, 12.0, 9.0)),
+    ((-54.0, -28.0, -47.0), (9.0, 12.0, 13.0)),
+    ((54.0, -28.0, -47.0), (9.0, 12.0, 13.0)),
+    ((0.0, 50.0, -38.0), (12.0, 19.0, 10.0)),
+    ((0.0, 56.0, -62.0), (8.0, 26.0, 15.0)),
+    ((0.0, 8.0, -74.0), (11.0, 8.0, 24.0)),
+    ((-30.0, 52.0, -66.0), (12.0, 15.0, 13.0)),
+    ((30.0, 52.0, -66.0), (12.0, 15.0, 13.0)),
+)
+# Fluid that the template's outline leaves out: the suprasellar, interpeduncular and prepontine cisterns.
+CISTERNS_MM = (((0.0, 0.0, -21.0), (15.0, 15.0, 8.0)), ((0.0, -16.0, -36.0), (14.0, 8.0, 22.0)))
+# The outline of face and neck under the skull base, an ellipse about the body's axis: centre and half axes.
+_FACE_MM = ((0.0, -8.0), (78.0, 94.0))
 
 
 # Tracts that are bright on DWI, MNI152 millimetres of the right side: centre and radii. Splenium, genu, internal
@@ -34,6 +55,9 @@ TRACTS_MM = (
     ((34.0, -46.0, 10.0), (4.0, 14.0, 8.0)),
     ((22.0, -48.0, -36.0), (6.0, 9.0, 7.0)),
 )
+
+Block = tuple[slice, slice, slice]
+Point = Sequence[float] | np.ndarray  # three numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +73,18 @@ class Template:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """One subject. Fractions lie in [0, 1] and sum to at most 1; what is missing is air or bone.
+    """One subject. Fractions lie in [0, 1] and sum to 1, bone among them.
 
     Attributes:
         grid: RAS+ grid of everything below.
         mni_mm: (3, X, Y, Z) template coordinates of each voxel.
         grey, white, csf: Tissue fractions, brain and cerebrospinal fluid.
         vitreous, soft: Fractions of the eyes' fluid, and of scalp, muscle and fat.
+        air: Fraction of air: around the head, and in its sinuses.
         depth_mm: Signed distance to the brain's surface, negative inside.
         hyperintense: White-matter hyperintensity of age, in [0, 1].
         folding: The smallest Jacobian determinant of the deformation; positive.
+        age: 0 for a young and 1 for a very old brain.
     """
 
     grid: Grid
@@ -68,14 +94,24 @@ class Head:
     csf: Volume
     vitreous: Volume
     soft: Volume
+    air: Volume
     depth_mm: Volume
     hyperintense: Volume
     folding: float
+    age: float
 
     @property
     def tissue(self) -> Volume:
         """Grey plus white matter: where a lesion can be."""
         return self.grey + self.white
+
+    @property
+    def bone(self) -> Volume:
+        """What no other fraction takes: bone, and what between muscle and fat gives as little signal."""
+        rest = 1 - self.grey
+        for fraction in (self.white, self.csf, self.vitreous, self.soft, self.air):
+            rest -= fraction
+        return np.maximum(rest, 0, out=rest)
 
 
 @cache
@@ -86,7 +122,7 @@ def template() -> Template:
     folder = Path(nilearn.datasets.__file__).parent / "data"
     stem = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
     images = [nib.Nifti1Image.from_filename(folder / stem.format(kind)) for kind in ("gm", "wm", "t1")]
-    grey, white, t1 = (np.asarray(image.dataobj) for image in images)
+    grey, white, t1 = (np.ascontiguousarray(image.dataobj) for image in images)
     inside = ndimage.binary_fill_holes(t1[::2, ::2, ::2] > 40)
     depth = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
     depth_mm = ndimage.zoom(np.float32(2.0 * depth), 2, order=1)[tuple(slice(n) for n in t1.shape)]
@@ -97,8 +133,107 @@ def template() -> Template:
 def sampled(volume: np.ndarray, affine: np.ndarray, points_mm: np.ndarray) -> Volume:
     """Linear interpolation of a template volume at template millimetres (3, X, Y, Z); 0 outside."""
     inverse = np.linalg.inv(affine).astype(np.float32)
-    index = np.tensordot(inverse[:3, :3], points_mm, axes=1) + inverse[:3, 3].reshape(3, 1, 1, 1)
-    return ndimage.map_coordinates(volume, index, order=1, output=np.float32, mode="constant")
+    out = np.zeros(points_mm.shape[1:], np.float32)
+    occupied = volume != 0
+    if not occupied.any():
+        return out
+    places = [np.flatnonzero(occupied.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    low, high = (np.array([p[end] for p in places], np.float32).reshape(3, 1) for end in (0, -1))
+    for slab in slabs(out.shape):
+        points = points_mm[:, slab].reshape(3, -1)
+        index = inverse[:3, :3] @ points + inverse[:3, 3:]
+        inside = np.flatnonzero(((index > low - 1) & (index < high + 1)).all(axis=0))  # elsewhere it is 0
+        found = ndimage.map_coordinates(volume, index[:, inside], order=1, output=np.float32, mode="constant")
+        out[slab].reshape(-1)[inside] = found
+    return out
+
+
+def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices along x that cut a volume into slabs of some planes each."""
+    planes = max(1, _SLAB // (shape[1] * shape[2]))
+    return (slice(start, min(start + planes, shape[0])) for start in range(0, shape[0], planes))
+
+
+def block_around(mni_mm: np.ndarray, low_mm: Point, high_mm: Point) -> Block | None:
+    """The smallest block that holds all voxels whose template millimetres (3, X, Y, Z) lie in a box; None if none do.
+
+    It is looked for among every fourth voxel first, with a margin for what may lie between, and then exactly.
+    """
+    block = [slice(0, n) for n in mni_mm.shape[1:]]
+    for step in (4, 1):
+        points = mni_mm[(slice(None), *block)][:, ::step, ::step, ::step]
+        near = np.ones(points.shape[1:], bool)
+        for component, low, high in zip(points, low_mm, high_mm, strict=True):
+            values, between = np.ascontiguousarray(component), 0.0
+            if step > 1:
+                between = sum(float(np.abs(np.diff(values, axis=axis)).max(initial=0)) for axis in range(3))
+            near &= (values >= low - between) & (values <= high + between)
+        if not near.any():
+            return None
+        for axis, part in enumerate(block):
+            places = step * np.flatnonzero(near.any(axis=tuple(a for a in range(3) if a != axis)))
+            first, last = int(places[0]) - step + 1, int(places[-1]) + step
+            block[axis] = slice(max(part.start + first, part.start), min(part.start + last, part.stop))
+    return block[0], block[1], block[2]
+
+
+def put_ellipsoid(
+    amount: Volume,
+    mni_mm: np.ndarray,
+    centre_mm: Point,
+    radii_mm: Point,
+    *,
+    axes: np.ndarray | None = None,
+    edge_mm: float = 1.5,
+    height: float = 1.0,
+) -> None:
+    """Raise ``amount`` to ``height`` inside an ellipsoid of the template, over an edge of about ``edge_mm``.
+
+    Args:
+        amount: Is changed, where it is lower.
+        mni_mm: (3, X, Y, Z) template millimetres of each voxel.
+        centre_mm: Of the ellipsoid.
+        radii_mm: Along its axes.
+        axes: (3, 3), its axes as orthonormal columns; without them those of the template.
+        edge_mm: Over which it falls from 1 to 0, half of it inside.
+        height: Inside, at most 1.
+    """
+    axes = np.eye(3) if axes is None else axes
+    centre, radii = np.asarray(centre_mm, float), np.asarray(radii_mm, float)
+    reach = np.sqrt(((axes * radii) ** 2).sum(axis=1)) + edge_mm
+    block = block_around(mni_mm, centre - reach, centre + reach)
+    if block is None:
+        return
+    scaled = (axes / radii).T.astype(np.float32)  # to the unit ball
+    points = mni_mm[(slice(None), *block)]
+    unit = (scaled @ points.reshape(3, -1)) - (scaled @ centre.astype(np.float32))[:, None]
+    from_centre = np.sqrt((unit**2).sum(axis=0))
+    steepness = np.sqrt(((unit / radii.astype(np.float32)[:, None]) ** 2).sum(axis=0)) / np.maximum(from_centre, 1e-6)
+    # The distance to the surface, to first order: (1 − r) over the gradient of r.
+    inside = np.clip((1 - from_centre) / np.maximum(steepness * np.float32(edge_mm), 1e-6) + np.float32(0.5), 0, 1)
+    np.maximum(amount[block], np.float32(height) * inside.reshape(amount[block].shape), out=amount[block])
+
+
+def _looked_up(volumes: Sequence[np.ndarray], affine: np.ndarray, points_mm: np.ndarray) -> list[np.ndarray]:
+    """Linear interpolation of template volumes on one grid at points (3, N); beyond, they go on as at their borders.
+
+    The eight neighbours and their weights are found once for all volumes.
+    """
+    inverse = np.linalg.inv(affine).astype(np.float32)
+    shape = volumes[0].shape
+    last = np.array(shape, np.float32).reshape(3, 1) - np.float32(1.001)
+    index = np.clip(inverse[:3, :3] @ points_mm + inverse[:3, 3:], 0, last)
+    whole = index.astype(np.intp)
+    part = index - whole.astype(np.float32)
+    at = (whole[0] * shape[1] + whole[1]) * shape[2] + whole[2]
+    totals = [np.zeros(at.shape, np.float32) for _ in volumes]
+    for i, j, k in np.ndindex(2, 2, 2):
+        weight = (part[0] if i else 1 - part[0]) * (part[1] if j else 1 - part[1])
+        weight *= part[2] if k else 1 - part[2]
+        neighbour = at + ((i * shape[1] + j) * shape[2] + k)
+        for volume, total in zip(volumes, totals, strict=True):
+            total += weight * volume.reshape(-1)[neighbour]
+    return totals
 
 
 def _affine(rng: np.random.Generator) -> np.ndarray:
@@ -115,73 +250,115 @@ def _affine(rng: np.random.Generator) -> np.ndarray:
 
 
 def _smallest_jacobian(displacement: np.ndarray, linear: np.ndarray, spacing_mm: float) -> float:
-    """The smallest det(A + ∂u/∂x) over every second voxel: at or under 0 the map would fold."""
-    coarse = displacement[:, ::2, ::2, ::2]
-    gradient = np.stack([np.stack(np.gradient(c, 2 * spacing_mm), axis=-1) for c in coarse], axis=-2)
+    """The smallest det(A + ∂u/∂x) on a lattice of about 4 mm: at or under 0 the map would fold."""
+    step = max(1, round(_LATTICE_MM / spacing_mm))
+    coarse = displacement[:, ::step, ::step, ::step]
+    gradient = np.stack([np.stack(np.gradient(c, step * spacing_mm), axis=-1) for c in coarse], axis=-2)
     return float(np.linalg.det(gradient + linear).min())
 
 
 def _deformed(rng: np.random.Generator, grid: Grid, age: float) -> tuple[np.ndarray, float]:
     """Template millimetres of each voxel, and the smallest Jacobian determinant of that map."""
-    axes = [grid.affine[i, 3] + grid.spacing_mm[i] * np.arange(n) for i, n in enumerate(grid.shape)]
-    x = np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32)
+    axes = [
+        (grid.affine[i, 3] + grid.spacing_mm[i] * np.arange(n)).astype(np.float32) for i, n in enumerate(grid.shape)
+    ]
     pose = _affine(rng).astype(np.float32)
-    spacing = grid.spacing_mm
-    u = np.stack([3.5 * smooth_field(rng, grid.shape, spacing_mm=spacing, scale_mm=45) for _ in range(3)])
-    u += np.stack([1.3 * smooth_field(rng, grid.shape, spacing_mm=spacing, scale_mm=20) for _ in range(3)])
+    linear, spacing = pose[:, :3], grid.spacing_mm
+    u = np.empty((3, *grid.shape), np.float32)
+    for component in u:
+        np.multiply(smooth_field(rng, grid.shape, spacing_mm=spacing, scale_mm=45), np.float32(3.5), out=component)
+    for component in u:
+        component += np.float32(1.3) * smooth_field(rng, grid.shape, spacing_mm=spacing, scale_mm=20)
     # Ventricles grow with age: the centre of the head is magnified, so the map draws towards it.
-    centre = np.array([0, -12, 14], np.float32).reshape(3, 1, 1, 1)
-    pull = np.exp(-0.5 * (((x - centre) / np.array([22, 34, 20], np.float32).reshape(3, 1, 1, 1)) ** 2).sum(axis=0))
-    u -= np.float32(0.30 * age) * (x - centre) * pull
-    linear = pose[:, :3]
+    offsets = [x - np.float32(c) for x, c in zip(axes, (0, -12, 14), strict=True)]
+    pulls = [np.exp(-0.5 * (d / np.float32(width)) ** 2) for d, width in zip(offsets, (22, 34, 20), strict=True)]
+    for c, component in enumerate(u):
+        x, y, z = (d * p if a == c else p for a, (d, p) in enumerate(zip(offsets, pulls, strict=True)))
+        component -= (np.float32(0.30 * age) * x[:, None] * y)[:, :, None] * z
     while (folding := _smallest_jacobian(u, linear, spacing[0])) < 0.25:
         u *= np.float32(0.8)
-    mni = np.tensordot(linear, x, axes=1) + pose[:, 3].reshape(3, 1, 1, 1) + u
-    return mni, folding
+    for component, (along_x, along_y, along_z, shift) in zip(u, pose, strict=True):
+        component += (along_x * axes[0][:, None] + along_y * axes[1] + shift)[:, :, None]
+        component += along_z * axes[2]
+    return u, folding
 
 
-def _ball(points_mm: np.ndarray, centre_mm: tuple[float, float, float], radius_mm: float) -> Volume:
-    """1 inside a ball, 0 outside, with an edge of 1.5 mm; evaluated at points (3, X, Y, Z)."""
-    squared = sum((points_mm[i] - np.float32(c)) ** 2 for i, c in enumerate(centre_mm))
-    return np.clip((radius_mm - np.sqrt(squared)) / 1.5 + 0.5, 0, 1).astype(np.float32)
+def _depth(mni: np.ndarray, grid: Grid) -> Volume:
+    """Distance to the brain's surface in mm, linear between the points of a lattice of about 4 mm."""
+    t = template()
+    step = max(1, round(_LATTICE_MM / grid.spacing_mm[0]))
+    nodes = [np.arange(0, n + step - 1, step) for n in grid.shape]
+    # Where the last node lies beyond the grid, the last voxel stands in for it.
+    i, j, k = np.ix_(*(np.minimum(v, n - 1) for v, n in zip(nodes, grid.shape, strict=True)))
+    coarse = mni[:, i, j, k]
+    (known,) = _looked_up([t.depth_mm], t.affine, coarse.reshape(3, -1))
+    apart = (np.abs(np.arange(n)[:, None] - v) / step for v, n in zip(nodes, grid.shape, strict=True))
+    return separable_sum(known.reshape(coarse.shape[1:]), [np.maximum(1 - a, 0).astype(np.float32) for a in apart])
 
 
 def _brain(rng: np.random.Generator, mni: np.ndarray, grid: Grid, age: float) -> tuple[Volume, Volume, Volume, Volume]:
     """Grey, white and cerebrospinal fluid fractions, and the depth in mm, sharpened and with sulci opened by age."""
     t = template()
-    grey, white, t1, depth = (sampled(v, t.affine, mni) for v in (t.grey, t.white, t.t1, t.depth_mm))
-    depth += np.where((t1 == 0) & (depth < 1), np.float32(30), np.float32(0))  # outside the template's box
-    grey, white = grey / 255, white / 255
+    depth_mm = _depth(mni, grid)
     wander = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=7)
-    # T1 falls from about 150 in cortex towards 60 in fluid: sulci are where the averaged template is dim.
-    level = np.float32(105 + 55 * age) + 14 * wander
-    csf = np.clip((level - t1) / 45, 0, 1) * (depth < 2)
-    csf = np.maximum(csf, np.clip(1 - grey - white, 0, 1) * (depth < 1))
-    # The template is an average of 152 brains; powers sharpen the borders back towards one brain's.
-    tilt = np.exp(0.5 * smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=9))
-    g, w = grey**1.6 * tilt, white**1.6
-    share = g / np.maximum(g + w, 1e-6)
-    brain = np.clip(grey + white, 0, 1) * (1 - csf)
-    return brain * share, brain * (1 - share), csf * (depth < 2), depth
+    tilt = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=9)
+    made = [np.zeros(grid.shape, np.float32) for _ in range(3)]
+    for slab in slabs(grid.shape):
+        near = np.flatnonzero(depth_mm[slab] < _NEAR_MM)
+        points = mni[:, slab].reshape(3, -1)[:, near]
+        grey, white, t1, depth = _looked_up((t.grey, t.white, t.t1, t.depth_mm), t.affine, points)
+        grey, white = grey / 255, white / 255
+        # T1 falls from about 150 in cortex towards 60 in fluid: sulci are where the averaged template is dim.
+        level = np.float32(105 + 55 * age) + 14 * wander[slab].reshape(-1)[near]
+        sulcus = np.clip((level - t1) / 45, 0, 1) * (depth < 2)
+        sulcus = np.maximum(sulcus, np.clip(1 - grey - white, 0, 1) * (depth < 1))
+        brain = np.clip(grey + white, 0, 1) * (1 - sulcus)
+        # The template is an average of 152 brains; powers sharpen the borders back towards one brain's.
+        g, w = grey**1.6 * np.exp(0.5 * tilt[slab].reshape(-1)[near]), white**1.6
+        share = g / np.maximum(g + w, 1e-6)
+        csf = np.where(depth < 1, 1 - brain, sulcus)  # inside there is nothing else
+        for volume, values in zip((*made, depth_mm), (brain * share, brain * (1 - share), csf, depth), strict=True):
+            volume[slab].reshape(-1)[near] = values
+    grey, white, csf = made
+    return grey, white, csf, depth_mm
 
 
 def _envelope(
-    rng: np.random.Generator, mni: np.ndarray, depth: Volume, grid: Grid, age: float
-) -> tuple[Volume, Volume, Volume]:
-    """Subarachnoid fluid, eyes' fluid and soft tissue around the brain; bone and air are what remains."""
+    rng: np.random.Generator, mni: np.ndarray, brain: tuple[Volume, Volume, Volume, Volume], grid: Grid, age: float
+) -> tuple[Volume, Volume, Volume, Volume]:
+    """All fluid, eyes' fluid, soft tissue and air around a ``brain`` as ``_brain`` gives it; bone is what remains."""
     texture = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=8)
     fluid_mm, bone_mm, soft_mm = 1 + 2.5 * age + rng.uniform(0, 1), rng.uniform(4, 8), rng.uniform(3, 9)
-    below = np.clip((-38 - mni[2]) / 10, 0, 1)  # under the skull base the neck and face are thick
-    outer = fluid_mm + bone_mm + soft_mm + 45 * below
-    layer = np.clip(depth - fluid_mm - bone_mm + 2 * below, 0, 1) * np.clip(outer - depth, 0, 1)
-    soft = layer * np.clip(0.75 + 0.25 * texture, 0, 1)
-    fluid = np.clip(fluid_mm - depth, 0, 1) * (depth >= 0)
-    vitreous = np.zeros_like(soft)
+    (middle_x, middle_y), (half_x, half_y) = _FACE_MM
+    made = [np.zeros(grid.shape, np.float32) for _ in range(4)]
+    csf, vitreous, soft, air = made
+    for cistern in CISTERNS_MM:
+        put_ellipsoid(csf, mni, *cistern)
     for eye in EYES_MM:
-        vitreous = np.maximum(vitreous, _ball(mni, eye, 12.0) * (depth > 2))
-    for air in AIR_MM:
-        soft = soft * (1 - _ball(mni, air, rng.uniform(7, 14)))
-    return fluid.astype(np.float32), vitreous, (soft * (1 - vitreous)).astype(np.float32)
+        put_ellipsoid(vitreous, mni, eye, (12.0, 12.0, 12.0))
+    for centre, radii in CAVITIES_MM:  # sinuses differ much in size
+        put_ellipsoid(air, mni, centre, np.array(radii) * rng.uniform(0.6, 1.15))
+    for slab in slabs(grid.shape):
+        x, y, z = mni[:, slab]
+        grey, white, sulci, depth = (b[slab] for b in brain)
+        room = np.maximum(1 - grey - white, 0)
+        fluid = np.maximum(np.clip(fluid_mm - depth, 0, 1) * (depth >= 0), csf[slab]) * room
+        csf[slab] = np.maximum(sulci, fluid)
+        room = np.maximum(room - csf[slab], 0)
+        vitreous[slab] = np.minimum(vitreous[slab] * (depth > 2), room)  # the eye touches the fluid around the brain
+        room -= vitreous[slab]
+        # Under a plane from the brows to the nape face and neck are thick, as far as their own outline.
+        below = np.clip((np.float32(0.14) * y - z - 36) / 10, 0, 1)
+        outline = half_x * (1 - np.hypot((x - middle_x) / half_x, (y - middle_y) / half_y))
+        scalp = fluid_mm + bone_mm + soft_mm - depth
+        surface = np.maximum(scalp, np.minimum(scalp + 45 * below, outline))  # mm to the air, positive inside
+        head = np.clip(surface, 0, 1)
+        # Thin bone parts a sinus from the brain, and bone and skin from the air outside.
+        sinus = air[slab] * np.clip(np.minimum(surface - 4, depth - fluid_mm - 1), 0, 1)
+        flesh = np.clip(depth - fluid_mm - bone_mm + 2 * below, 0, 1) * np.clip(0.75 + 0.25 * texture[slab], 0, 1)
+        soft[slab] = np.minimum(head * flesh * (1 - sinus), room)
+        air[slab] = np.minimum(np.maximum(1 - head, sinus), room - soft[slab])
+    return csf, vitreous, soft, air
 
 
 def tracts(rng: np.random.Generator, subject: Head) -> Volume:
@@ -193,12 +370,16 @@ def tracts(rng: np.random.Generator, subject: Head) -> Volume:
     amount = np.zeros(subject.grid.shape, np.float32)
     for centre, radii in TRACTS_MM:
         middle = np.array(centre) + rng.normal(0, 1.5, 3) * (np.array(centre) != 0)
-        side = np.abs(subject.mni_mm[0]) if centre[0] else subject.mni_mm[0]
-        offsets = (side - middle[0], subject.mni_mm[1] - middle[1], subject.mni_mm[2] - middle[2])
-        squared = sum((o / np.float32(r * rng.uniform(0.8, 1.3))) ** 2 for o, r in zip(offsets, radii, strict=True))
-        near = squared < 4  # beyond two radii nothing is left of it
-        amount[near] = np.maximum(amount[near], np.float32(rng.beta(1.5, 1.5)) * np.exp(-(squared[near] ** 1.5)))
-    return (amount * subject.white).astype(np.float32)
+        radii_mm = np.array(radii) * rng.uniform(0.8, 1.3, 3)
+        strength = np.float32(rng.beta(1.5, 1.5))
+        for side in (1, -1) if centre[0] else (1,):
+            at = middle * (side, 1, 1)
+            block = block_around(subject.mni_mm, at - 2 * radii_mm, at + 2 * radii_mm)  # beyond two nothing is left
+            if block is not None:
+                points = zip(subject.mni_mm[(slice(None), *block)], at, radii_mm, strict=True)
+                squared = sum(((x - np.float32(c)) / np.float32(r)) ** 2 for x, c, r in points)
+                np.maximum(amount[block], strength * np.exp(-(squared**1.5)), out=amount[block])
+    return amount * subject.white
 
 
 def in_subject(subject: Head, template_mm: np.ndarray) -> np.ndarray:
@@ -227,9 +408,15 @@ def in_subject(subject: Head, template_mm: np.ndarray) -> np.ndarray:
 def _hyperintensities(rng: np.random.Generator, mni: np.ndarray, white: Volume, grid: Grid, age: float) -> Volume:
     """Caps and bands around the ventricles and scattered spots in the deep white matter, more with age."""
     texture = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=7)
-    band = np.exp(-0.5 * (((np.abs(mni[0]) - 18) / 7) ** 2 + ((mni[2] - 18) / 14) ** 2)) * (np.abs(mni[1]) < 60)
     burden = 1.2 * age * rng.uniform(0, 1.3)
-    return (np.clip(2.2 * band * burden + 0.7 * texture - 1.6 + 0.8 * burden, 0, 1) * white).astype(np.float32)
+    made = np.zeros(grid.shape, np.float32)
+    for slab in slabs(grid.shape):
+        inside = np.flatnonzero(white[slab] > 0)
+        x, y, z = mni[:, slab].reshape(3, -1)[:, inside]
+        band = np.exp(-0.5 * (((np.abs(x) - 18) / 7) ** 2 + ((z - 18) / 14) ** 2)) * (np.abs(y) < 60)
+        amount = np.clip(2.2 * band * burden + 0.7 * texture[slab].reshape(-1)[inside] - 1.6 + 0.8 * burden, 0, 1)
+        made[slab].reshape(-1)[inside] = amount * white[slab].reshape(-1)[inside]
+    return made
 
 
 def head(rng: np.random.Generator, *, spacing_mm: float = SPACING_MM) -> tuple[Head, dict[str, float]]:
@@ -249,11 +436,8 @@ def head(rng: np.random.Generator, *, spacing_mm: float = SPACING_MM) -> tuple[H
     across, along, up = (round(mm / spacing_mm) for mm in (190.0, 224.0, top - bottom))
     grid = Grid((across, along, up), affine)
     mni, folding = _deformed(rng, grid, age)
-    grey, white, csf, depth = _brain(rng, mni, grid, age)
-    fluid, vitreous, soft = _envelope(rng, mni, depth, grid, age)
-    csf = np.clip(np.maximum(csf, fluid * (1 - grey - white)), 0, 1)
-    vitreous = np.clip(vitreous, 0, 1 - grey - white - csf)  # where the eye touches the fluid around the brain
-    soft = np.clip(soft, 0, 1 - grey - white - csf - vitreous)
+    grey, white, _, depth = brain = _brain(rng, mni, grid, age)
+    csf, vitreous, soft, air = _envelope(rng, mni, brain, grid, age)
     hyper = _hyperintensities(rng, mni, white, grid, age)
     drawn = {"age": age, "bottom_mm": bottom, "top_mm": top, "smallest_jacobian": folding}
-    return Head(grid, mni, grey, white, csf, vitreous, soft, depth, hyper, folding), drawn
+    return Head(grid, mni, grey, white, csf, vitreous, soft, air, depth, hyper, folding, age), drawn

@@ -101,7 +101,8 @@ def drawn_clot(rng: np.random.Generator, tree: Tree, *, site: str) -> Clot:
     """A clot at a site of ``SITES``, on either side alike, beginning at any point of the artery there."""
     sides = [_places(tree, site, side) for side in rng.permutation(["R", "L"])]
     places = sides[0] if len(sides[0]) else sides[1]  # a variant may lack the artery on one side
-    return _lodged(rng, tree, int(rng.choice(places)), site)
+    carried = tree.supplied_ml[places]  # an embolus goes where the blood goes
+    return _lodged(rng, tree, int(rng.choice(places, p=carried / carried.sum())), site)
 
 
 def _places(tree: Tree, site: str, side: str) -> np.ndarray:
@@ -124,7 +125,7 @@ def _lodged(rng: np.random.Generator, tree: Tree, start: int, site: str) -> Clot
     wanted = float(np.clip(np.exp(rng.normal(np.log(10.5), 0.50)), 2.0, 60.0))
     nodes = _course(tree, start, wanted)
     points, radius = _cut(tree.points_mm[nodes], tree.radius_mm[nodes], wanted)
-    red = float(rng.beta(2.2, 1.5))
+    red = float(rng.beta(1.9, 1.5))
     layered = bool(red > 0.45 and rng.random() < 0.35)
     return Clot(site, nodes, points, radius, red, layered, float(rng.uniform(0.0, 0.35)))
 

@@ -192,8 +192,8 @@ def blood_signal(
     """Time-of-flight signal of the blood at each node, relative to water's density; 0 outside the slabs.
 
     Blood comes fresh into the roots, whether they lie below the slabs or in them. Where the flow is 0 it is as
-    saturated as tissue with its constants would be. What comes round through collaterals is followed along the same
-    tree, slowly: that it comes from farther away, and more saturated yet, is not in it.
+    saturated as tissue with its constants would be, and so it is beyond, in every slab: what comes round through
+    collaterals has crept through the slab from another side for seconds, and is not fresh where a slab begins.
 
     Args:
         tree: Arteries, in the space of the slabs.
@@ -209,6 +209,7 @@ def blood_signal(
     flips = protocol.flips_deg((z + z[_parent_or_self(tree)]) / 2)
     pulses = 1000 / protocol.tr_ms * _stretch_s(tree, flow, per_100_ml)
     kept, steady = _kept(flips, **times) ** pulses[:, None], steady_magnetisation(flips, **times)
+    kept[tree.downstream(_shares(tree, flow) == 0)] = 0.0
     left = _carried(tree, np.ones(protocol.slabs), gain=kept, added=steady * (1 - kept))
     transverse = protocol.imaged(left * np.sin(np.radians(protocol.flips_deg(z))), z)
     return blood.density * np.exp(-protocol.te_ms / blood.t2_star_ms) * transverse

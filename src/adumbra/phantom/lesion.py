@@ -9,6 +9,7 @@ returns to normal by day 7–10, while T2 rises from about the sixth hour on: a 
 ADC that is nearly normal (Schlaug et al., Neurology 1997;49:113; Lansberg et al., AJNR 2001;22:637).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -175,12 +176,12 @@ def _shape(rng: np.random.Generator, head: Head, pattern: Pattern, outline: Outl
     return amount
 
 
-def drawn_pattern(rng: np.random.Generator, *, outline: Outline | None) -> Pattern:
-    """Which kind of infarct; half of them real outlines where one is given."""
+def drawn_pattern(rng: np.random.Generator, *, chances: Mapping[Pattern, float], outline: Outline | None) -> Pattern:
+    """Which kind of infarct, by its chance; half of them real outlines where one is given."""
     if outline is not None and rng.random() < 0.5:
         return "outline"
-    kinds: list[Pattern] = ["none", "territorial", "shower", "lacune"]
-    return kinds[rng.choice(4, p=[0.15, 0.37, 0.38, 0.10])]
+    kinds = list(chances)
+    return kinds[rng.choice(len(kinds), p=[chances[k] for k in kinds])]
 
 
 def infarcted(rng: np.random.Generator, head: Head, *, pattern: Pattern, outline: Outline | None = None) -> Volume:

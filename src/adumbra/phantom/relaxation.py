@@ -7,7 +7,7 @@ R2  = −13.5 + 80.2·H − 75.9·H² + (3.4·H² − 0.5·H)·(1 − Y) + 247.4
 R2* = 14.9·H + 14.7 + (302.1·H + 41.8)·(1 − Y)²       (Zhao 2007, as Cherukara et al., NeuroImage 2019;202, give them)
 1/T1 = 0.52·H + 0.38 at Y = 0.92, and 0.83·H + 0.28 at Y = 0.69                                              (Lu 2004)
 
-T2* is that of a voxel without large vessels or air nearby: what those do is dephasing, ``susceptibility.dephased``.
+T2* is that of a voxel without large vessels or air nearby: what those do is dephasing, ``susceptibility.in_phase``.
 "About" marks what no single measurement gives; the other numbers are means of the papers named beside them.
 """
 
@@ -27,8 +27,6 @@ FIELDS_TESLA = (1.5, 3.0)
 @dataclass(frozen=True)
 class Relaxation:
     """What one field strength makes of a tissue.
-
-    ``signal.Tissue`` with T2* beside: the diffusion sequences draw from that one, gradient echoes and blood need this.
 
     Attributes:
         density: Protons, of water = 1.
@@ -88,7 +86,7 @@ def _check(oxygenation: float, haematocrit: float, b0_tesla: float) -> None:
 
 # Density, T1, T2, T2*, ADC. T2* of grey and white matter, caudate and putamen: Peters et al. 2007, at both fields.
 _AT_3T: Mapping[str, Relaxation] = {
-    # ``signal.TISSUES_3T`` is made of the first five; the sources stand there.
+    # The sources of the first five stand in ``signal``.
     "grey": Relaxation(0.82, 1400.0, 92.0, 66.0, 0.83),
     "white": Relaxation(0.70, 860.0, 74.0, 53.2, 0.72),
     "csf": Relaxation(1.00, 4200.0, 1400.0, 500.0, 3.00),  # T2* about: beyond any echo time in use

@@ -1,36 +1,28 @@
-"""What the scanner does to a signal: distortion, point spread, slices, coils, ghosts, noise.
+"""What a scanner adds to what it samples: distortion by the field, eddy currents, coils, ghosts, noise.
 
-Echo-planar distortion: off-resonance moves signal along the phase-encoding axis y by f(y) and stacks it up by the
-Jacobian, I'(y) = I(y − f(y)) · (1 − ∂f/∂y) (Jezzard & Balaban, MRM 1995;34:65): near air, signal piles up and looks
-like a lesion on DWI, while the ADC, a ratio, stays normal.
+Echo-planar distortion: off-resonance moves signal along the phase-encoding axis by ΔB · γ · T_readout voxels and stacks
+it up by the Jacobian, 1 − ∂f/∂y (Jezzard & Balaban, MRM 1995;34:65): near air, signal piles up and looks like a lesion
+on DWI, while the ADC, a ratio, stays normal.
 Noise: the magnitude of a complex signal with Gaussian noise, M = |S + n₁ + i·n₂| (Gudbjartsson & Patz 1995).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from adumbra.phantom.acquisition import Warp
 from adumbra.phantom.anatomy import AIR_MM, Head
 from adumbra.phantom.random_fields import smooth_field
 from adumbra.shapes import Volume
 from adumbra.space.grid import Grid
 
-
-@dataclass(frozen=True, eq=False)
-class Distortion:
-    """Shift along y in voxels, and the factor by which signal is stacked up."""
-
-    shift: Volume
-    stacking: Volume
+_FARTHEST_MM = 15.0  # of a displacement: what lies beyond is spread out until nothing is seen of it
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """One acquisition: in-plane blur (σ in voxels), slices in mm, noise σ, ghost share, depth of the coil's shading."""
+    """One acquisition: noise σ, ghost share, depth of the coil's shading."""
 
-    blur: float
-    thickness_mm: float
     noise: float
     ghost: float
     shading: float
@@ -38,13 +30,47 @@ class Receiver:
 
 def drawn_receiver(rng: np.random.Generator, *, snr: float, signal: float) -> Receiver:
     """A receiver whose noise gives ``signal`` the wanted signal-to-noise ratio."""
-    thickness = float(rng.choice([2.0, 3.0, 4.0, 5.0, 6.0], p=[0.50, 0.10, 0.12, 0.20, 0.08]))
     ghost = float(rng.choice([0.0, rng.uniform(0.005, 0.03)], p=[0.7, 0.3]))
-    return Receiver(float(rng.uniform(0.15, 0.7)), thickness, signal / snr, ghost, float(rng.uniform(0.03, 0.28)))
+    return Receiver(signal / snr, ghost, float(rng.uniform(0.03, 0.28)))
 
 
-def distortion(rng: np.random.Generator, head: Head) -> Distortion:
-    """The field of the air sinuses and the petrous bones, as a shift along y and its stacking."""
+def shimmed(field_ppm: Volume, head: Head) -> Volume:
+    """The field without what the shim coils take away: the polynomial of second order that fits it in the brain."""
+    every = (slice(None, None, 4),) * 3
+    weight = np.clip(head.tissue + head.csf, 0, 1)
+    inside = weight[every] > 0.5
+    terms = [_terms(head.grid, every)[n][inside] for n in range(10)]
+    gains = np.linalg.lstsq(np.stack(terms, axis=1), field_ppm[every][inside].astype(np.float64), rcond=None)[0]
+    whole = _terms(head.grid, (slice(None),) * 3)
+    return field_ppm - sum(np.float32(g) * term for g, term in zip(gains, whole, strict=True))
+
+
+def _terms(grid: Grid, every: tuple[slice, slice, slice]) -> list[np.ndarray]:
+    """1, x, y, z and their products of second order over the grid, each in [−1, 1]."""
+    x, y, z = np.meshgrid(
+        *(np.linspace(-1, 1, n, dtype=np.float32)[e] for n, e in zip(grid.shape, every, strict=True)),
+        indexing="ij",
+        sparse=True,
+    )
+    parts = [np.ones((1, 1, 1), np.float32), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z]
+    return [np.broadcast_to(p, np.broadcast_shapes(x.shape, y.shape, z.shape)) for p in parts]
+
+
+def echo_planar_shift_mm(field_hz: Volume, *, readout_s: float, in_plane_mm: float, polarity: int) -> Volume:
+    """The displacement along the phase-encoding axis that a field in Hz makes.
+
+    Args:
+        field_hz: After the shim.
+        readout_s: From the first to the last line of k-space, as parallel imaging shortens it.
+        in_plane_mm: Length of a voxel along the phase-encoding axis.
+        polarity: 1 or -1, of the blips.
+    """
+    shift = np.float32(polarity * readout_s * in_plane_mm) * field_hz
+    return np.clip(shift, -_FARTHEST_MM, _FARTHEST_MM)
+
+
+def drawn_shift_mm(rng: np.random.Generator, head: Head) -> Volume:
+    """A displacement like that of the air sinuses' and petrous bones' field, where no field is computed."""
     grid, mni = head.grid, head.mni_mm
     shift_mm = 0.4 * smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=40)
     ripple = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=10)
@@ -54,23 +80,28 @@ def distortion(rng: np.random.Generator, head: Head) -> Distortion:
         centre = np.array(air) + rng.normal(0, 5, 3)
         squared = sum((mni[i] - np.float32(c)) ** 2 for i, c in enumerate(centre))
         shift_mm += np.float32(height) * np.exp(-squared / np.float32(2 * width**2)) * (1 + 0.35 * ripple)
-    stacking = np.clip(1 - np.gradient(shift_mm, grid.spacing_mm[1], axis=1), 0.2, 4.0)
-    stacking = stacking * (1 + np.float32(strength) * _pile_up(rng, head))
-    return Distortion((shift_mm / np.float32(grid.spacing_mm[1])).astype(np.float32), stacking.astype(np.float32))
+    return shift_mm.astype(np.float32)
 
 
-def eddy_currents(rng: np.random.Generator, field: Distortion, head: Head) -> Distortion:
+def warp(rng: np.random.Generator, head: Head, shift_mm: Volume) -> Warp:
+    """The warp that a displacement makes, with what stacks up where the field is steeper than the grid can hold."""
+    stacking = np.clip(1 - np.gradient(shift_mm, head.grid.spacing_mm[1], axis=1), 0.2, 4.0)
+    stacking *= 1 + np.float32(rng.uniform(0.2, 1.3)) * _pile_up(rng, head)
+    return Warp(shift_mm, stacking.astype(np.float32))
+
+
+def eddy_currents(rng: np.random.Generator, field: Warp, head: Head) -> Warp:
     """The field as the diffusion-weighted image sees it: eddy currents shift, shear and stretch it along y.
 
     b0 and DWI then do not quite fit, and the ADC, their ratio, is falsely low along one edge of the brain and falsely
     high along the other (Haselgrove & Moore, MRM 1996;36:960).
     """
     lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in head.grid.shape]
-    shift, along_x, along_y, along_z = rng.normal(0, [0.18, 0.15, 0.2, 0.12]) * rng.uniform(0, 1.5)
+    shift, along_x, along_y, along_z = rng.normal(0, [0.36, 0.3, 0.4, 0.24]) * rng.uniform(0, 1.5)
     x, y, z = lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :]
-    extra = shift + along_x * x + along_y * y + along_z * z
+    extra = (shift + along_x * x + along_y * y + along_z * z).astype(np.float32)
     share = np.float32(rng.uniform(0, 0.4)) * _poles(rng, head)  # the edges across y stack up unlike those of b0
-    return Distortion((field.shift + extra).astype(np.float32), field.stacking * (1 + share))
+    return Warp(field.shift_mm + extra, field.stacking * (1 + share))
 
 
 def _patches(rng: np.random.Generator, head: Head) -> Volume:
@@ -108,42 +139,6 @@ def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
     return np.float32(rng.uniform(0, 2.2)) * base + near + np.float32(rng.uniform(0, 1.2)) * _poles(rng, head)
 
 
-def distorted(volume: Volume, field: Distortion, *, stacks: bool = True) -> Volume:
-    """The volume as echo-planar imaging draws it; ``stacks=False`` moves a label without brightening it."""
-    count = volume.shape[1]
-    position = np.clip(np.arange(count, dtype=np.float32)[None, :, None] - field.shift, 0, count - 1.001)
-    below = position.astype(np.intp)
-    share = position - below
-    moved = np.take_along_axis(volume, below, 1) * (1 - share) + np.take_along_axis(volume, below + 1, 1) * share
-    return (moved * field.stacking if stacks else moved).astype(np.float32)
-
-
-def slice_grid(grid: Grid, thickness_mm: float) -> Grid:
-    """The grid of slices of the given thickness that tile the volume from below."""
-    ratio = thickness_mm / grid.spacing_mm[2]
-    affine = grid.affine.copy()
-    affine[:3, 2] *= ratio
-    affine[:3, 3] += grid.affine[:3, 2] * (ratio - 1) / 2
-    return Grid((grid.shape[0], grid.shape[1], int(grid.shape[2] / ratio)), affine)
-
-
-def sliced(volume: Volume, grid: Grid, thickness_mm: float) -> np.ndarray:
-    """The mean over each slice of ``slice_grid``, (X, Y, slices): a rectangular slice profile without a gap."""
-    edges = np.arange(slice_grid(grid, thickness_mm).shape[2] + 1) * thickness_mm / grid.spacing_mm[2]
-    lower, upper = edges[:-1, None], edges[1:, None]
-    voxel = np.arange(grid.shape[2])[None, :]
-    overlap = np.clip(np.minimum(upper, voxel + 1) - np.maximum(lower, voxel), 0, None)
-    weights = (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
-    return np.ascontiguousarray(np.einsum("xyz,sz->xys", volume, weights, optimize=True))
-
-
-def resolved(volume: Volume, grid: Grid, receiver: Receiver) -> np.ndarray:
-    """The volume at the receiver's resolution, (X, Y, slices): blurred in the plane, averaged over slices, no noise."""
-    for axis in (0, 1):
-        volume = ndimage.gaussian_filter1d(volume, receiver.blur, axis=axis)
-    return volume if receiver.thickness_mm == grid.spacing_mm[2] else sliced(volume, grid, receiver.thickness_mm)
-
-
 def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
     """The coils' smooth sensitivity, about 1: uneven, and higher where they lie close, mostly back and below."""
     field = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=70)
@@ -171,3 +166,9 @@ def received(rng: np.random.Generator, volume: Volume, receiver: Receiver, *, av
     sigma = np.float32(receiver.noise / np.sqrt(averages))
     real = ghosted + sigma * rng.standard_normal(volume.shape, dtype=np.float32)
     return np.hypot(real, sigma * rng.standard_normal(volume.shape, dtype=np.float32))
+
+
+def with_noise(rng: np.random.Generator, image: np.ndarray, receiver: Receiver) -> np.ndarray:
+    """A complex image with the noise of both channels, complex64."""
+    real, imaginary = (rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
+    return np.asarray(image + np.float32(receiver.noise) * (real + 1j * imaginary), np.complex64)

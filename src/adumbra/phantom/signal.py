@@ -6,39 +6,21 @@ Spoiled gradient echo          S    = ρ · sinα · (1 − E1)/(1 − cosα·E1
 Apparent diffusion coefficient ADC  = ln(S(0)/S(b)) / b, the fit that the scanner makes
 
 with E1 = exp(−TR/T1). What the field does to a gradient echo, its phase and its loss across a voxel, is
-``susceptibility.dephased``; what moving blood does, ``inflow``.
+``susceptibility.in_phase``; what moving blood does, ``inflow``.
 
 A voxel's signal is the sum over its tissues' fractions: partial volume is summed as signal, never as constants.
 Constants at 3 T: T1 and T2 after Wansapura et al. 1999 and Stanisz et al. 2005; ADC after Helenius et al. 2002. Those
 of blood, clots and nuclei, at 1.5 T, and T2*, are in ``relaxation``.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
-from adumbra.errors import InputRejected
 from adumbra.phantom.relaxation import TISSUES, Relaxation
 from adumbra.references import cites
 from adumbra.shapes import Volume
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """Proton density (of water = 1), T1 and T2 in ms, ADC in 10⁻³ mm²/s."""
-
-    density: float
-    t1_ms: float
-    t2_ms: float
-    adc: float
-
-
-TISSUES_3T: Mapping[str, Tissue] = {
-    name: Tissue(r.density, r.t1_ms, r.t2_ms, r.adc)
-    for name, r in ((n, TISSUES[3.0][n]) for n in ("grey", "white", "csf", "vitreous", "soft"))
-}
 
 
 @dataclass(frozen=True)
@@ -52,14 +34,17 @@ class Protocol:
     tr_flair_ms: float
 
 
-def drawn_tissues(rng: np.random.Generator) -> dict[str, Tissue]:
-    """The constants of one subject at one scanner: the table, varied by some percent each."""
+_NORMAL = ("grey", "white", "csf", "vitreous", "soft")
 
-    def varied(t: Tissue) -> Tissue:
+
+def drawn_tissues(rng: np.random.Generator, *, b0_tesla: float) -> dict[str, Relaxation]:
+    """The constants of one subject's normal tissues at one scanner: the table, varied by some percent each."""
+
+    def varied(t: Relaxation) -> Relaxation:
         d, t1, t2, adc = np.exp(rng.normal(0, [0.05, 0.06, 0.09, 0.055]))
-        return Tissue(t.density * d, t.t1_ms * t1, t.t2_ms * t2, t.adc * adc)
+        return Relaxation(t.density * d, t.t1_ms * t1, t.t2_ms * t2, t.t2_star_ms * t2, t.adc * adc)
 
-    drawn = {name: varied(t) for name, t in TISSUES_3T.items()}
+    drawn = {name: varied(TISSUES[b0_tesla][name]) for name in _NORMAL}
     # Gradients are calibrated to some per cent, and cold water or a fever does the rest: all tissues alike.
     calibration = float(np.exp(rng.normal(0, 0.05)))
     drawn = {name: replace(t, adc=t.adc * calibration) for name, t in drawn.items()}
@@ -74,26 +59,27 @@ def drawn_protocol(rng: np.random.Generator) -> Protocol:
     return Protocol(b, float(rng.uniform(52, 105)), float(rng.uniform(85, 140)), float(0.265 * tr), tr)
 
 
-def spin_echo(tissue: Tissue | Relaxation, *, te_ms: float, b_value: float) -> float:
+def spin_echo(tissue: Relaxation, *, te_ms: float, b_value: float) -> float:
     """Signal of a diffusion-weighted spin echo, relative to water's density."""
     return float(tissue.density * np.exp(-te_ms / tissue.t2_ms) * np.exp(-b_value * 1e-3 * tissue.adc))
 
 
-def altered(tissue: Tissue, *, adc: float, t2: float, t1: float = 1.0) -> Tissue:
-    """The tissue with its constants multiplied by these factors."""
-    return replace(tissue, adc=tissue.adc * adc, t2_ms=tissue.t2_ms * t2, t1_ms=tissue.t1_ms * t1)
+def altered(tissue: Relaxation, *, adc: float, t2: float, t1: float = 1.0) -> Relaxation:
+    """The tissue with its constants multiplied by these factors; T2* changes as T2 does."""
+    relaxed = {"t1_ms": tissue.t1_ms * t1, "t2_ms": tissue.t2_ms * t2, "t2_star_ms": tissue.t2_star_ms * t2}
+    return replace(tissue, adc=tissue.adc * adc, **relaxed)
 
 
 def diffusion_contrast(protocol: Protocol, *, adc: float, t2: float) -> float:
     """How many times brighter on DWI white matter becomes when its ADC and T2 are multiplied by these factors."""
-    normal = TISSUES_3T["white"]
+    normal = TISSUES[3.0]["white"]
     sick = altered(normal, adc=adc, t2=t2)
     return spin_echo(sick, te_ms=protocol.te_dwi_ms, b_value=protocol.b_value) / spin_echo(
         normal, te_ms=protocol.te_dwi_ms, b_value=protocol.b_value
     )
 
 
-def inversion_recovery(tissue: Tissue | Relaxation, *, te_ms: float, ti_ms: float, tr_ms: float) -> float:
+def inversion_recovery(tissue: Relaxation, *, te_ms: float, ti_ms: float, tr_ms: float) -> float:
     """Magnitude signal of an inversion-recovery spin echo, relative to water's density."""
     longitudinal = 1 - 2 * np.exp(-ti_ms / tissue.t1_ms) + np.exp(-tr_ms / tissue.t1_ms)
     return float(tissue.density * abs(longitudinal) * np.exp(-te_ms / tissue.t2_ms))
@@ -116,24 +102,9 @@ def gradient_echo(tissue: Relaxation, *, tr_ms: float, te_ms: float, flip_deg: f
 
 
 @cites("Ernst1966")
-def ernst_angle_deg(tissue: Tissue | Relaxation, *, tr_ms: float) -> float:
+def ernst_angle_deg(tissue: Relaxation, *, tr_ms: float) -> float:
     """The flip angle at which a spoiled gradient echo is brightest: arccos E1, in degrees."""
     return float(np.degrees(np.arccos(np.exp(-tr_ms / tissue.t1_ms))))
-
-
-def multi_echo(tissue: Relaxation, *, tr_ms: float, te_ms: Sequence[float], flip_deg: float) -> float:
-    """Signal of a multi-echo gradient echo: the mean of its echoes' magnitudes, as SWAN shows one image of several.
-
-    The mean is of magnitudes after dephasing: where the field is uneven take each echo by ``gradient_echo``, dephase it
-    at its own echo time, and average the magnitudes of the voxels then.
-
-    Raises:
-        InputRejected: No echo time.
-    """
-    if not te_ms:
-        raise InputRejected("te_ms", expected="one echo time or more", found="none", do="give the echo times in ms")
-    echoes = [gradient_echo(tissue, tr_ms=tr_ms, te_ms=float(te), flip_deg=flip_deg) for te in te_ms]
-    return float(np.mean(echoes))
 
 
 def adc_fit(baseline: Volume, weighted: Volume, *, b_value: float) -> Volume:

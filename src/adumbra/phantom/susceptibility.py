@@ -2,7 +2,7 @@
 
 Field      ΔB/B0 = (1/3 − N_bb) * χ, N the demagnetising tensor of a voxel, b the direction of B0, 1/3 Lorentz's sphere
 Phase      φ = γ · B0 · ΔB/B0 · TE, positive where the field is raised
-Dephasing  S = mean over the fine voxels of a coarse one of s · exp(iφ) · Π sinc(Δφ_i / 2), Δφ_i along fine axis i
+Dephasing  S = s · exp(iφ) · Π sinc(Δφ_i / 2), Δφ_i across a voxel along axis i; coarse voxels are the mean of fine ones
 
 N is that of a uniformly magnetised cuboid, in closed form (Jenkinson et al., MRM 2004;52:471): no point dipole, and no
 1/3 − cos²θ sampled in k-space. The volume is padded to twice its size: the convolution is linear, nothing wraps around.
@@ -19,7 +19,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Complex64, Float, Inexact
+from jaxtyping import Float
 from scipy import fft
 
 from adumbra.errors import InputRejected
@@ -221,55 +221,15 @@ def phase_rad(field_ppm: np.ndarray, *, b0_tesla: float, te_ms: float) -> np.nda
     return field_ppm * radians_per_ppm(b0_tesla=b0_tesla, te_ms=te_ms)
 
 
-def coarse_grid(grid: Grid, factor: tuple[int, int, int]) -> Grid:
-    """The grid whose voxels hold ``factor`` voxels of this one along each axis; what ``dephased`` lies on.
+def in_phase(field_ppm: Float[np.ndarray, "X Y Z"], *, b0_tesla: float, te_ms: float) -> Volume:
+    """The share of each voxel's signal that is still in phase at the echo time, from 1 to about −0.2.
 
-    Raises:
-        InputRejected: A factor that does not divide the shape.
+    Exact where the field is linear within the voxel. What differs from one voxel to the next is lost when slices are
+    averaged of them (``acquisition``). Diffusion is not in it: water is taken to stay where it is.
     """
-    shape, scale = _coarse_shape(grid.shape, factor), np.asarray(factor, dtype=np.float64)
-    affine = grid.affine.copy()
-    affine[:3, :3] = grid.affine[:3, :3] * scale
-    affine[:3, 3] = grid.world_mm((scale - 1) / 2)
-    return Grid(shape, affine)
-
-
-def _coarse_shape(shape: tuple[int, ...], factor: tuple[int, int, int]) -> tuple[int, int, int]:
-    if min(factor) < 1 or any(n % f for n, f in zip(shape, factor, strict=True)):
-        do = "crop or pad the fine volume, or choose a factor that divides its shape"
-        raise InputRejected("factor", expected=f"three whole divisors of {shape}", found=str(factor), do=do)
-    x, y, z = (n // f for n, f in zip(shape, factor, strict=True))
-    return x, y, z
-
-
-def dephased(
-    signal: Inexact[np.ndarray, "X Y Z"],
-    field_ppm: Float[np.ndarray, "X Y Z"],
-    *,
-    factor: tuple[int, int, int],
-    b0_tesla: float,
-    te_ms: float,
-) -> Complex64[np.ndarray, "x y z"]:
-    """The gradient echo in coarse voxels: its magnitude is dephased, its angle the phase, wrapped to (−π, π].
-
-    A field that is linear within each fine voxel is exact at any ``factor``, and (1, 1, 1) is a voxel's own dephasing.
-    Diffusion is not in it: water is taken to stay where it is during the echo time.
-
-    Args:
-        signal: Of the fine voxels at the echo time, real or complex, without this field: relaxation by T2 is in it.
-        field_ppm: Relative field on the same fine grid, as ``relative_field`` gives it.
-        factor: Fine voxels in a coarse one along each axis.
-        b0_tesla: Field strength.
-        te_ms: Echo time.
-
-    Raises:
-        InputRejected: A factor that does not divide the shape.
-    """
-    x, y, z = _coarse_shape(signal.shape, factor)
-    phase = phase_rad(field_ppm, b0_tesla=b0_tesla, te_ms=te_ms)
-    kept = signal * np.exp(1j * phase)
+    radians = radians_per_ppm(b0_tesla=b0_tesla, te_ms=te_ms)
+    kept = np.ones(field_ppm.shape, np.float32)
     for axis in range(3):
-        if signal.shape[axis] > 1:  # np.sinc(x) is sin(πx)/(πx)
-            kept *= np.sinc(np.gradient(phase, axis=axis) / (2 * np.pi))
-    blocks = kept.reshape(x, factor[0], y, factor[1], z, factor[2])
-    return blocks.mean(axis=(1, 3, 5)).astype(np.complex64)
+        if field_ppm.shape[axis] > 1:  # np.sinc(x) is sin(πx)/(πx)
+            kept *= np.sinc(np.gradient(field_ppm, axis=axis) * np.float32(radians / (2 * np.pi)))
+    return kept

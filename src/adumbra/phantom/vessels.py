@@ -138,16 +138,31 @@ def grown(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: 
     offshoot = np.concatenate([lookup[owner, 1], np.zeros(len(cost), np.intp)])
     for node in order:  # cheapest first: a parent has its name before its children ask for it
         segment[node] = offshoot[node] = offshoot[parents[node]]
-    flow = np.concatenate([np.zeros(count), supply.demand_ml])
-    for node in (*order[::-1], *range(count - 1, -1, -1)):
-        if parents[node] >= 0:
-            flow[parents[node]] += flow[node]
-    points = np.concatenate([skeleton, supply.points_mm])
-    kept = np.concatenate([np.arange(count), order[flow[order] > 0]])
-    renumbered = np.full(len(points) + 1, -1)
-    renumbered[kept] = np.arange(len(kept))
-    radius = radius_of_a_litre_mm * np.cbrt(flow[kept] / 1000)
-    return Tree(points[kept], renumbered[parents[kept]], radius, flow[kept], segment[kept], names)
+    reached = np.concatenate([np.arange(count), order])
+    place = np.full(count + len(cost) + 1, -1)
+    place[reached] = np.arange(len(reached))
+    flow = towards_roots(place[parents[reached]], np.concatenate([np.zeros(count), supply.demand_ml])[reached])
+    needed = (reached < count) | (flow > 0)
+    kept, flow = reached[needed], flow[needed]
+    place[:] = -1
+    place[kept] = np.arange(len(kept))
+    radius = radius_of_a_litre_mm * np.cbrt(flow / 1000)
+    points = np.concatenate([skeleton, supply.points_mm])[kept]
+    return Tree(points, place[parents[kept]], radius, flow, segment[kept], names)
+
+
+def towards_roots(parent: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """For each node the sum of the values of all nodes that its blood reaches, its own included; (N,) from (N,).
+
+    Args:
+        parent: (N,), every parent before its children; -1 for a root.
+        values: (N,).
+    """
+    before, sums = parent.tolist(), values.astype(np.float64).tolist()
+    for node in range(len(sums) - 1, -1, -1):
+        if before[node] >= 0:
+            sums[before[node]] += sums[node]
+    return np.array(sums)
 
 
 def shared(tree: Tree, *, junction: int, other: int, share: float) -> Tree:

@@ -14,7 +14,7 @@ from adumbra.errors import GridMismatch
 from adumbra.prepare.brain import brain_mask as brain_of
 from adumbra.prepare.diffusion_maps import SAME_ACQUISITION_MM, adc_from, with_adc
 from adumbra.prepare.register import Registration, rigid
-from adumbra.prepare.resample import in_radians, onto, scan_onto
+from adumbra.prepare.resample import onto, scan_onto
 from adumbra.progress import Progress, quiet
 from adumbra.references import citations, cites
 from adumbra.shapes import Affine, Mask, Modality
@@ -188,12 +188,9 @@ def _resampling_notes(
         if before is None or before.grid.coincides(after.grid):
             continue
         what, numbers = f"Resampled onto the grid of {reference}", _spacings(before, after)
-        blind = name == "phase" and not in_radians(before)
-        if blind:
-            what += " to the nearest voxel, as its values are not in radians"
         if before.data.dtype == bool:
             numbers |= {"from_ml": round(_volume_ml(before), 4), "to_ml": round(_volume_ml(after), 4)}
-        notes.append(Conversion("prepare.resample", name, what, numbers, warning=blind))
+        notes.append(Conversion("prepare.resample", name, what, numbers))
     return notes
 
 

@@ -16,8 +16,7 @@ from scipy import fft, ndimage
 from skimage.restoration import unwrap_phase
 
 from adumbra.case import Case, Conversion, Scan
-from adumbra.errors import AmbiguousInput, GridMismatch, InputRejected
-from adumbra.prepare.resample import in_radians
+from adumbra.errors import GridMismatch
 from adumbra.prepare.veins import Sign, Spacing, VeinSign, local_mean, sign_of_veins, usable
 from adumbra.references import citations, cites
 from adumbra.shapes import Mask, Volume
@@ -27,33 +26,6 @@ HighPass = Literal["homodyne", "unwrapped", "laplacian"]
 TURN = 2 * pi
 SURE = 0.95  # Confidence in the sign of the veins, below which the report's reader is told.
 _ROUNDS = 3  # Of unwrapping by transforms; as many again bring a masked one to the exact one, and take as long as it.
-_WRAP, _LEAST_WRAPS = 0.9, 1e-4  # A step of this share of the whole span is a wrap; so many of all steps must be.
-
-
-def as_radians(phase: Scan) -> Scan:
-    """A wrapped phase image in radians, whatever the unit it is stored in; zero where it is not known.
-
-    Values that span radians already are kept. Others are recognised by their wraps: where neighbours differ by the
-    whole span of the values, that span is one turn, and its middle is zero (0…4095, ±4096, milliradians, ±0.0037).
-
-    Raises:
-        AmbiguousInput: Neither radians nor wraps: a frequency in Hz, a vendor's filtered phase, or too small a piece.
-    """
-    if in_radians(phase):
-        return phase
-    held = np.where(usable(phase.known, phase.data), phase.data, np.nan)
-    low, high = float(np.nanmin(held)), float(np.nanmax(held))
-    steps = np.abs(np.concatenate([np.diff(held, axis=axis).ravel() for axis in range(3)]))
-    wraps, count = int((steps > _WRAP * (high - low)).sum()), int(np.isfinite(steps).sum())
-    if wraps <= _LEAST_WRAPS * count:
-        raise AmbiguousInput(
-            phase.source or "phase",
-            expected="a phase image in radians, or one that shows its unit by its wraps",
-            found=f"values of {low:.4g} to {high:.4g}, and {wraps} wraps in {count:,} steps",
-            do="convert it to radians; give the phase as measured, no frequency map and no filtered phase",
-        )
-    turned = (held - (low + high) / 2) * (TURN / (high - low))
-    return replace(phase, data=np.nan_to_num(turned).astype(np.float32))
 
 
 @cites("AbdulRahman2007")
@@ -176,14 +148,13 @@ def high_passed(phase: Scan, magnitude: Scan, *, brain: Mask | None = None, how:
     """The high-passed phase in radians; zero and not known outside ``brain`` and where either scan is not known.
 
     Args:
-        phase: In a unit that ``as_radians`` knows.
+        phase: Wrapped or not.
         magnitude: Of the same acquisition.
         brain: On their grid; None is everywhere.
         how: ``homodyne``; or exactly ``unwrapped``, or fast by a ``laplacian``, and then ``less_gaussian``.
 
     Raises:
         GridMismatch: The two images lie on different grids.
-        AmbiguousInput: The unit of the phase is not known.
     """
     if not phase.grid.coincides(magnitude.grid):
         raise GridMismatch(
@@ -192,51 +163,48 @@ def high_passed(phase: Scan, magnitude: Scan, *, brain: Mask | None = None, how:
             found=f"grids {phase.grid.distance_mm(magnitude.grid):.3g} mm apart",
             do="give the two images of one series",
         )
-    radians, spacing_mm = as_radians(phase), phase.grid.spacing_mm
+    spacing_mm = phase.grid.spacing_mm
     inside = usable(phase.known, phase.data) & usable(magnitude.known, magnitude.data) & usable(brain, phase.data)
     if how == "homodyne":
-        data = homodyne(radians.data, spacing_mm=spacing_mm, magnitude=magnitude.data, mask=inside)
+        data = homodyne(phase.data, spacing_mm=spacing_mm, magnitude=magnitude.data, mask=inside)
     else:
-        whole = (unwrapped if how == "unwrapped" else unwrapped_fast)(radians.data, mask=inside)
+        whole = (unwrapped if how == "unwrapped" else unwrapped_fast)(phase.data, mask=inside)
         data = less_gaussian(whole, spacing_mm=spacing_mm, mask=inside)
     return replace(phase, data=data, known=None if inside.all() else inside)
 
 
 @cites(*citations(unwrapped, unwrapped_fast, homodyne, weighted))
 def with_swi(case: Case, *, how: HighPass = "homodyne", vein_sign: Sign | None = None, power: int = 4) -> Case:
-    """The case with ``swi`` replaced by the SWI, and ``phase`` by its high-passed form in radians.
+    """The case with ``swi`` replaced by the SWI, and ``phase`` by its high-passed form, in which veins are positive.
 
     To be called before ``align``: neither wraps nor thin veins survive a coarser grid. A case without both scans, or
-    one that went through here before, comes back as it is. Where the two do not fit or the phase's unit is not known,
-    they stay and the provenance gains a warning; so it does where the sign of the veins is less sure than ``SURE``.
+    one that went through here before, comes back as it is. Where the two lie on different grids they stay and the
+    provenance gains a warning; so it does where the sign of the veins is less sure than ``SURE``.
 
     Args:
         case: The brain, where it is known on the grid of ``swi``, keeps noise out; outside it the magnitude stays.
         how: See ``high_passed``.
-        vein_sign: -1 or +1 where the scanner's convention is known; None asks ``sign_of_veins``.
+        vein_sign: -1 or +1, that of veins in the phase as it came, where the scanner's convention is known; None asks
+            ``sign_of_veins``.
         power: How many times the phase mask is multiplied.
     """
     done = any(note.station == "prepare.phase" for note in case.provenance)
     if done or not {"swi", "phase"} <= case.scans.keys():
         return case
-    swi, stored, brain = case.scan("swi"), case.scan("phase"), case.masks.get("brain")
+    swi, wrapped, brain = case.scan("swi"), case.scan("phase"), case.masks.get("brain")
     on_grid = brain.data if brain is not None and brain.grid.coincides(swi.grid) else None
     try:
-        phase = high_passed(stored, swi, brain=on_grid, how=how)
-    except InputRejected as problem:
+        phase = high_passed(wrapped, swi, brain=on_grid, how=how)
+    except GridMismatch as problem:
         what = f"No SWI was made: expected {problem.expected}, found {problem.found}"
         return case.having(Conversion("prepare.phase", "swi", what, warning=True))
     told = None if vein_sign is None else VeinSign(vein_sign, 1.0, 0)
     found = told or sign_of_veins(swi.data, phase.data, grid=swi.grid, mask=phase.known)
     product = replace(swi, data=weighted(swi.data, phase.data, vein_sign=found.sign, power=power))
-    notes = _high_pass_note(stored, how), _product_note(found, power, is_told=told is not None)
-    return case.having(*notes, scans={**case.scans, "swi": product, "phase": phase})
-
-
-def _high_pass_note(stored: Scan, how: HighPass) -> Conversion:
-    turn = TURN if in_radians(stored) else float(np.ptp(stored.data))
-    what = f"High-passed ({how}), in radians; a turn was stored as {turn:.5g}"
-    return Conversion("prepare.phase", "phase", what, {"how": how, "turn": turn})
+    phase = replace(phase, data=found.sign * phase.data)
+    filtered = Conversion("prepare.phase", "phase", f"High-passed ({how}), veins positive", {"how": how})
+    noted = _product_note(found, power, is_told=told is not None)
+    return case.having(filtered, noted, scans={**case.scans, "swi": product, "phase": phase})
 
 
 def _product_note(found: VeinSign, power: int, *, is_told: bool) -> Conversion:

@@ -9,8 +9,6 @@ from adumbra.shapes import Affine, Modality
 from adumbra.space.grid import Grid
 from adumbra.space.resampling import resampled, within_view
 
-_RADIANS = np.pi * 1.001  # Phase stored in radians may pass pi by its rounding.
-
 
 def case_onto(case: Case, grid: Grid) -> Case:
     """The case with all scans and masks on one grid, by the geometry of their headers."""
@@ -30,7 +28,7 @@ def onto(scan: Scan, grid: Grid, *, modality: Modality | None = None, moving_fro
     return scan_onto(scan, grid, moving_from_fixed=moving_from_fixed)
 
 
-def scan_onto(scan: Scan, grid: Grid, *, moving_from_fixed: Affine | None = None, nearest: bool = False) -> Scan:
+def scan_onto(scan: Scan, grid: Grid, *, moving_from_fixed: Affine | None = None) -> Scan:
     """The scan resampled onto a grid; ``native`` and everything else of it survive.
 
     Voxels that were not measured have no say in the values of their neighbours: the known ones are averaged alone.
@@ -39,31 +37,24 @@ def scan_onto(scan: Scan, grid: Grid, *, moving_from_fixed: Affine | None = None
         scan: An image or a mask.
         grid: Where the result lies.
         moving_from_fixed: RAS+ mm of ``grid``'s world to the scan's; None trusts the headers.
-        nearest: Take the nearest voxel instead of interpolating.
 
     Returns:
         The scan on ``grid``, zero where not ``known``; ``known`` is None where everything is.
     """
     if moving_from_fixed is None and scan.grid.coincides(grid):
         return _replaced(scan, scan.data, grid, scan.known)
-    how = {"interpolation": "nearest" if nearest else "linear", "moving_from_fixed": moving_from_fixed}
     seen = within_view(scan.grid, grid, moving_from_fixed)
     if scan.known is None or scan.data.dtype == bool:
-        data = resampled(scan.data, scan.grid, grid, **how)  # type: ignore[arg-type]
+        data = resampled(scan.data, scan.grid, grid, moving_from_fixed=moving_from_fixed)
         return _replaced(scan, data, grid, seen & _carried(scan, grid, moving_from_fixed))
-    weight = resampled(scan.known.astype(np.float32), scan.grid, grid, **how)  # type: ignore[arg-type]
-    total = resampled(np.where(scan.known, scan.data, 0.0), scan.grid, grid, **how)  # type: ignore[arg-type]
+    weight = resampled(scan.known.astype(np.float32), scan.grid, grid, moving_from_fixed=moving_from_fixed)
+    total = resampled(np.where(scan.known, scan.data, 0.0), scan.grid, grid, moving_from_fixed=moving_from_fixed)
     known = seen & (weight >= 0.5)
     return _replaced(scan, np.divide(total, weight, out=np.zeros_like(total), where=known), grid, known)
 
 
 def phase_onto(scan: Scan, grid: Grid, *, moving_from_fixed: Affine | None = None) -> Scan:
-    """A wrapped phase image on another grid: its cosine and sine are interpolated, never the angle itself.
-
-    Where the values are not in radians nobody knows where they wrap, and the nearest voxel is taken.
-    """
-    if not in_radians(scan):
-        return scan_onto(scan, grid, moving_from_fixed=moving_from_fixed, nearest=True)
+    """A wrapped phase image on another grid: its cosine and sine are interpolated, never the angle itself."""
     parts = [
         scan_onto(_replaced(scan, f(scan.data), scan.grid, scan.known), grid, moving_from_fixed=moving_from_fixed)
         for f in (np.cos, np.sin)
@@ -71,12 +62,6 @@ def phase_onto(scan: Scan, grid: Grid, *, moving_from_fixed: Affine | None = Non
     known = parts[0].known
     angle = np.arctan2(parts[1].data, parts[0].data)
     return _replaced(scan, angle if known is None else np.where(known, angle, np.float32(0)), grid, known)
-
-
-def in_radians(phase: Scan) -> bool:
-    """Whether the values of a phase image span radians: within ±pi, and more than a tenth of it."""
-    reach = float(np.abs(phase.data).max(initial=0.0))
-    return 0.1 * np.pi < reach <= _RADIANS
 
 
 def _carried(scan: Scan, grid: Grid, moving_from_fixed: Affine | None) -> np.ndarray:

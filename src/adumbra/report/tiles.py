@@ -77,7 +77,7 @@ def pixels_per_mm(box: Box, grid: Grid, *, height: int) -> float:
 def box_around(mask: Mask, grid: Grid, *, margin_mm: float = 6.0) -> Box:
     """The smallest crop that holds a mask and a margin; the whole volume where the mask is empty."""
     if not mask.any():
-        return _whole(mask.shape)
+        return whole(mask.shape)
     parts = []
     for axis, (size, spacing) in enumerate(zip(mask.shape, grid.spacing_mm, strict=True)):
         seen = np.flatnonzero(mask.any(axis=tuple(k for k in range(3) if k != axis)))
@@ -134,5 +134,6 @@ def windows(background: Mapping[str, np.ndarray], within: Mask) -> dict[str, tup
     return found
 
 
-def _whole(shape: Sequence[int]) -> Box:
+def whole(shape: Sequence[int]) -> Box:
+    """The crop that takes nothing away."""
     return (slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))

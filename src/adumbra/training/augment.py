@@ -14,7 +14,7 @@ from adumbra.shapes import Modality, Volume
 from adumbra.training.patches import Patches
 
 LOW, HIGH = -4.0, 12.0  # Network units are clipped to this range when a case is prepared.
-_LEAST_LIKELY_DROPPED = {"dwi": 0.03, "adc": 0.15}
+_LEAST_LIKELY_DROPPED = {"dwi": 0.03, "adc": 0.15, "swi": 0.10}
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,10 @@ from scipy import ndimage
 from adumbra.case import Case
 from adumbra.errors import InputRejected, MissingInput
 from adumbra.files import write_whole
-from adumbra.prepare.align import align
-from adumbra.prepare.normalise import normalised
-from adumbra.prepare.resample import case_onto
+from adumbra.prepare.ready import made_ready
 from adumbra.progress import Progress, quiet
 from adumbra.shapes import Mask, Modality, Target, Volume
 from adumbra.space.components import component_sizes, labelled
-from adumbra.space.grid import respaced
 
 _MARGIN_MM = 12.0
 _BRAIN_SITES = 4096  # Brain voxels remembered per case, to centre patches on.
@@ -56,8 +53,7 @@ class CacheConfig:
 
     Attributes:
         modalities: Channels in order.
-        targets: Masks in order.
-        reference: The modality whose grid gives the axes.
+        targets: Masks in order; the first says on whose grid.
         registration: Whether scans on different grids are registered.
         spacing_mm: Of the isotropic grid.
         least_side: Volumes are padded with zeros to this many voxels along each axis.
@@ -65,7 +61,6 @@ class CacheConfig:
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
     targets: tuple[Target, ...] = ("lesion",)
-    reference: Modality = "dwi"
     registration: Literal["auto", "never"] = "auto"
     spacing_mm: float = 2.0
     least_side: int = 64
@@ -113,7 +108,7 @@ def _is_made(path: Path, config: CacheConfig) -> bool:
 
 
 def _identity(config: CacheConfig) -> str:
-    return json.dumps({"version": 2, **asdict(config)}, sort_keys=True)
+    return json.dumps({"version": 3, **asdict(config)}, sort_keys=True)
 
 
 def _make(case: CaseRef, path: Path, config: CacheConfig) -> None:
@@ -139,9 +134,13 @@ def arrays_of(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
                 found=", ".join(case.masks) or "no masks",
                 do="leave the case out, or give its mask (an empty one where nothing was found)",
             )
-    aligned = align(case, reference=config.reference, registration=config.registration)
-    spacing = (config.spacing_mm,) * 3
-    ready = normalised(case_onto(aligned, respaced(aligned.grid, spacing)))
+    _, ready = made_ready(
+        case,
+        target=config.targets[0],
+        modalities=config.modalities,
+        spacing_mm=config.spacing_mm,
+        registration=config.registration,
+    )
     return _cropped(ready, config)
 
 

@@ -1,15 +1,37 @@
 """What a training depends on, as one value."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from adumbra.networks.unet import UNetConfig
 from adumbra.posterior.machine import DeviceName, Precision
+from adumbra.shapes import Target
 from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
 
 # Names of ``TrainConfig`` that say how a training runs, not what it is: these may change when it is resumed.
 _FREE = ("precision", "device", "threads", "workers", "checkpoint_every", "validate_every")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a target is learned from.
+
+    Attributes:
+        network: Its modalities, and how large it is.
+        spacing_mm: Of the isotropic grid: fine enough for the target.
+    """
+
+    network: UNetConfig
+    spacing_mm: float
+
+
+LEARNED: Mapping[Target, Learned] = {
+    "lesion": Learned(UNetConfig(), 2.0),
+    "thrombus": Learned(UNetConfig(modalities=("swi", "phase", "tof", "dwi"), targets=("thrombus",)), 1.0),
+}
+"""The usual network of each target; TOF and DWI are brought onto the slices of the susceptibility-weighted image."""
 
 
 @dataclass(frozen=True)
