@@ -2,8 +2,8 @@
 
 Run: ``python benchmarks/phantom_statistics.py [--seeds 200] [--occlusions 200] [--workers 2]``. It prints the tables of
 ``docs/concepts/phantom-statistics.md``. Two cohorts: one mixed as a stroke unit's examinations from the first hour to
-two weeks; and, since trials look at those, occlusions of a large artery examined within a day, while closed. No images are
-made: volumes are those of the phantom's truth, and what is visible follows from ``adumbra.phantom.visibility``.
+two weeks; and, since trials look at those, arteries that are closed at an examination within a day. No images are made:
+volumes are those of the phantom's truth, and what is visible follows from ``adumbra.phantom.visibility``.
 """
 
 import argparse
@@ -162,9 +162,8 @@ def clot_rows(patients: Sequence[Patient]) -> list[Row]:
                             ("distal", (0.22, 0.56, "39 %"), (0.70, 0.95, "84 %"))):  # fmt: skip
         for image, (low, high, published) in (("tof", tof), ("swi", swi)):
             share = percent(getattr(c, image) for c in every if c.group == group)
-            rows.append(
-                Row(f"{group} clots seen on {image.upper()}", share[1], published, low <= share[0] <= high, "[4]")
-            )
+            inside = low <= share[0] <= high
+            rows.append(Row(f"{group} clots seen on {image.upper()}", share[1], published, inside, "[4]"))
     return rows
 
 
@@ -194,10 +193,8 @@ def lesion_rows(patients: Sequence[Patient]) -> list[Row]:
         Row("core outside hypoperfusion, artery closed, ml", f"{outside:.1f}", "0", outside < 0.05, "definition"),
     ]
     for name, found, flow in zip(MEASURED_SHARES, shares, MEASURED_SHARES.values(), strict=True):
-        text = f"{100 * found:.0f} %"
-        rows.append(
-            Row(f"tissue fed by the {name}", text, f"{100 * flow:.0f} % of flow", abs(found - flow) < 0.04, "[6]")
-        )
+        texts = f"{100 * found:.0f} %", f"{100 * flow:.0f} % of flow"
+        rows.append(Row(f"tissue fed by the {name}", *texts, abs(found - flow) < 0.04, "[6]"))
     return rows
 
 

@@ -13,7 +13,7 @@ from adumbra.progress import Progress
 if TYPE_CHECKING:
     import adumbra.road
 
-SEED = 14  # an infarct of the first day, in one territory
+SEED = 38  # an infarct of the first day, in one territory
 
 
 def demo(

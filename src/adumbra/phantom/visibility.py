@@ -1,15 +1,16 @@
 """Whether a reader sees a clot: contrast against noise, from the physics of the image alone, for one clot at a time.
 
 Rose's criterion: the eye needs a contrast of about 5 standard deviations of the noise. What a voxel shows of a vessel
-of radius a is the share of its point spread, Gaussian of standard deviation s across the vessel, that lies in the lumen:
+of radius a is the share of its point spread that lies in the lumen, s the standard deviation across the vessel:
 
 p(a) = 1 − e^(−a²/2s²)
 
-Time of flight   A stretch of artery is shown where p·(S_blood − S_tissue) exceeds the noise enough, on a projection whose
-background is the brightest of many voxels. A clot is seen by what is missing: it, and what it leaves without fresh blood.
-Branches differ from person to person and from side to side, so that a reader trusts a loss when one side of a territory
-shows less than such heads show by three standard deviations of that difference: of a trunk nearly all is missing, of a
-distal branch a part that might never have been there. What no slab covers, or what is saturated anyway, is not missed.
+Time of flight   A stretch of artery is shown where p·(S_blood − S_tissue) exceeds the noise enough, on a projection
+whose background is the brightest of many voxels. A clot is seen by what is missing: it, and all that it leaves without
+fresh blood. Branches differ from side to side, so that a reader trusts a loss where one side of a territory shows less
+than both would show on average, by three standard deviations of what healthy sides differ: behind a trunk nearly all is
+missing, behind a distal branch a part that might never have been there. What no slab covers is not missed, nor what is
+saturated anyway.
 
 Susceptibility   Around a cylinder of susceptibility χ at the angle θ to B0 the phase is γ·B0·TE·χ/2·sin²θ·(a/r)²; it
 reaches one radian, where the mask of susceptibility-weighted images has left next to nothing, at
@@ -34,9 +35,7 @@ from adumbra.phantom.susceptibility import blood_chi, radians_per_ppm
 from adumbra.phantom.vessels import Tree
 
 _ROSE = 5.0  # standard deviations of the noise
-_BRIGHTEST = (
-    2.4  # by how many of them the brightest of some 60 voxels of background exceeds their mean, on a projection
-)
+_BRIGHTEST = 2.4  # by how many of them the brightest of some 60 voxels exceeds their mean: a projection's background
 _CLUTTER = 0.08  # standard deviation of tissue about its own signal: grey and white matter, small veins
 _SIDES = 0.14  # standard deviation of what healthy sides show of a territory's arteries, of their mean; about
 _SURE = 3.0  # of those standard deviations: one false alarm in several hundred sides
