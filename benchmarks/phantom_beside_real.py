@@ -24,6 +24,7 @@ from adumbra.encodings import PHASES, radians_of
 from adumbra.phantom.generate import generate
 from adumbra.prepare.brain import brain_mask
 from adumbra.prepare.phase import homodyne
+from adumbra.space.resampling import resampled
 
 SEEDS = (101, 102, 103, 104)
 ECHO = 1  # of the real series, counted from 0
@@ -66,7 +67,7 @@ def diffusion_of(case):
     made = {}
     for name in ("dwi", "adc", "flair"):
         scan = case.scans[name]
-        inside = brain if scan.grid.coincides(case.scans["dwi"].grid) else scan.data > np.percentile(scan.data, 60)
+        inside = resampled(brain.astype(np.float32), case.scans["dwi"].grid, scan.grid) > 0.5
         values = scan.data[inside]
         shown = scan.data[..., int(0.55 * scan.data.shape[2])]
         made[name] = (values if name == "adc" else scaled(values), spectrum(scan.data, scan.grid.spacing_mm), shown)

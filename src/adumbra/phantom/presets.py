@@ -142,7 +142,9 @@ def drawn_setup(rng: np.random.Generator, plan: Preset) -> Setup:
     covered = made.angiography
     planned["tof"] = replace(planned["tof"], cover_mm=(covered.lower_mm, covered.upper_mm))
     kept = tuple(m for m in plan.sequences if rng.random() >= plan.missing.get(m, 0.0))
-    kept = tuple(m for m in kept if m != "phase" or "swi" in kept)
+    if plan.vessels and not {"swi", "tof"} & set(kept):
+        kept = (*kept, "swi")  # one of the two that show a clot: without, nobody could outline it
+    kept = tuple(m for m in plan.sequences if m in kept and (m != "phase" or "swi" in kept))
     spacing = {n: replace(s, in_plane_mm=max(s.in_plane_mm, plan.spacing_mm)) for n, s in planned.items()}
     return replace(made, stacks=spacing, sequences=kept)
 

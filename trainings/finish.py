@@ -1,0 +1,180 @@
+"""From a finished training to weights that can be shipped: the thresholds are chosen, and all is measured, on phantoms.
+
+Cohorts that share no case with those trained on: one chooses the two thresholds (highest mean of Dice and lesion-wise
+F1 over its cases), others are measured with them. No real image is looked at.
+
+Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR]``; reads ``weights.safetensors`` of the training in DIR
+and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from adumbra import cohort
+from adumbra.evaluation.compare import scores
+from adumbra.networks.catalogue import load
+from adumbra.networks.weights import read_weights, save_weights
+from adumbra.posterior.dropout import MCDropout
+from adumbra.prepare.ready import made_ready
+from adumbra.space.components import peaked
+from adumbra.space.resampling import resampled
+
+# (threshold, peak threshold): how far an outline reaches, and whether there is one.
+CUTS = tuple((low, high) for low, high in product((0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.7, 0.8, 0.9, 0.95)) if high != low)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Phantoms: the seed of a cohort, and what examinations its cases have."""
+
+    seed: int
+    preset: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the weights of a target are finished.
+
+    Attributes:
+        choosing: For the thresholds.
+        measured: With them, by name.
+        metrics: That are measured.
+        kinds: What a case is an example of, from its phantom and the volume of its truth in ml.
+        left_out: A sequence that is not shown to the network.
+        window: Side of the windows at prediction.
+    """
+
+    choosing: Cohort
+    measured: dict[str, Cohort]
+    metrics: tuple[str, ...]
+    kinds: Callable[[object, float], tuple[str, ...]]
+    left_out: str = ""
+    window: int = 64
+
+
+def lesion_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
+    """Of infarcts."""
+    subacute = phantom.parameters["stage"]["adc_factor"] > 0.85
+    found = {
+        "no lesion": volume_ml == 0,
+        "shower": phantom.parameters["pattern"] == "shower" and volume_ml > 0,
+        "subacute, ADC over 0.85 of normal": subacute and volume_ml > 0,
+        "up to 1 ml": 0 < volume_ml <= 1,
+        "over 20 ml": volume_ml > 20,
+    }
+    return tuple(name for name, true in found.items() if true)
+
+
+def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
+    """Of clots."""
+    clots, sequences = phantom.parameters["clots"], phantom.case.scans
+    found = {
+        "no clot": volume_ml == 0,
+        "central": any(c["site"] in ("ICA", "M1", "basilar") for c in clots),
+        "distal": any(c["site"] not in ("ICA", "M1", "basilar") for c in clots),
+        "without the vessel sign": any(not c["vessel_sign"] for c in clots),
+        "without SWI": "swi" not in sequences,
+        "without phase": "phase" not in sequences and "swi" in sequences,
+        "without TOF": "tof" not in sequences,
+    }
+    return tuple(name for name, true in found.items() if true)
+
+
+OVERLAP = ("dice", "lesion_f1", "sensitivity", "precision")
+PLANS = {
+    "lesion": Plan(
+        Cohort(3, "diffusion", 24), {"cohort 2": Cohort(2, "diffusion", 40)}, OVERLAP, lesion_kinds, left_out="b0"
+    ),
+    "thrombus": Plan(
+        Cohort(23, "multicentric", 16),
+        {name: Cohort(22, name, 30) for name in ("monocentric", "multicentric")},
+        (*OVERLAP, "detected", "detected_strictly", "false_positives"),
+        thrombus_kinds,
+    ),
+}
+
+
+def predicted(weights: Path, target: str, plan: Plan, drawn, masks: tuple[Path, ...]):
+    """The deterministic probability of one phantom, its truth, their grid, and what kind it is."""
+    seed, number, preset_name = drawn
+    phantom = cohort.phantom(seed, number, masks, preset_name=preset_name)
+    case = phantom.case
+    case = case.having(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
+    network = load(weights)
+    looked_at, spacing_mm = network.network.config.modalities, network.card.spacing_mm
+    aligned, working = made_ready(
+        case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
+    )
+    probability = MCDropout(network, side=plan.window, threads=2).deterministic(working)
+    truth, grid = aligned.masks[target].data, aligned.grid
+    return resampled(probability, working.grid, grid), truth, grid, plan.kinds(phantom, truth.sum() * grid.voxel_ml)
+
+
+def scored(weights: Path, target: str, plan: Plan, of: Cohort, masks: tuple[Path, ...], cuts) -> list[dict]:
+    """For each case of a cohort the scores at every pair of thresholds."""
+    rows = []
+    for number in range(of.count):
+        drawn = (of.seed, number, of.preset)
+        probability, truth, grid, names = predicted(weights, target, plan, drawn, masks)
+        row = {cut: scores(peaked(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts}
+        rows.append(row | {"kinds": names})
+        cut = cuts[len(cuts) // 2]
+        print(f"{of.preset} {of.seed}, case {number}: Dice at {cut} {rows[-1][cut]['dice']:.3f}", flush=True)
+    return rows
+
+
+def mean_of(rows: list[dict], cut: tuple[float, float], metric: str) -> float | None:
+    """Of a metric over the cases where it is defined; None where it is in none."""
+    values = [row[cut][metric] for row in rows if not np.isnan(row[cut][metric])]
+    return round(float(np.mean(values)), 4) if values else None
+
+
+def summary(rows: list[dict], cut: tuple[float, float], metrics: tuple[str, ...]) -> dict:
+    """The means of a cohort, and of each kind of case in it."""
+    by_kind = {}
+    for kind in sorted({kind for row in rows for kind in row["kinds"]}):
+        of = [row for row in rows if kind in row["kinds"]]
+        by_kind[kind] = {"cases": len(of), **{name: mean_of(of, cut, name) for name in metrics}}
+    return {name: mean_of(rows, cut, name) for name in metrics} | {"cases": len(rows), "by_kind": by_kind}
+
+
+def main() -> None:
+    """Chooses, measures, writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=PLANS)
+    parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    target, plan = asked.target, PLANS[asked.target]
+    masks, weights = cohort.outline_files(asked.masks), asked.out / "weights.safetensors"
+    choosing = scored(weights, target, plan, plan.choosing, masks, CUTS)
+    merit = {cut: np.mean([mean_of(choosing, cut, name) for name in ("dice", "lesion_f1")]) for cut in CUTS}
+    best = max(merit, key=lambda cut: merit[cut])
+    measured = {
+        name: summary(scored(weights, target, plan, of, masks, (best,)), best, plan.metrics)
+        for name, of in plan.measured.items()
+    }
+    tensors, card = read_weights(weights)
+    training = {
+        **card.training,
+        "thresholds_chosen_on": f"{plan.choosing.count} {plan.choosing.preset} phantoms of cohort {plan.choosing.seed}",
+        "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
+        "measured": measured,
+    }
+    about = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
+    about |= {"threshold": best[0], "peak_threshold": best[1], "window": plan.window, "training": training}
+    sha256 = save_weights(asked.out / f"{target}.safetensors", tensors, about)
+    card_text = json.dumps({"sha256": sha256, **about}, indent=2) + "\n"
+    (asked.out / f"{target}.json").write_text(card_text, encoding="utf-8")
+    print(f"thresholds {best}, sha256 {sha256}\n{json.dumps(measured, indent=1)}")
+
+
+if __name__ == "__main__":
+    main()
