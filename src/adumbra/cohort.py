@@ -21,8 +21,9 @@ from adumbra.phantom.generate import Phantom, generate, phantom_of
 from adumbra.phantom.lesion import Outline
 from adumbra.phantom.presets import preset
 from adumbra.phantom.stages import drawn
+from adumbra.phantom.territories import LABELS, atlas
 from adumbra.progress import Progress, quiet
-from adumbra.report.dataset import write_description, write_phantom
+from adumbra.report.dataset import write_atlas, write_description, write_phantom
 
 LARGEST_OUTLINE_ML = 600.0
 Job = tuple["PhantomRef", Path, bool, bool]
@@ -145,10 +146,12 @@ def simulate(
         MissingInput: ``lesion_masks`` holds no mask.
         InputRejected: There is no such preset.
     """
-    preset(preset_name)
+    plan = preset(preset_name)
     files = outline_files(lesion_masks)
     jobs = [(PhantomRef(seed, n, files, preset_name), out, explain, overwrite) for n in range(first, first + cases)]
     write_description(out, seed=seed)
+    if plan.vessels:
+        write_atlas(*atlas(), {number: name for name, number in LABELS.items()}, out)
     return list(progress.track(_written(jobs, workers), what="Drawing phantoms", total=cases))
 
 

@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adumbra.case import Scan
-from adumbra.shapes import Modality
+from adumbra.shapes import Modality, Target
 
+OUTLINED_ON: Mapping[Target, tuple[Modality, ...]] = {
+    "lesion": ("dwi", "adc", "b0"),
+    "thrombus": ("swi", "tof"),
+    "hypoperfusion": ("dwi", "adc", "b0"),
+}
+"""On whose voxels a target is outlined and written: the first of these that the case has."""
 Kind = Literal["mask", "probseg", "dseg", "map"]
 Space = Literal["phantom"] | Modality
 

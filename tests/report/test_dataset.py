@@ -15,7 +15,7 @@ from adumbra.case import Case, Scan, scan_from
 from adumbra.cases.catalogue import open_case
 from adumbra.encodings import ADC_POWERS, PHASES
 from adumbra.errors import AmbiguousInput, MissingInput, OutputRefused
-from adumbra.report.dataset import write_description, write_phantom
+from adumbra.report.dataset import write_atlas, write_description, write_phantom
 from adumbra.shapes import MODALITIES, Modality
 from adumbra.space.grid import Grid
 from adumbra.truth import Truth
@@ -258,3 +258,12 @@ def test_both_data_sets_are_valid_bids(written: Path, folder: str) -> None:
     command = [validator, str(written / folder), "--json"]
     told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     assert [issue for issue in told["issues"]["issues"] if issue["severity"] == "error"] == []
+
+
+def test_the_atlas_is_written_with_its_names(tmp_path: Path) -> None:
+    labels = np.zeros((4, 5, 6), np.int16)
+    labels[1] = 3
+    write_atlas(labels, Grid((4, 5, 6), np.eye(4)), {3: "ACA right"}, tmp_path)
+    (image,) = tmp_path.rglob("*desc-territories_dseg.nii.gz")
+    assert np.array_equal(np.asarray(nib.load(image).dataobj), labels)
+    assert Path(str(image).replace(".nii.gz", ".tsv")).read_text("utf-8") == "index\tname\n3\tACA right\n"

@@ -10,14 +10,7 @@ from adumbra.phantom.presets import Setup, preset
 from adumbra.phantom.stages import Drawn, drawn
 from adumbra.phantom.streams import stream
 from adumbra.shapes import Modality
-from adumbra.truth import Space, Truth
-
-_OUTLINED_ON: Mapping[str, tuple[Space, ...]] = {
-    "lesion": ("dwi",),
-    "thrombus": ("swi", "tof"),
-    "hypoperfusion": ("dwi",),
-}
-"""The slices on which raters draw each target; the first that were made."""
+from adumbra.truth import OUTLINED_ON, Truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +61,7 @@ def phantom_of(made: Drawn, seed: int, preset_name: str, name: str | None = None
 
 def _masks(truths: tuple[Truth, ...]) -> dict[str, Scan]:
     outlines = {(t.name, t.space): t.scan for t in truths if t.kind == "mask"}
-    made = {n: [outlines[n, s] for s in spaces if (n, s) in outlines] for n, spaces in _OUTLINED_ON.items()}
+    made = {n: [outlines[n, s] for s in spaces if (n, s) in outlines] for n, spaces in OUTLINED_ON.items()}
     return {name: scans[0] for name, scans in made.items() if scans}
 
 

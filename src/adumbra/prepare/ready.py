@@ -3,7 +3,7 @@
 Training and prediction both go through here, so that a network sees of a new case what it saw of those it learned from.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Literal
 
 from adumbra.case import Case
@@ -16,13 +16,7 @@ from adumbra.progress import Progress, quiet
 from adumbra.references import citations, cites
 from adumbra.shapes import Modality, Target
 from adumbra.space.grid import respaced
-
-# On whose grid a target is outlined and written: the first of these that the case has.
-REFERENCES: Mapping[Target, tuple[Modality, ...]] = {
-    "lesion": ("dwi", "adc", "b0"),
-    "thrombus": ("swi", "tof"),
-    "hypoperfusion": ("dwi", "adc", "b0"),
-}
+from adumbra.truth import OUTLINED_ON
 
 
 def reference_of(case: Case, target: Target) -> Modality:
@@ -31,7 +25,7 @@ def reference_of(case: Case, target: Target) -> Modality:
     Raises:
         MissingInput: The case has none that shows the target.
     """
-    wanted = REFERENCES[target]
+    wanted = OUTLINED_ON[target]
     for modality in wanted:
         if modality in case.scans:
             return modality

@@ -16,9 +16,9 @@ from adumbra.report.bids import BIDS_VERSION, NAME, json_bytes
 from adumbra.report.published import published
 from adumbra.report.volumes import Stored, stored_exactly, stored_in_steps, volume_bytes
 from adumbra.shapes import Modality
-from adumbra.space.grid import reoriented
+from adumbra.space.grid import Grid, reoriented
 from adumbra.space.resampling import resampled
-from adumbra.truth import Truth
+from adumbra.truth import OUTLINED_ON, Truth
 
 # Where a sequence lies in BIDS 1.10: folder and suffix.
 SUFFIX: Mapping[Modality, tuple[str, str]] = {
@@ -30,16 +30,10 @@ SUFFIX: Mapping[Modality, tuple[str, str]] = {
     "phase": ("anat", "part-phase_T2starw"),
     "tof": ("anat", "acq-tof_angio"),
 }
-TRUTH = "derivatives/truth"
-# On which sequence a target is outlined: the first of these that the case has.
-OUTLINED_ON: Mapping[str, tuple[Modality, ...]] = {
-    "lesion": ("dwi",),
-    "hypoperfusion": ("dwi",),
-    "thrombus": ("swi", "tof"),
-}
+TRUTH, ATLAS = "derivatives/truth", "tpl-MNI152NLin2009aSym"
 # Of maps, in their units: far below what matters of them, and their largest values are within 32767 of it.
 STEPS: Mapping[str, float] = {"tmax": 0.01, "chi": 0.001, "field": 0.0005}
-IGNORED = ("*map.nii.gz", "*map.json")
+IGNORED = ("*map.nii.gz", "*map.json", "tpl-*")
 """Of the truths, what BIDS 1.10 has no name for: Tmax and the field (and χ, which it has one for)."""
 _DRAWN = {"Manufacturer": NAME, "Description": "Drawn by a simulator; not a patient"}
 
@@ -56,7 +50,7 @@ every other number that was drawn.
   the DWI (`label-lesion`, `label-hypoperfusion`) or on the T2*-weighted image (`label-thrombus`); `space-DWI`,
   `space-TOF` and so on lie on another sequence, moved and distorted as it was; `space-phantom` is the head as it was
   drawn. `_mask` is an outline, `_probseg` a share of each voxel, `_dseg` labels with their names in the `.tsv`,
-  `_Tmaxmap` in s, `_Chimap` and `_Fieldmap` in ppm.
+  `_Tmaxmap` in s, `_Chimap` and `_Fieldmap` in ppm. `tpl-MNI152NLin2009aSym` holds the atlas of arterial territories.
 """
 
 
@@ -111,6 +105,19 @@ def write_description(out: Path, *, seed: int) -> None:
         "dataset_description.json": json_bytes(about | {"DatasetType": "raw", "License": "CC0"}),
         f"{TRUTH}/.bidsignore": ("\n".join(IGNORED) + "\n").encode(),
         f"{TRUTH}/dataset_description.json": json_bytes(derived),
+    }
+    published(files, out, overwrite=True)
+
+
+def write_atlas(labels: np.ndarray, grid: Grid, names: Mapping[int, str], out: Path) -> None:
+    """Writes the arterial territories of the phantom's own atlas, in MNI152NLin2009aSym, beside the truths."""
+    stem = f"{TRUTH}/{ATLAS}/{ATLAS}_res-2_desc-territories_dseg"
+    rows = ["index\tname", *(f"{index}\t{name}" for index, name in sorted(names.items()))]
+    about = {"Description": "Arterial territory of each voxel: the phantom's vessels, grown into the template"}
+    files = {
+        f"{stem}.nii.gz": volume_bytes(Stored(labels.astype(np.int16)), grid),
+        f"{stem}.tsv": ("\n".join(rows) + "\n").encode(),
+        f"{stem}.json": json_bytes(about | {"Labels": dict(sorted(names.items()))}),
     }
     published(files, out, overwrite=True)
 
@@ -170,7 +177,8 @@ def _require_known(modality: Modality, name: str, names: Iterable[str]) -> None:
 
 def _is_outline(truth: Truth, case: Case) -> bool:
     """Whether a reader must find here what its target is outlined as."""
-    home = next((modality for modality in OUTLINED_ON.get(truth.name, ()) if modality in case.scans), None)
+    wanted = {str(target): modalities for target, modalities in OUTLINED_ON.items()}.get(truth.name, ())
+    home = next((modality for modality in wanted if modality in case.scans), None)
     return truth.space == home
 
 
