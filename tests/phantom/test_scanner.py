@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from adumbra.phantom import scanner
 from adumbra.phantom.anatomy import head
@@ -72,3 +73,15 @@ def test_stage_runs_from_low_adc_to_pseudonormal_under_raised_t2() -> None:
     assert max(s.adc_factor for s in acute) < 0.75
     assert min(s.adc_factor for s in late) > 0.8
     assert min(s.t2_factor for s in late) > 1.3
+
+
+def test_beyond_the_signal_the_field_is_that_of_the_nearest_tissue() -> None:
+    """Air's own field, however strong, is not asked."""
+    subject, _ = head(np.random.default_rng(1), spacing_mm=4.0)
+    air = subject.air + subject.bone >= 0.5
+    field = np.where(air, np.float32(50), np.float32(2))
+    made = scanner.within_signal(field, subject)
+    assert (made[~air] == 2).all()
+    near = ndimage.binary_dilation(~air) & air
+    assert np.quantile(made[near], 0.05) == pytest.approx(2, abs=0.01)  # where next to nothing is near it fades to 0
+    assert made.max() <= 2 + 1e-4

@@ -99,7 +99,7 @@ def diffusion(who: Subject, setup: Setup) -> Acquired:
     if who.field_ppm is None:
         shift_mm = scanner.drawn_shift_mm(rng, head)
     else:
-        hertz = who.field_ppm * np.float32(PROTON_MHZ_PER_T * setup.tesla)
+        hertz = scanner.within_signal(who.field_ppm, head) * np.float32(PROTON_MHZ_PER_T * setup.tesla)
         shift_mm = scanner.echo_planar_shift_mm(
             hertz, readout_s=setup.readout_s, in_plane_mm=in_plane_mm, polarity=setup.polarity
         )

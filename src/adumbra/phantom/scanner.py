@@ -9,6 +9,7 @@ Noise: the magnitude of a complex signal with Gaussian noise, M = |S + nâ‚ + iÂ
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from adumbra.phantom.acquisition import Warp
 from adumbra.phantom.anatomy import AIR_MM, Head
@@ -16,6 +17,7 @@ from adumbra.phantom.random_fields import smooth_field
 from adumbra.shapes import Volume
 from adumbra.space.grid import Grid
 
+_COARSER, _REACH_MM = 3, 6.0  # of the grid on which the field is carried beyond the signal, and over which length
 _FARTHEST_MM = 15.0  # of a displacement: what lies beyond is spread out until nothing is seen of it
 
 
@@ -54,6 +56,22 @@ def _terms(grid: Grid, every: tuple[slice, slice, slice]) -> list[np.ndarray]:
     )
     parts = [np.ones((1, 1, 1), np.float32), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z]
     return [np.broadcast_to(p, np.broadcast_shapes(x.shape, y.shape, z.shape)) for p in parts]
+
+
+def within_signal(field: Volume, head: Head) -> Volume:
+    """The field where there is signal, and beyond what it is in the nearest tissue, smoothly.
+
+    Signal is displaced by the field at the place that it comes from. A warp asks for the field at the place where it is
+    seen, which is nearly the same as long as the field is smooth: that of air would fetch brain into the air.
+    """
+    every = (slice(None, None, _COARSER),) * 3
+    signal = (head.air + head.bone < 0.5).astype(np.float32)
+    sigma = _REACH_MM / (_COARSER * head.grid.spacing_mm[0])
+    weight = ndimage.gaussian_filter(signal[every], sigma)
+    smooth = ndimage.gaussian_filter(field[every] * signal[every], sigma) / np.maximum(weight, np.float32(1e-3))
+    beyond = ndimage.affine_transform(smooth, np.full(3, 1 / _COARSER), output_shape=field.shape, order=1,
+                                      mode="nearest")  # fmt: skip
+    return np.where(signal > 0, field, beyond).astype(np.float32)
 
 
 def echo_planar_shift_mm(field_hz: Volume, *, readout_s: float, in_plane_mm: float, polarity: int) -> Volume:
