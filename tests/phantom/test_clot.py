@@ -70,3 +70,11 @@ def test_further_clots_lie_downstream_of_the_first(tree: Tree, many: list[tuple[
         filled = np.zeros(len(tree.parent), dtype=bool)
         filled[first.nodes] = True
         assert all(tree.downstream(filled)[clot.nodes].all() for clot in more)
+
+
+def test_emboli_go_where_the_blood_goes(tree: Tree) -> None:
+    """Of two branches of a site the larger one catches more."""
+    starts = [drawn_clot(np.random.default_rng(seed), tree, site="M3+").nodes[0] for seed in range(150)]
+    named = np.isin(tree.segment, [i for i, n in enumerate(tree.names) if n.startswith(("M3 ", "M4_"))])
+    places = named & (tree.radius_mm > 0.35)
+    assert np.median(tree.supplied_ml[starts]) > 1.3 * np.median(tree.supplied_ml[places])

@@ -257,6 +257,16 @@ def test_several_slabs_bring_distal_branches_back(atlas: Tree) -> None:
     assert five > 1.3 * one
 
 
+def test_beyond_a_stop_no_slab_shows_fresh_blood() -> None:
+    """What comes round behind a clot has crept through the slabs: where another slab begins it is not fresh."""
+    tree, protocol = straight(), TimeOfFlight(-1.0, 101.0, slabs=4)
+    z = tree.points_mm[:, 2]
+    flow = np.where((z >= 30) & (z < 40), 0.0, np.where(z >= 40, 0.6, 1.0))
+    found = blood_signal(tree, protocol, BARE, flow=flow)
+    assert found[z >= 30] == pytest.approx(steady() * np.sin(np.radians(18)))
+    assert found[z < 30] == pytest.approx(blood_signal(tree, protocol, BARE)[z < 30])
+
+
 def test_behind_a_closed_m1_the_territory_is_as_dark_as_tissue(atlas: Tree) -> None:
     behind = atlas.downstream(atlas.named("M1_R"))
     flow = np.where(behind, 0.0, 1.0)

@@ -5,8 +5,18 @@ import pytest
 
 from adumbra.phantom.anatomy import Head, head
 from adumbra.phantom.arteries import territory
-from adumbra.phantom.perfusion import HYPOPERFUSED_S
-from adumbra.phantom.stroke import Stroke, Vasculature, explaining, stroke, vasculature
+from adumbra.phantom.clot import Clot, clot_from, drawn_clot
+from adumbra.phantom.perfusion import HYPOPERFUSED_S, Collaterals, closed_off
+from adumbra.phantom.stroke import (
+    Stroke,
+    Vasculature,
+    explaining,
+    flow_shares,
+    fragments,
+    stroke,
+    vasculature,
+)
+from adumbra.phantom.vessels import Tree, towards_roots
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +107,82 @@ def test_the_same_seed_gives_the_same_stroke(subject: Head, vessels: Vasculature
     )
     assert one.amount.tobytes() == other.amount.tobytes()
     assert one.tmax_s.tobytes() == other.tmax_s.tobytes()
+
+
+def test_a_stroke_has_an_infarct(subject: Head, strokes: list[Stroke]) -> None:
+    for drawn in strokes:
+        assert float((drawn.amount * subject.tissue).sum()) * subject.grid.voxel_ml > 0.5
+
+
+def test_fragments_close_few_small_twigs_behind_the_clot(vessels: Vasculature) -> None:
+    tree = vessels.arteries
+    clot = drawn_clot(np.random.default_rng(2), tree, site="M1")
+    behind = closed_off(tree, (clot,))
+    for seed in range(5):
+        plugged = fragments(np.random.default_rng(seed), tree, (clot,))
+        assert plugged.any()
+        assert behind[plugged].all()
+        assert 0.2 < tree.own_ml[plugged].sum() < 20
+    assert not fragments(np.random.default_rng(0), tree, ()).any()
+
+
+def forked() -> Tree:
+    """A trunk of three nodes with 0.4 ml of its own, a branch of 2.4 ml and one of 1.2 ml, of two nodes each."""
+    parent = np.array([-1, 0, 1, 2, 3, 2, 5])
+    points = np.array([[9, 0, 0], [9, 0, 2], [9, 0, 4], [9, 3, 6], [9, 9, 9], [9, -3, 6], [9, -9, 9]], float)
+    supplied = np.array([4.0, 3.6, 3.6, 2.4, 2.4, 1.2, 1.2])
+    return Tree(points, parent, np.ones(7), supplied, np.zeros(7, np.intp), ("M4_R",))
+
+
+def plug(tree: Tree, *nodes: int) -> Clot:
+    where = np.array(nodes)
+    return Clot("M3+", where, tree.points_mm[where], tree.radius_mm[where], 0.6, False, 0.2)
+
+
+def test_sums_towards_the_root_by_hand() -> None:
+    tree = forked()
+    assert towards_roots(tree.parent, np.arange(7.0)).tolist() == [21, 21, 20, 7, 4, 11, 6]
+    assert towards_roots(tree.parent, tree.own_ml) == pytest.approx(tree.supplied_ml)
+
+
+def test_an_open_tree_carries_all_its_flow(vessels: Vasculature) -> None:
+    assert flow_shares(vessels.arteries, (), Collaterals(0.3)) == pytest.approx(1)
+
+
+def test_flow_stands_in_the_clot_and_before_it_down_to_the_last_branch() -> None:
+    """The larger branch is plugged at its end: the stump before it stands, the trunk keeps what goes elsewhere."""
+    tree = forked()
+    poor, good = (flow_shares(tree, (plug(tree, 4),), Collaterals(grade)) for grade in (0.0, 0.9))
+    assert poor == pytest.approx([0.4, 1 / 3, 1 / 3, 0, 0, 1, 1])
+    assert good == pytest.approx(poor)  # beyond the clot lies nothing that collaterals could feed through this tree
+
+
+def test_behind_a_clot_flows_what_comes_round_and_none_of_it_goes_through() -> None:
+    tree = forked()
+    share = flow_shares(tree, (plug(tree, 3),), Collaterals(0.8))
+    assert share[3] == 0
+    assert 0.1 < share[4] < 0.95
+    assert share[:3] == pytest.approx([0.4, 1 / 3, 1 / 3])
+    assert share[5:] == pytest.approx([1, 1])
+    assert flow_shares(tree, (plug(tree, 3),), Collaterals(0.4))[4] < share[4]
+
+
+def test_behind_a_carotid_clot_the_other_side_feeds_the_anterior_cerebral_artery(vessels: Vasculature) -> None:
+    tree = vessels.arteries
+    clot = clot_from(np.random.default_rng(0), tree, int(tree.nodes("ICA_R")[-2]))
+    share = flow_shares(tree, (clot,), Collaterals(0.6))
+    assert (share >= 0).all()
+    assert (share <= 1).all()
+    assert share[tree.nodes("ICA_R")[:-4]].max() < 0.2
+    assert share[tree.nodes("A2_R")].min() == 1
+    assert share[tree.nodes("A1_R")[0]] < 0.1
+    assert 0.05 < share[tree.nodes("M2 superior_R")].min() < 0.95
+
+
+def test_both_vertebral_arteries_lose_what_the_basilar_artery_loses(vessels: Vasculature) -> None:
+    tree = vessels.arteries
+    clot = clot_from(np.random.default_rng(0), tree, int(tree.nodes("basilar")[2]))
+    share = flow_shares(tree, (clot,), Collaterals(0.5))
+    right, left = (share[tree.nodes(f"vertebral_{side}")[-1]] for side in "RL")
+    assert right == pytest.approx(left, abs=0.05)
+    assert right < 0.5

@@ -1,10 +1,11 @@
 """The clot: where it lodges, how long it is, what it is made of.
 
 Sites: about, after series that disagree; of clots in the middle cerebral artery its first segment held 57.6 % in one
-(doi:10.1186/s43055-021-00649-0). Several clots at once: in 24 of 324 patients (PMC7965260). Length: log-normal about
-10 mm. Composition: red clots hold packed, deoxygenated red cells and are as
-paramagnetic as their haemoglobin; white ones are fibrin and platelets and hardly differ from tissue, which is why the
-susceptibility vessel sign is absent in a fifth (Kang et al., Stroke 2017;48:1554: present in 78 %).
+(doi:10.1186/s43055-021-00649-0). Within a site an embolus goes where the blood goes: the larger a branch's flow, the
+likelier it is caught there. Several clots at once: in 24 of 324 patients (PMC7965260). Length: log-normal about 10 mm.
+Composition: red clots hold packed, deoxygenated red cells and are as paramagnetic as their haemoglobin; white ones are
+fibrin and platelets and hardly differ from tissue, which is why the susceptibility vessel sign is absent in a fifth
+(Kang et al., Stroke 2017;48:1554: present in 78 %).
 """
 
 from collections.abc import Mapping
@@ -98,10 +99,10 @@ def clots(rng: np.random.Generator, tree: Tree) -> tuple[Clot, ...]:
 
 
 def drawn_clot(rng: np.random.Generator, tree: Tree, *, site: str) -> Clot:
-    """A clot at a site of ``SITES``, on either side alike, beginning at any point of the artery there."""
+    """A clot at a site of ``SITES``, on either side alike; where in it, goes by the flow."""
     sides = [_places(tree, site, side) for side in rng.permutation(["R", "L"])]
     places = sides[0] if len(sides[0]) else sides[1]  # a variant may lack the artery on one side
-    carried = tree.supplied_ml[places]  # an embolus goes where the blood goes
+    carried = tree.supplied_ml[places]
     return _lodged(rng, tree, int(rng.choice(places, p=carried / carried.sum())), site)
 
 
@@ -125,7 +126,7 @@ def _lodged(rng: np.random.Generator, tree: Tree, start: int, site: str) -> Clot
     wanted = float(np.clip(np.exp(rng.normal(np.log(10.5), 0.50)), 2.0, 60.0))
     nodes = _course(tree, start, wanted)
     points, radius = _cut(tree.points_mm[nodes], tree.radius_mm[nodes], wanted)
-    red = float(rng.beta(1.9, 1.5))
+    red = float(rng.beta(2.1, 1.5))
     layered = bool(red > 0.45 and rng.random() < 0.35)
     return Clot(site, nodes, points, radius, red, layered, float(rng.uniform(0.0, 0.35)))
 

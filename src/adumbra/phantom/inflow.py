@@ -209,9 +209,10 @@ def blood_signal(
     flips = protocol.flips_deg((z + z[_parent_or_self(tree)]) / 2)
     pulses = 1000 / protocol.tr_ms * _stretch_s(tree, flow, per_100_ml)
     kept, steady = _kept(flips, **times) ** pulses[:, None], steady_magnetisation(flips, **times)
-    kept[tree.downstream(_shares(tree, flow) == 0)] = 0.0
     left = _carried(tree, np.ones(protocol.slabs), gain=kept, added=steady * (1 - kept))
-    transverse = protocol.imaged(left * np.sin(np.radians(protocol.flips_deg(z))), z)
+    here, stopped = protocol.flips_deg(z), tree.downstream(_shares(tree, flow) == 0)
+    left = np.where(stopped[:, None], steady_magnetisation(here, **times), left)
+    transverse = protocol.imaged(left * np.sin(np.radians(here)), z)
     return blood.density * np.exp(-protocol.te_ms / blood.t2_star_ms) * transverse
 
 
