@@ -191,7 +191,7 @@ def _images(made: Drawn, truths: tuple[Truth, ...], z_mm: float) -> Step:
             if modality not in made.setup.sequences:
                 continue
             fixed = {"adc": (0.0, 2.0), "phase": (-np.pi, np.pi)}
-            window = fixed.get(modality, (0.0, float(np.quantile(scan.data, 0.998)) or 1.0))
+            window = fixed.get(modality, (0.0, float(np.quantile(scan.data, 0.99)) or 1.0))
             outline = masks.get(outlines[modality]) if modality in outlines else None
             at_mm = _clot_height(made, z_mm) if modality in ("swi", "phase", "tof") else z_mm
             panels.append(

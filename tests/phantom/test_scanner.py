@@ -70,7 +70,7 @@ def test_stage_runs_from_low_adc_to_pseudonormal_under_raised_t2() -> None:
     stages = [stage(np.random.default_rng(s)) for s in range(600)]
     acute = [s for s in stages if 3 < s.hours < 48]
     late = [s for s in stages if s.hours > 230]
-    assert max(s.adc_factor for s in acute) < 0.75
+    assert 0.5 <= min(s.adc_factor for s in acute) < max(s.adc_factor for s in acute) < 0.82
     assert min(s.adc_factor for s in late) > 0.8
     assert min(s.t2_factor for s in late) > 1.3
 

@@ -107,7 +107,7 @@ def test_worse_images_show_less(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("name", ["ICA_R", "M1_L", "basilar", "P1_R"])
-def test_tof_misses_no_closed_trunk(tree: Tree, name: str) -> None:
+def test_tof_gives_away_every_closed_trunk(tree: Tree, name: str) -> None:
     clot = clot_from(np.random.default_rng(0), tree, int(tree.nodes(name)[-1 if name == "ICA_R" else 3]))
     assert seen_on_tof(tree, (clot,), FAIR, SLABS) == (True,)
 
@@ -122,7 +122,7 @@ def test_no_clot_no_answer(tree: Tree) -> None:
     assert seen_on_tof(tree, (), FAIR, SLABS) == ()
 
 
-def test_tof_misses_nothing_behind_another_clot_nor_outside_the_slabs(tree: Tree) -> None:
+def test_tof_gives_away_nothing_behind_another_clot_nor_outside_the_slabs(tree: Tree) -> None:
     first = starting(tree, "M1_R", 0.02)
     behind = clot_from(np.random.default_rng(1), tree, int(tree.nodes("M2 inferior_R")[2]))
     assert seen_on_tof(tree, (first, behind), FAIR, SLABS) == (True, False)

@@ -13,6 +13,7 @@ from adumbra.phantom.body import Body, body_of
 from adumbra.phantom.disease import Disease, befallen
 from adumbra.phantom.examination import SEQUENCES, Acquired, Subject
 from adumbra.phantom.lesion import Outline
+from adumbra.phantom.perfusion import rerouted
 from adumbra.phantom.presets import Preset, Setup, drawn_setup
 from adumbra.phantom.streams import stream
 from adumbra.phantom.stroke import Vasculature, flow_shares, vasculature
@@ -59,15 +60,16 @@ def drawn(seed: int, *, plan: Preset, outline: Outline | None = None) -> Drawn:
     disease = befallen(stream(seed, "disease"), anatomy, vessels, plan=plan, outline=outline)
     magnetic = bool({"swi", "tof"} & set(plan.sequences))
     body = body_of(stream(seed, "body"), anatomy, vessels, disease, b0_tesla=setup.tesla, magnetic=magnetic)
-    happened, flow = disease.stroke, None
+    happened, arteries, flow = disease.stroke, None, None
     if vessels is not None and happened is not None:
         flow = flow_shares(vessels.arteries, happened.clots, happened.collaterals)
+        arteries = rerouted(vessels.arteries, happened.clots)  # blood takes the ways that it finds
     subject = Subject(
         seed,
         anatomy,
         body,
         sequences.drawn_texture(stream(seed, "texture"), anatomy, body),
-        vessels.arteries if vessels is not None else None,
+        arteries,
         flow,
         scanner.shimmed(body.field_ppm, anatomy) if body.field_ppm is not None else None,
     )

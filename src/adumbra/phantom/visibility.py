@@ -6,11 +6,11 @@ of radius a is the share of its point spread that lies in the lumen, s the stand
 p(a) = 1 − e^(−a²/2s²)
 
 Time of flight   A stretch of artery is shown where p·(S_blood − S_tissue) exceeds the noise enough, on a projection
-whose background is the brightest of many voxels. A clot is seen by what is missing: it, and all that it leaves without
+whose background is the brightest of many voxels. A clot is seen by what is gone: it, and all that it leaves without
 fresh blood. Branches differ from side to side, so that a reader trusts a loss where one side of a territory shows less
 than both would show on average, by three standard deviations of what healthy sides differ: behind a trunk nearly all is
-missing, behind a distal branch a part that might never have been there. What no slab covers is not missed, nor what is
-saturated anyway.
+gone, behind a distal branch a part that might never have been there. What no slab covers, or what is saturated anyway,
+is not looked for.
 
 Susceptibility   Around a cylinder of susceptibility χ at the angle θ to B0 the phase is γ·B0·TE·χ/2·sin²θ·(a/r)²; it
 reaches one radian, where the mask of susceptibility-weighted images has left next to nothing, at
@@ -37,7 +37,7 @@ from adumbra.phantom.vessels import Tree
 _ROSE = 5.0  # standard deviations of the noise
 _BRIGHTEST = 2.4  # by how many of them the brightest of some 60 voxels exceeds their mean: a projection's background
 _CLUTTER = 0.08  # standard deviation of tissue about its own signal: grey and white matter, small veins
-_SIDES = 0.14  # standard deviation of what healthy sides show of a territory's arteries, of their mean; about
+_SIDES = 0.14  # standard deviation of what healthy sides show of a territory's arteries, of their mean: an assumption
 _SURE = 3.0  # of those standard deviations: one false alarm in several hundred sides
 _LEAST_LOST_MM = 10.0
 _DARK = 0.8  # of the signal, that blooming takes
@@ -124,7 +124,7 @@ def seen_on_tof(
     b0_tesla: float = 3.0,
     image: Image = ANGIOGRAM,
 ) -> tuple[bool, ...]:
-    """Which of the clots are missed in time-of-flight angiography; behind another nothing is left to miss.
+    """Which of the clots time-of-flight angiography gives away; behind another one there is nothing left to lose.
 
     Args:
         tree: Arteries, in the space of the slabs.
