@@ -253,7 +253,7 @@ class Measured:
 
 
 def measured(seed: int) -> Measured:
-    """What a reader would measure on the ADC map of a seed at 2 mm, noise and warp in it; nan where too little is pure."""
+    """What a reader would measure on the ADC map of a seed, at 2 mm and with noise; nan where too little is pure."""
     made = drawn(seed, plan=PRESETS["diffusion"])
     image = made.acquired["dwi"]
     adc, of = image.scans["adc"].data, partial(image.sampler.of, stacks=False)
