@@ -134,8 +134,10 @@ def arrays_of(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
                 found=", ".join(case.masks) or "no masks",
                 do="leave the case out, or give its mask (an empty one where nothing was found)",
             )
+    # What the network does not look at need not be registered.
+    looked_at = case.having(scans={m: s for m, s in case.scans.items() if m in config.modalities})
     _, ready = made_ready(
-        case,
+        looked_at,
         target=config.targets[0],
         modalities=config.modalities,
         spacing_mm=config.spacing_mm,
