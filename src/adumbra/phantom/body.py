@@ -42,16 +42,12 @@ class Blood:
         arteries: Open ones and those behind a clot; the clot itself is not in it.
         veins: All.
         clot: The lumen that clots fill.
-        clot_chi: Mean susceptibility of what clots put into a voxel, in ppm.
-        vein_chi: Of veins, likewise.
         red: Mean share of red cells in the clots.
     """
 
     arteries: Volume
     veins: Volume
     clot: Volume
-    clot_chi: Volume
-    vein_chi: Volume
     red: float
 
 
@@ -96,7 +92,7 @@ def body_of(
         b0_tesla: Field strength, 1.5 or 3.
         magnetic: Whether susceptibility and its field are wanted.
     """
-    flowing = _blood(head, vessels, disease) if vessels is not None else None
+    flowing, blood_ppm = _blood(head, vessels, disease) if vessels is not None else (None, None)
     tissues, fractions = _tissues(rng, disease, b0_tesla, flowing), _fractions(head, disease, flowing)
     iron = iron_ppm(rng, head, nuclei(head))
     spread = np.float32(rng.uniform(0.6, 1.3))
@@ -108,7 +104,7 @@ def body_of(
         hard = calcified(rng, head)
         for name in _SOLID:
             fractions[name] *= 1 - hard
-        chi = _susceptibility(head, disease, flowing, iron, hard)
+        chi = _susceptibility(head, disease, blood_ppm, iron, hard)
         margin = (0, 0, round(_NECK_MM / head.grid.spacing_mm[2]))
         along = bore_direction(head.grid)
         field = relative_field(chi, head.grid.spacing_mm, b0_direction=along, outside_ppm=CHI_PPM["air"], margin=margin)
@@ -167,8 +163,8 @@ def clot_tree(clot: Clot) -> Tree:
     return Tree(clot.points_mm, order - 1, clot.radius_mm, np.ones(count), np.zeros(count, np.intp), ("clot",))
 
 
-def _blood(head: Head, vessels: Vasculature, disease: Disease) -> Blood:
-    """Arteries, veins and clots painted onto the head's grid; nothing outside of the head."""
+def _blood(head: Head, vessels: Vasculature, disease: Disease) -> tuple[Blood, Volume]:
+    """Arteries, veins and clots painted onto the head's grid, nothing outside; and their susceptibility in ppm."""
     lodged = disease.stroke.clots if disease.stroke is not None else ()
     inside = 1 - head.air - head.bone
     filled, clot_chi = np.zeros(head.grid.shape, np.float32), np.zeros(head.grid.shape, np.float32)
@@ -181,7 +177,7 @@ def _blood(head: Head, vessels: Vasculature, disease: Disease) -> Blood:
     veins, vein_chi = painted(vessels.veins, head.grid, chi)
     room = np.clip((1 - arteries - filled) / np.maximum(veins, 1e-6), 0, 1) * inside
     red = float(np.mean([c.red for c in lodged])) if lodged else 0.0
-    return Blood(arteries, veins * room, filled, clot_chi, vein_chi * room, red)
+    return Blood(arteries, veins * room, filled, red), clot_chi + vein_chi * room
 
 
 def _painted_clot(head: Head, clot: Clot) -> tuple[Volume, Volume]:
@@ -217,9 +213,9 @@ def _venous_oxygen(head: Head, vessels: Vasculature, disease: Disease) -> np.nda
     return oxygen
 
 
-def _susceptibility(head: Head, disease: Disease, flowing: Blood | None, iron: Volume, hard: Volume) -> Volume:
+def _susceptibility(head: Head, disease: Disease, blood_ppm: Volume | None, iron: Volume, hard: Volume) -> Volume:
     chi = iron + np.float32(CHI_PPM["bone"]) * head.bone + np.float32(CHI_PPM["air"]) * head.air
     chi += np.float32(CHI_PPM["calcification"]) * hard + np.float32(_OLD_BLOOD_PPM) * disease.bleeds
-    if flowing is not None:
-        chi += flowing.vein_chi + flowing.clot_chi
+    if blood_ppm is not None:
+        chi += blood_ppm
     return chi

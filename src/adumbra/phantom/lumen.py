@@ -35,14 +35,14 @@ def painted(
     radius, step_mm = widened * tree.radius_mm[chosen], min(grid.spacing_mm) / 2
     weights = np.stack([np.ones(int(chosen.sum())), *(np.asarray(v)[chosen] for v in values)], axis=1)
     counts = np.maximum(1, np.ceil(np.pi * (radius / step_mm) ** 2)).astype(int)
-    mm3 = [np.zeros(int(np.prod(grid.shape))) for _ in weights.T]
+    mm3 = [np.zeros(int(np.prod(grid.shape)), np.float32) for _ in weights.T]
     for count in np.unique(counts):  # points on a cross-section
         same = counts == count
         filled = _filled(start[same], end[same], radius[same], count=int(count), step_mm=step_mm)
         _share_out(mm3, grid, *filled, weights[same])
-    shares = [v.reshape(grid.shape) / (1000 * grid.voxel_ml) for v in mm3]
+    shares = [v.reshape(grid.shape) / np.float32(1000 * grid.voxel_ml) for v in mm3]
     excess = np.maximum(shares[0], 1)  # where vessels overlap, a voxel is full of their mean
-    return tuple((s / excess).astype(np.float32) for s in shares)
+    return tuple(s / excess for s in shares)
 
 
 def _filled(
