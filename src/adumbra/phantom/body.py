@@ -29,7 +29,8 @@ _IRON_R2: Mapping[float, float] = {1.5: 0.035, 3.0: 0.078}
 _IRON_R2_STAR: Mapping[float, float] = {1.5: 0.060, 3.0: 0.119}
 _VENOUS_OXYGEN, _STARVED_OXYGEN = 0.66, 0.40  # normal; and where all that can be is taken from late blood
 _HAEMATOCRIT = 0.42
-_OLD_BLOOD_PPM = 1.8  # haemosiderin of a microbleed, about: it blooms to twice its size
+_OLD_BLOOD_PPM = 1.8  # haemosiderin of a microbleed, about
+_CORE = 0.6  # radius of the pale core of a layered clot, of its lumen's
 _SOLID = ("csf", "grey", "white")  # what calcifications lie in
 _NECK_MM = 40.0  # for which the lowest slice goes on below the head, in the field
 
@@ -190,9 +191,6 @@ def _painted_clot(head: Head, clot: Clot) -> tuple[Volume, Volume]:
     middle = occupied(tree, head.grid, widened=_CORE)
     pale, rest = 0.3 * packed, packed * (1 - 0.3 * _CORE**2) / (1 - _CORE**2)  # the clot's mean stays what it is
     return whole, np.clip(whole - middle, 0, 1) * np.float32(rest) + middle * np.float32(pale)
-
-
-_CORE = 0.6  # radius of the pale core of a layered clot, of its lumen's
 
 
 def _venous_oxygen(head: Head, vessels: Vasculature, disease: Disease) -> np.ndarray:

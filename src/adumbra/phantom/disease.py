@@ -95,7 +95,7 @@ def _old_damage(rng: np.random.Generator, h: Head) -> tuple[Volume, Volume]:
 
 
 def _bleeds(rng: np.random.Generator, h: Head) -> Volume:
-    """A few round spots of 2 to 6 mm, as large as microbleeds are seen on gradient echoes, and some oxide in each."""
+    """A few round spots of 1.4 to 3.2 mm; on gradient echoes they bloom beyond that."""
     share, spots = np.zeros(h.grid.shape, np.float32), np.argwhere(h.tissue > 0.5)
     for _ in range(rng.poisson(0.7)):
         centre, radius_mm = spots[rng.integers(len(spots))], rng.uniform(0.7, 1.6)

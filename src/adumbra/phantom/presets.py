@@ -20,7 +20,7 @@ from adumbra.phantom.signal import Protocol, drawn_protocol
 from adumbra.shapes import MODALITIES, Modality
 
 ACUTE: Mapping[Pattern, float] = MappingProxyType({"none": 0.06, "territorial": 0.56, "shower": 0.22, "lacune": 0.16})
-"""How infarcts of a stroke unit's patients come about, about; the first has a clot in a named artery."""
+"""How infarcts of a stroke unit's patients come about, about; ``territorial`` is a clot in a named artery."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Setup:
         gradient_echo: Of SWI and its phase.
         angiography: Of TOF, its slabs in the head's z.
         stacks: Slices by sequence: ``dwi``, ``flair``, ``swi``, ``tof``.
-        snr: Of normal white matter by sequence, on b0 for ``dwi``.
+        snr: Of normal white matter by sequence, before averaging; on the weighted image for ``dwi``.
         readout_s: Of echo-planar imaging.
         polarity: Of its blips.
         movement: Strength of the head's movement between sequences; 1 is about 0.6 mm.
