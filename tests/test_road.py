@@ -185,3 +185,28 @@ def test_the_real_case_goes_the_whole_road(isles_case_dir: Path, weights: Path, 
     assert outcome.scores is not None
     run = json.loads((tmp_path / f"{outcome.case}_run.json").read_text("utf-8"))
     assert any(c["station"] == "prepare.register" and c["subject"] == "flair" for c in run["conversions"])
+
+
+def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_image(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    files, config = {}, UNetConfig(modalities=("swi", "phase", "dwi"), targets=("thrombus",), widths=(16, 16))
+    crop = shared_data / "swi" / "romeo" / "small"
+    for modality, name, step in (("swi", "Mag", 1), ("phase", "Phase", 1), ("dwi", "Mag", 2)):
+        echo = nib.load(crop / f"{name}.nii").slicer[::step, ::step, :, 1]
+        nib.save(nib.Nifti1Image(np.asarray(echo.dataobj), echo.affine), tmp_path / f"{modality}.nii.gz")
+        files[modality] = tmp_path / f"{modality}.nii.gz"
+    torch.manual_seed(0)
+    about = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 1.0, "patch": 32, "threshold": 0.02}
+    save_weights(tmp_path / "tiny.safetensors", UNet(config).state_dict(), {**about, "training": {}})
+    outcome = road.predict(
+        files, out=tmp_path / "out", target="thrombus", weights=tmp_path / "tiny.safetensors", draws=2
+    )
+    assert nib.load(outcome.maps["mask"]).shape == (51, 51, 41)
+    assert outcome.maps["mask"].parent.name == "anat"
+    page = outcome.report.read_text("utf-8")
+    assert "Thrombus" in page
+    assert 0 < page.index("SWI, outline") < page.index("DWI, outline")
+    (manifest,) = (tmp_path / "out").glob("*_run.json")
+    run = json.loads(manifest.read_text("utf-8"))
+    assert any(c["station"] == "prepare.phase" and c["subject"] == "swi" for c in run["conversions"])

@@ -3,15 +3,18 @@
 Cohorts that share no case with those trained on: one chooses the two thresholds (highest mean of Dice and lesion-wise
 F1 over its cases), others are measured with them. No real image is looked at.
 
-Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR]``; reads ``weights.safetensors`` of the training in DIR
-and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
+Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR] [--workers N]``; reads ``weights.safetensors`` of the
+training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
 """
 
 import argparse
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -101,33 +104,47 @@ PLANS = {
 }
 
 
-def predicted(weights: Path, target: str, plan: Plan, drawn, masks: tuple[Path, ...]):
-    """The deterministic probability of one phantom, its truth, their grid, and what kind it is."""
-    seed, number, preset_name = drawn
-    phantom = cohort.phantom(seed, number, masks, preset_name=preset_name)
-    case = phantom.case
-    case = case.having(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
-    network = load(weights)
-    looked_at, spacing_mm = network.network.config.modalities, network.card.spacing_mm
-    aligned, working = made_ready(
-        case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
-    )
-    probability = MCDropout(network, side=plan.window, threads=2).deterministic(working)
-    truth, grid = aligned.masks[target].data, aligned.grid
-    return resampled(probability, working.grid, grid), truth, grid, plan.kinds(phantom, truth.sum() * grid.voxel_ml)
+@dataclass(frozen=True)
+class Measure:
+    """How a case is measured; it travels to the processes that do it.
 
+    Attributes:
+        target: What is outlined.
+        weights: File of the training.
+        masks: Shapes of lesions.
+    """
 
-def scored(weights: Path, target: str, plan: Plan, of: Cohort, masks: tuple[Path, ...], cuts) -> list[dict]:
-    """For each case of a cohort the scores at every pair of thresholds."""
-    rows = []
-    for number in range(of.count):
-        drawn = (of.seed, number, of.preset)
-        probability, truth, grid, names = predicted(weights, target, plan, drawn, masks)
+    target: str
+    weights: Path
+    masks: tuple[Path, ...]
+
+    def predicted(self, of: Cohort, number: int):
+        """The deterministic probability of one phantom, its truth, their grid, and what kinds of case it is."""
+        plan, target = PLANS[self.target], self.target
+        phantom = cohort.phantom(of.seed, number, self.masks, preset_name=of.preset)
+        case = phantom.case
+        case = case.having(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
+        network = load(self.weights)
+        looked_at, spacing_mm = network.network.config.modalities, network.card.spacing_mm
+        aligned, working = made_ready(
+            case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
+        )
+        probability = MCDropout(network, side=plan.window, threads=1).deterministic(working)
+        truth, grid = aligned.masks[target].data, aligned.grid
+        kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
+        return resampled(probability, working.grid, grid), truth, grid, kinds
+
+    def scored(self, of: Cohort, cuts, number: int) -> dict:
+        """The scores of one case at every pair of thresholds."""
+        probability, truth, grid, kinds = self.predicted(of, number)
         row = {cut: scores(peaked(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts}
-        rows.append(row | {"kinds": names})
         cut = cuts[len(cuts) // 2]
-        print(f"{of.preset} {of.seed}, case {number}: Dice at {cut} {rows[-1][cut]['dice']:.3f}", flush=True)
-    return rows
+        print(f"{of.preset} {of.seed}, case {number}: Dice at {cut} {row[cut]['dice']:.3f}", flush=True)
+        return row | {"kinds": kinds}
+
+    def of_all(self, of: Cohort, cuts, pool: Executor) -> list[dict]:
+        """Of every case of a cohort."""
+        return list(pool.map(partial(self.scored, of, cuts), range(of.count)))
 
 
 def mean_of(rows: list[dict], cut: tuple[float, float], metric: str) -> float | None:
@@ -151,16 +168,17 @@ def main() -> None:
     parser.add_argument("target", choices=PLANS)
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     asked = parser.parse_args()
-    target, plan = asked.target, PLANS[asked.target]
-    masks, weights = cohort.outline_files(asked.masks), asked.out / "weights.safetensors"
-    choosing = scored(weights, target, plan, plan.choosing, masks, CUTS)
-    merit = {cut: np.mean([mean_of(choosing, cut, name) for name in ("dice", "lesion_f1")]) for cut in CUTS}
-    best = max(merit, key=lambda cut: merit[cut])
-    measured = {
-        name: summary(scored(weights, target, plan, of, masks, (best,)), best, plan.metrics)
-        for name, of in plan.measured.items()
-    }
+    target, plan, weights = asked.target, PLANS[asked.target], asked.out / "weights.safetensors"
+    measure = Measure(target, weights, cohort.outline_files(asked.masks))
+    with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
+        choosing = measure.of_all(plan.choosing, CUTS, pool)
+        merit = {cut: np.mean([mean_of(choosing, cut, name) for name in ("dice", "lesion_f1")]) for cut in CUTS}
+        best = max(merit, key=lambda cut: merit[cut])
+        measured = {
+            name: summary(measure.of_all(of, (best,), pool), best, plan.metrics) for name, of in plan.measured.items()
+        }
     tensors, card = read_weights(weights)
     training = {
         **card.training,

@@ -66,7 +66,7 @@ def predict(
     seed: int = 0,
     threshold: float | None = None,
     peak_threshold: float | None = None,
-    weights: str | Path = "lesion",
+    weights: str | Path | None = None,
     masks: Mapping[str, Path] | None = None,
     row: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -91,7 +91,7 @@ def predict(
         seed: Of every random choice: the same seed gives the same maps and the same page.
         threshold: Of the mask; None takes the weights' own.
         peak_threshold: Of each part of the mask; None takes the weights' own.
-        weights: Shipped weights by name, or a file.
+        weights: Shipped weights by name, or a file; None takes those that ship for the target.
         registration: Whether scans on other grids are registered.
         overwrite: Replace what an earlier run wrote.
         device: Where the network runs.
@@ -106,7 +106,7 @@ def predict(
     """
     clock = Clock()
     with clock.at("open"):
-        network = load(weights)
+        network = load(target if weights is None else weights)
         case = open_case(
             source,
             row=row,

@@ -25,7 +25,7 @@ def evaluate(
     *,
     pred: Path,
     truth: Path,
-    target: Literal["lesion"] = "lesion",
+    target: Literal["lesion", "thrombus"] = "lesion",
     csv: Path | None = None,
     overwrite: Flag = False,
     manner: Manner = USUAL,

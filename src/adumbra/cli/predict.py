@@ -92,12 +92,12 @@ def predict(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")],
-    target: Literal["lesion"] = "lesion",
+    target: Literal["lesion", "thrombus"] = "lesion",
     draws: Count = 20,
     seed: From0 = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
     peak_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
-    weights: str = "lesion",
+    weights: str | None = None,
     device: Device = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
@@ -105,7 +105,7 @@ def predict(
     reading: Reading = USUAL_READING,
     manner: Manner = USUAL,
 ) -> int:
-    """Outline the lesion of one case, with its uncertainty, and write the maps and a report.
+    """Outline the lesion or the thrombus of one case, with its uncertainty, and write the maps and a report.
 
     Args:
         case: A folder of NIfTI, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
@@ -115,7 +115,7 @@ def predict(
         seed: Of every random choice: the same seed gives the same files.
         threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
         peak_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
-        weights: Shipped weights by name, or a safetensors file with its card beside it.
+        weights: Shipped weights by name, or a safetensors file with its card beside it; those of the target by default.
         device: Where the network runs.
         threads: Processor threads to use; all by default.
         overwrite: Replace results that are there already.

@@ -23,6 +23,7 @@ from adumbra.report.published import published
 from adumbra.results import Estimate, Findings, Maps, Reading, Region, Run, VolumeDraws
 from adumbra.shapes import Modality, Target
 from adumbra.space.grid import Grid, reoriented
+from adumbra.truth import OUTLINED_ON
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ def write_page(reading: Reading, run: Run, out: Path, *, overwrite: bool = False
         OutputRefused: It is there already, or the folder cannot be written.
     """
     case, target = reading.case, reading.maps.target
-    truth = case.truth(target)
+    truth, outlined_on = case.truth(target), OUTLINED_ON[target]
+    order = sorted(case.scans, key=lambda name: outlined_on.index(name) if name in outlined_on else len(outlined_on))
     return write_report(
         out / f"{bids_name(case.name)}.html",
         case_name=case.name,
-        background={modality: scan.data for modality, scan in case.scans.items()},
+        background={modality: case.scans[modality].data for modality in order},
         maps=reading.maps,
         findings=reading.findings,
         run=replace(run, timings_s={}, outputs={}),

@@ -1,6 +1,6 @@
 """The curve of a training: smoothed loss, and Dice on the held-out phantoms.
 
-Run: ``python trainings/lesion/curve.py LOG.jsonl CURVE.svg``.
+Run: ``python trainings/curve.py LOG.jsonl CURVE.svg``.
 """
 
 import json
