@@ -37,11 +37,12 @@ def made_posterior():
     from adumbra.networks.catalogue import LoadedNetwork
     from adumbra.networks.unet import UNet
     from adumbra.networks.weights import Card
-    from adumbra.posterior.dropout import MCDropout
+    from adumbra.posterior.catalogue import posterior_of
 
     torch.manual_seed(0)
     network = UNet().eval().requires_grad_(False)
-    return MCDropout(LoadedNetwork(network, Card("made", "", "unet", network.config.as_json(), 2.0, 64, 0.5)))
+    card = Card("made", "", "unet", network.config.as_json(), 2.0, 64, 0.5)
+    return posterior_of([LoadedNetwork(network, card)])
 
 
 def mean_of(draws, way):
@@ -60,7 +61,7 @@ def row(way, n):
     """One line of the table, measured in this process."""
     case, posterior = made_case(), made_posterior()
     begun = time.process_time()
-    mean = mean_of(posterior.sample(case, n, np.random.default_rng(0)), way)
+    mean = mean_of(posterior.draws(case, n, np.random.default_rng(0)), way)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{way:9} {n:5} draws  {peak_mb:7.0f} MB  {time.process_time() - begun:6.1f} CPU-s  mean {mean.mean():.6f}")
 

@@ -23,7 +23,8 @@ from adumbra import cohort
 from adumbra.evaluation.compare import scores
 from adumbra.networks.catalogue import load
 from adumbra.networks.weights import read_weights, save_weights
-from adumbra.posterior.dropout import MCDropout
+from adumbra.posterior.point import Point
+from adumbra.posterior.sampled import Running, Sampled
 from adumbra.prepare.ready import made_ready
 from adumbra.space.components import peaked
 from adumbra.space.resampling import resampled
@@ -129,7 +130,7 @@ class Measure:
         aligned, working = made_ready(
             case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
         )
-        probability = MCDropout(network, side=plan.window, threads=1).deterministic(working)
+        probability = Sampled(network, Point(), running=Running(side=plan.window, threads=1)).deterministic(working)
         truth, grid = aligned.masks[target].data, aligned.grid
         kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
         return resampled(probability, working.grid, grid), truth, grid, kinds

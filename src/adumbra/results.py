@@ -15,6 +15,8 @@ from adumbra.space.grid import Grid
 class Maps:
     """The predictive distribution of one target, voxel by voxel.
 
+    The margin, a function of the probability alone, is not held: ``uncertainty.maps.margin(maps.probability)`` has it.
+
     Attributes:
         probability: Mean of the draws, in [0, 1].
         entropy: Predictive entropy H[E p], nats.

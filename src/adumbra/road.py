@@ -23,7 +23,8 @@ from adumbra.manifest import Clock, run_of
 from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
-from adumbra.posterior.dropout import MCDropout
+from adumbra.posterior.catalogue import posterior_of
+from adumbra.posterior.sampled import Running
 from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet
@@ -117,7 +118,8 @@ def predict(
             adc_unit=adc_unit,
         )
         refuse_earlier(out, case.name, target, overwrite=overwrite)
-    posterior = MCDropout(network, target=target, device=device, threads=threads)
+    running = Running(device=device, threads=threads)
+    posterior = posterior_of([network], target=target, running=running)
     card = network.card
     cuts = {
         "threshold": card.threshold if threshold is None else threshold,
@@ -129,7 +131,7 @@ def predict(
     )  # fmt: skip
     options = {"target": target, "draws": draws, **cuts, "registration": registration, "device": device}
     about = {"name": card.name, "sha256": card.sha256}
-    used = citations(made_ready, UNet, MCDropout, summarised, scores)
+    used = citations(made_ready, UNet, *posterior.methods, summarised, scores)
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)
@@ -162,7 +164,7 @@ def read(
         )
         grid, brain = aligned.grid, aligned.masks["brain"].data
     with clock.at("sample and map"):
-        volumes = posterior.sample(working, draws, np.random.default_rng(seed))
+        volumes = posterior.draws(working, draws, np.random.default_rng(seed))
         on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
         near = dilated(brain, grid, by_mm=BEYOND_BRAIN_MM)
         watched = progress.track(on_grid, what="Drawing from the posterior", total=draws)

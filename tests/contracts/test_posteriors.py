@@ -1,7 +1,8 @@
 """What every posterior in the catalogue must do, whoever wrote it."""
 
+import json
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,32 +10,64 @@ import torch
 
 from adumbra.case import Case, Scan
 from adumbra.errors import GridMismatch, MissingInput
+from adumbra.networks.catalogue import LoadedNetwork
 from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.weights import Card
 from adumbra.posterior.base import Posterior
-from adumbra.posterior.catalogue import POSTERIORS
+from adumbra.posterior.catalogue import POSTERIORS, posterior_of
+from adumbra.posterior.swag import Wandering
 from adumbra.space.grid import Grid
 
 CONFIG = UNetConfig(modalities=("dwi", "adc"), widths=(8, 16), dropout=0.2)
 SHAPE = (28, 24, 20)
 
 
-@dataclass(frozen=True)
-class MadeCard:
-    spacing_mm: float = 2.0
-    patch: int = 16
-    window: int = 0
+def made_network(config=CONFIG, seed=0):
+    torch.manual_seed(seed)
+    network = UNet(config)
+    for parameter in network.parameters():
+        if parameter.ndim == 5:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return network.eval().requires_grad_(False)
 
 
-@dataclass(frozen=True)
-class Made:
-    network: UNet
-    card: MadeCard = MadeCard()
+def made(network=None, *, name="", fitted=None, **about):
+    network = network or made_network()
+    card = Card("made", "", "unet", network.config.as_json(), 2.0, 16, 0.5, posterior={"name": name, **about})
+    return LoadedNetwork(network, card, fitted or {})
 
 
-@pytest.fixture(params=POSTERIORS.values(), ids=POSTERIORS.keys())
+def deep(network):
+    return {name: p for name, p in network.named_parameters() if name.startswith("decoder.bottom")}
+
+
+def made_of(name):
+    """Weights that a posterior can be drawn from, fitted to nothing in particular."""
+    network = made_network(replace(CONFIG, noise_rank=2)) if name == "logit-noise" else made_network()
+    if name == "logit-noise":
+        torch.nn.init.normal_(network.noise.weight, std=0.1)
+    if name == "variational":
+        return made(network, name=name, fitted={n: torch.full_like(p, -3.0) for n, p in deep(network).items()})
+    if name == "swag":
+        snapshots = Wandering(rank=3)
+        for _ in range(5):
+            snapshots.add({n: p + 0.05 * torch.randn_like(p) for n, p in deep(network).items()})
+        found = snapshots.fitted()
+        parts = (("variance", found.variance), ("deviations", found.deviations))
+        fitted = {f"{kind}/{n}": t for kind, tensors in parts for n, t in tensors.items()}
+        return made(network, name=name, fitted=fitted)
+    if name == "laplace":
+        about = {"form": "full", "prior_precision": [1.0], "weight": 1.0}
+        return made(network, name=name, fitted={"root": 0.1 * torch.eye(9)[None]}, **about)
+    return made(network)
+
+
+@pytest.fixture(params=[*(name for name in POSTERIORS if name != "point"), "ensemble", "ensemble of dropout"])
 def posterior(request):
-    torch.manual_seed(0)
-    return request.param(Made(UNet(CONFIG).eval().requires_grad_(False)))
+    if request.param.startswith("ensemble"):
+        members = [made(made_network(seed=seed)) for seed in range(3)]
+        return posterior_of(members, "dropout" if "dropout" in request.param else "point")
+    return posterior_of([made_of(request.param)], request.param)
 
 
 def made_case(spacing_mm=2.0, *, brain=True, modalities=("dwi", "adc")):
@@ -47,7 +80,7 @@ def made_case(spacing_mm=2.0, *, brain=True, modalities=("dwi", "adc")):
 
 
 def draws(posterior, n, seed=0):
-    return list(posterior.sample(made_case(), n, np.random.default_rng(seed)))
+    return list(posterior.draws(made_case(), n, np.random.default_rng(seed)))
 
 
 def test_it_is_a_posterior(posterior):
@@ -70,9 +103,22 @@ def test_draws_differ(posterior):
 
 
 def test_equal_generators_give_equal_bytes_and_others_do_not(posterior):
-    one, same, other = (draws(posterior, 2, seed) for seed in (3, 3, 4))
+    one, same = (draws(posterior, 2, 3) for _ in range(2))
     assert [v.tobytes() for v in one] == [v.tobytes() for v in same]
-    assert one[0].tobytes() != other[0].tobytes()
+    if posterior.state.get("approximation") != "ensemble" or posterior.members[0].state["approximation"] != "point":
+        assert one[0].tobytes() != draws(posterior, 1, 4)[0].tobytes()
+
+
+def test_draws_and_more_draws_are_all_the_draws_at_once(posterior):
+    generator = np.random.default_rng(7)
+    parts = [*posterior.draws(made_case(), 2, generator), *posterior.draws(made_case(), 3, generator)]
+    assert [v.tobytes() for v in parts] == [v.tobytes() for v in draws(posterior, 5, 7)]
+
+
+def test_it_says_what_is_fixed_in_plain_values(posterior):
+    assert posterior.targets == ("lesion",)
+    assert json.loads(json.dumps(posterior.state)) == dict(posterior.state)
+    assert posterior.state["approximation"]
 
 
 def test_more_draws_begin_with_the_same_ones(posterior):
@@ -93,25 +139,25 @@ def test_far_from_the_brain_nothing_is_probable(posterior):
 
 def test_a_missing_modality_is_no_error_but_none_at_all_is(posterior):
     rng = np.random.default_rng(0)
-    assert next(iter(posterior.sample(made_case(modalities=("dwi",)), 1, rng))).shape == SHAPE
+    assert next(iter(posterior.draws(made_case(modalities=("dwi",)), 1, rng))).shape == SHAPE
     with pytest.raises(MissingInput):
-        posterior.sample(made_case(modalities=("tof",)), 1, rng)
+        posterior.draws(made_case(modalities=("tof",)), 1, rng)
 
 
 def test_what_does_not_fit_is_refused_before_the_first_draw(posterior):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="at least 1"):
-        posterior.sample(made_case(), 0, rng)
+        posterior.draws(made_case(), 0, rng)
     with pytest.raises(GridMismatch):
-        posterior.sample(made_case(spacing_mm=3.0), 1, rng)
+        posterior.draws(made_case(spacing_mm=3.0), 1, rng)
     with pytest.raises(MissingInput):
-        posterior.sample(made_case(brain=False), 1, rng)
+        posterior.draws(made_case(brain=False), 1, rng)
 
 
 def peak_of(posterior, n):
     """Peak of Python's own memory while draws are looked at and let go, in volumes."""
     tracemalloc.start()
-    for volume in posterior.sample(made_case(), n, np.random.default_rng(0)):
+    for volume in posterior.draws(made_case(), n, np.random.default_rng(0)):
         volume.sum()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

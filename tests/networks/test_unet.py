@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -60,17 +62,37 @@ def test_dropout_acts_in_training_and_under_held_masks_only(network):
     assert not torch.equal(network(x, present), network(x, present))
     network.eval()
     assert torch.equal(network(x, present), network(x, present))
-    features = network.encoder(x, present)
-    kept = network.decoder.drawn_masks(np.random.default_rng(0))
-    assert torch.equal(network.decoder(features, kept), network.decoder(features, kept))
-    assert not torch.equal(network.decoder(features, kept), network(x, present))
+    kept = network.drawn_masks(np.random.default_rng(0))
+    assert torch.equal(network(x, present, kept), network(x, present, kept))
+    assert not torch.equal(network(x, present, kept), network(x, present))
+
+
+@pytest.mark.parametrize("dropout", [0.2, (0.1, 0.2, 0.3)])
+def test_what_is_computed_in_parts_is_the_whole(dropout):
+    network = UNet(replace(TINY, dropout=dropout)).eval()
+    x, present = batch()
+    kept = network.drawn_masks(np.random.default_rng(0))
+    assert torch.equal(network(network.until("encoder", x, present), present, kept), network(x, present, kept))
+    for part in ("decoder", "head"):
+        assert torch.equal(network(network.until(part, x, present), present, part=part), network(x, present))
+
+
+def test_a_network_can_predict_the_noise_of_its_logits():
+    network = UNet(replace(TINY, noise_rank=3, targets=("lesion", "thrombus"))).eval()
+    logits, spread, factors = network.noisy(*batch(8))
+    assert logits.shape == spread.shape == (1, 2, 8, 8, 8)
+    assert [f.shape for f in factors] == [(1, 2, 8, 8, 8)] * 3
+    assert spread.detach().numpy() == pytest.approx(np.exp(-2.0))
+    with pytest.raises(ValueError, match="noise_rank"):
+        UNet(TINY).noisy(*batch(8))
 
 
 def test_masks_keep_the_share_that_the_config_says():
-    decoder = UNet(UNetConfig(widths=(4, 256, 256), dropout=0.25)).decoder
-    masks = decoder.drawn_masks(np.random.default_rng(0))
-    assert [m.numel() for m in masks] == [256, 256, 256]
-    assert torch.cat(masks).mean() == pytest.approx(0.75, abs=0.05)
+    network = UNet(UNetConfig(widths=(4, 256, 256), dropout=0.25))
+    masks = network.drawn_masks(np.random.default_rng(0))
+    assert [m.numel() for m in masks] == [4, 256, 256, 256, 256, 4]
+    assert all(m.all() for m in (masks[0], masks[1], masks[-1]))
+    assert torch.cat(masks[2:5]).mean() == pytest.approx(0.75, abs=0.05)
 
 
 def test_the_default_fits_ten_megabytes_in_float16():
@@ -82,3 +104,16 @@ def test_the_config_survives_json():
     assert UNetConfig.from_json(config.as_json()) == config
     with pytest.raises(TypeError, match="colour"):
         UNetConfig.from_json(config.as_json() | {"colour": 1})
+
+
+def test_a_config_from_before_a_name_was_known_takes_its_default():
+    values = UNetConfig(widths=(4, 8)).as_json()
+    del values["noise_rank"]
+    assert UNetConfig.from_json(values) == UNetConfig(widths=(4, 8))
+
+
+def test_rates_are_given_for_every_level_or_as_one_number():
+    with pytest.raises(ValueError, match="each of 3 levels"):
+        UNetConfig(widths=(4, 8, 8), dropout=(0.1, 0.2))
+    config = UNetConfig(widths=(4, 8, 8), dropout=(0.1, 0.2, 0.3))
+    assert UNetConfig.from_json(config.as_json()) == config

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from adumbra.case import Case, Scan
+from adumbra.errors import WeightsRejected
 from adumbra.networks.catalogue import LoadedNetwork
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import Card
-from adumbra.posterior.dropout import MCDropout
+from adumbra.posterior.dropout import Dropout
+from adumbra.posterior.sampled import Running, Sampled
 from adumbra.space.grid import Grid
 
 CONFIG = UNetConfig(modalities=("dwi", "adc"), widths=(8, 16, 16), dropout=0.3)
@@ -35,42 +37,44 @@ def case():
     return Case("made", scans, {"brain": Scan(brain, grid, grid)})
 
 
+def sampled(loaded, **running):
+    return Sampled(loaded, Dropout(), running=Running(**running))
+
+
 def draws(posterior, case, n=3, seed=0):
-    return np.stack(list(posterior.sample(case, n, np.random.default_rng(seed))))
+    return np.stack(list(posterior.draws(case, n, np.random.default_rng(seed))))
 
 
 def test_dropout_is_on(loaded, case):
-    first, second, third = draws(MCDropout(loaded), case)
+    first, second, third = draws(sampled(loaded), case)
     assert np.abs(first - second).max() > 0.01
     assert np.abs(second - third).max() > 0.01
 
 
-def test_without_dropout_draws_are_the_deterministic_volume(loaded, case):
+def test_a_network_without_dropout_is_refused(loaded, case):
     network = UNet(replace(CONFIG, dropout=0.0))
-    network.load_state_dict(loaded.network.state_dict())
-    posterior = MCDropout(LoadedNetwork(network.eval(), loaded.card))
-    assert np.array_equal(draws(posterior, case)[2], posterior.deterministic(case))
+    with pytest.raises(WeightsRejected, match="trained with dropout"):
+        sampled(LoadedNetwork(network.eval(), loaded.card))
 
 
 def test_a_draw_is_one_network_in_all_windows(loaded, case):
     """By hand: hold the masks, run every window, blend; and the encoder's features must not be shared by mistake."""
     from adumbra.posterior.view import view_of
 
-    posterior = MCDropout(loaded, precision="f32")
-    kept = loaded.network.decoder.drawn_masks(np.random.default_rng(4))
+    posterior = sampled(loaded, precision="f32")
+    kept = loaded.network.drawn_masks(np.random.default_rng(4).spawn(1)[0])
     view = view_of(case, CONFIG, spacing_mm=2.0, side=16, overlap=0.25)
     assert len(view.windows.corners) > 1
     pieces = []
     for x, y, z in view.windows.boxes():
         window = torch.from_numpy(view.channels[None, :, x, y, z].copy())
-        features = loaded.network.encoder(window, torch.ones(1, 2))
-        pieces.append(loaded.network.decoder(features, kept).sigmoid()[0, 0].numpy())
+        pieces.append(loaded.network(window, torch.ones(1, 2), kept).sigmoid()[0, 0].numpy())
     by_hand = view.restored(view.windows.blended(pieces))
     assert np.allclose(draws(posterior, case, 1, seed=4)[0], by_hand, atol=1e-5)
 
 
 def test_features_that_do_not_fit_are_computed_again_to_the_same_bytes(loaded, case):
-    assert np.array_equal(draws(MCDropout(loaded), case), draws(MCDropout(loaded, kept_gb=0.0), case))
+    assert np.array_equal(draws(sampled(loaded), case), draws(sampled(loaded, kept_gb=0.0), case))
 
 
 @dataclass
@@ -86,18 +90,18 @@ class Counting(torch.nn.Module):
     def __hash__(self):
         return id(self)
 
-    def forward(self, x, present):
+    def forward(self, x, present, kept=None):
         self.calls += 1
-        return self.encoder(x, present)
+        return self.encoder(x, present, kept)
 
 
 def test_the_encoder_sees_each_window_once(loaded, case):
     inner = loaded.network.encoder
     counting = torch.nn.Module.__new__(Counting)
     torch.nn.Module.__init__(counting)
-    counting.encoder, counting.calls = inner, 0
+    counting.encoder, counting.calls, counting.dropouts = inner, 0, inner.dropouts
     loaded.network.encoder = counting
-    posterior = MCDropout(loaded)
+    posterior = sampled(loaded)
     draws(posterior, case, n=1)
     windows = counting.calls
     counting.calls = 0
@@ -106,13 +110,13 @@ def test_the_encoder_sees_each_window_once(loaded, case):
 
 
 def test_bf16_is_near_f32(loaded, case):
-    exact, fast = (draws(MCDropout(loaded, precision=p), case) for p in ("f32", "bf16"))
+    exact, fast = (draws(sampled(loaded, precision=p), case) for p in ("f32", "bf16"))
     assert np.abs(exact - fast).max() < 0.05
     assert not np.array_equal(exact, fast)
 
 
 def test_sampling_leaves_the_callers_torch_as_it_was(loaded, case):
-    stream = MCDropout(loaded).sample(case, 2, np.random.default_rng(0))
+    stream = sampled(loaded).draws(case, 2, np.random.default_rng(0))
     next(stream)
     assert not torch.is_inference_mode_enabled()
     assert not torch.is_autocast_enabled("cpu")
@@ -120,4 +124,16 @@ def test_sampling_leaves_the_callers_torch_as_it_was(loaded, case):
 
 def test_what_is_wrong_is_said_at_the_call(loaded, case):
     with pytest.raises(ValueError, match="at least 1"):
-        MCDropout(loaded).sample(case, 0, np.random.default_rng(0))
+        sampled(loaded).draws(case, 0, np.random.default_rng(0))
+
+
+def test_dropout_at_every_level_computes_the_encoder_for_every_draw(case):
+    torch.manual_seed(0)
+    network = UNet(replace(CONFIG, dropout=(0.2, 0.1, 0.3)))
+    assert network.chance == "encoder"
+    assert [site.p for site in network.encoder.dropouts] == [0.2, 0.1]
+    assert [site.p for site in network.decoder.dropouts] == [0.3, 0.3, 0.1, 0.2]
+    card = Card("made", "", "unet", network.config.as_json(), 2.0, 16, 0.5)
+    posterior = sampled(LoadedNetwork(network.eval().requires_grad_(False), card))
+    first, second = draws(posterior, case, 2)
+    assert np.abs(first - second).max() > 0.01

@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected, MissingInput
 from adumbra.references import citations
 from adumbra.space.grid import Grid
-from adumbra.uncertainty.maps import binary_entropy, summarised
+from adumbra.uncertainty.components import Calls
+from adumbra.uncertainty.maps import binary_entropy, margin, summarised
 
 LN2 = float(np.float32(log(2.0)))
 
@@ -141,6 +142,35 @@ def test_memory_does_not_grow_with_the_draws() -> None:
 
     peak(2)  # what is allocated once, on the first call
     assert peak(12) <= 1.05 * peak(2)
+
+
+def test_three_targets_of_a_whole_head_fit_into_two_gigabytes() -> None:
+    """256 x 256 x 160 voxels, every one analysed: two gigabytes are 190 bytes for each of them."""
+    shape = (80, 80, 80)
+    tracemalloc.start()
+    kept = []
+    for target in ("lesion", "thrombus", "hypoperfusion"):
+        draws = (np.full(shape, p, dtype=np.float32) for p in (0.2, 0.3, 0.4))
+        kept.append(summarised(draws, target=target, grid=grid_of(shape), calls=Calls()))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    blocks = 80 * 2**18  # what is worked on at once is the same for any volume
+    assert most - blocks <= 190 * 80**3
+
+
+def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    stack = rng.random((3, 5, 4, 3), dtype=np.float32)
+    whole, _ = summarised(iter(stack), target="lesion", grid=grid_of((5, 4, 3)))
+    monkeypatch.setattr("adumbra.uncertainty.maps.BLOCK", 7)  # 60 voxels: eight blocks and a rest
+    parts, _ = summarised(iter(stack), target="lesion", grid=grid_of((5, 4, 3)))
+    for name in ("probability", "entropy", "aleatoric", "epistemic", "variance"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def test_the_margin_is_between_the_two_classes() -> None:
+    probability = np.array([0.0, 0.25, 0.5, 0.9, 1.0], dtype=np.float32)
+    np.testing.assert_allclose(margin(probability), [1.0, 0.5, 0.0, 0.8, 1.0], rtol=1e-6)
+    assert margin(probability).dtype == np.float32
 
 
 class Counted:

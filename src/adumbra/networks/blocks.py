@@ -72,6 +72,8 @@ class ChannelDropout(nn.Module):
 
     def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
         """The input with channels dropped: those that ``kept`` (C,) says are 0, else at random while training."""
+        if self.p == 0.0:
+            return x
         if kept is None:
             return F.dropout3d(x, self.p, training=self.training)
         return x * (kept.to(x) / (1.0 - self.p)).view(1, -1, 1, 1, 1)

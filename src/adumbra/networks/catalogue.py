@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from torch import Tensor
+
 from adumbra.errors import WeightsRejected
 from adumbra.networks.unet import UNet, UNetConfig
-from adumbra.networks.weights import Card, load_into, read_weights
+from adumbra.networks.weights import FITTED, Card, load_into, read_weights
 
 ARCHITECTURES: Mapping[str, Callable[[dict[str, object]], UNet]] = {
     "unet": lambda config: UNet(UNetConfig.from_json(config)),
@@ -23,10 +25,12 @@ class LoadedNetwork:
     Attributes:
         network: In evaluation mode, float32.
         card: What its weights are.
+        fitted: Tensors of the posterior that was fitted to them, float32, by name; ``card.posterior`` says which.
     """
 
     network: UNet
     card: Card
+    fitted: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def load(name_or_path: str | Path) -> LoadedNetwork:
@@ -72,5 +76,7 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
             do="install the version of adumbra that trained it",
         )
     network = ARCHITECTURES[card.architecture](dict(card.config))
-    load_into(network, tensors, path)
-    return LoadedNetwork(network.eval().requires_grad_(False), card)
+    own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
+    fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
+    load_into(network, own, path)
+    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted)

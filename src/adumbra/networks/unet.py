@@ -1,14 +1,19 @@
 """A residual 3D U-Net whose encoder is deterministic and whose decoder holds the dropout.
 
 Ronneberger et al., MICCAI 2015; Çiçek et al., MICCAI 2016; sums instead of concatenations on the way up, as in
-Myronenko, BrainLes 2018. The dropout lies at the deepest level and the first level above it: there Monte-Carlo maps are
-the most reproducible, and everything that the encoder computes is computed once for all draws.
+Myronenko, BrainLes 2018. The dropout usually lies at the deepest level and the first level above it: there Monte-Carlo
+maps are the most reproducible, and everything that the encoder computes is computed once for all draws. It may lie at
+every level instead, with a rate for each.
+
+The network is computed in three parts, encoder, decoder and head. What comes before the first part that holds chance is
+the same for all draws (``UNet.until``), what follows is each draw's own (``UNet.forward`` from that part on).
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +25,9 @@ from adumbra.shapes import Modality, Target
 
 Features = tuple[Tensor, ...]
 Masks = tuple[Tensor, ...]
+Part = Literal["encoder", "decoder", "head"]
 _PRIOR = 0.02  # Probability that an untrained network gives everywhere; a half would have to be unlearned first.
+_QUIET = -4.0  # Log-variance of the noise that an untrained network predicts for its logits.
 
 
 @dataclass(frozen=True)
@@ -31,34 +38,57 @@ class UNetConfig:
         modalities: Channels in order.
         targets: One logit channel for each.
         widths: Channels by level, full resolution first.
-        dropout: Share of channels dropped at each of the three sites.
+        dropout: Share of channels dropped: one number at the three sites of the deepest level and the level above, or
+            a number for each level, full resolution first, in the encoder as well as in the decoder.
+        noise_rank: Of a network that predicts the noise of its own logits, the rank of the noise that voxels share;
+            0 lets every voxel have its own only, None predicts none.
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
     targets: tuple[Target, ...] = ("lesion",)
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
-    dropout: float = 0.2
+    dropout: float | tuple[float, ...] = 0.2
+    noise_rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
+            raise ValueError(f"dropout: expected a rate for each of {len(self.widths)} levels, found {self.dropout}")
 
     @property
     def multiple(self) -> int:
         """Every side of a patch must be a multiple of this."""
         return int(2 ** (len(self.widths) - 1))
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The dropout of each level of the decoder, full resolution first."""
+        if isinstance(self.dropout, tuple):
+            return self.dropout
+        return (*[0.0] * (len(self.widths) - 2), self.dropout, self.dropout)
+
+    @property
+    def encoder_rates(self) -> tuple[float, ...]:
+        """Of each level of the encoder but the deepest, whose dropout is the decoder's."""
+        return self.dropout[:-1] if isinstance(self.dropout, tuple) else (0.0,) * (len(self.widths) - 1)
+
     def as_json(self) -> dict[str, object]:
         """Plain values; ``from_json`` gives the config back."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, values: dict[str, object]) -> "UNetConfig":
-        """The config of plain values; unknown or missing names raise TypeError."""
-        names = {f.name for f in fields(cls)}
-        if set(values) != names:
-            raise TypeError(f"expected the names {sorted(names)}, found {sorted(values)}")
+    def from_json(cls, values: Mapping[str, object]) -> "UNetConfig":
+        """The config of plain values; a name that was not written yet when they were takes its default.
+
+        Raises:
+            TypeError: A name is unknown.
+        """
+        if unknown := set(values) - {f.name for f in fields(cls)}:
+            raise TypeError(f"expected names of a U-Net's config, found {sorted(unknown)}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
 
 
 class Encoder(nn.Module):
-    """One residual block a level; stride-two convolutions between them. No randomness."""
+    """One residual block a level; stride-two convolutions between them. Usually without chance."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -68,23 +98,28 @@ class Encoder(nn.Module):
         inputs = (channels, *widths[1:])
         blocks = (ResidualBlock(a, b, conditions=channels) for a, b in zip(inputs, widths, strict=True))
         self.blocks = nn.ModuleList(blocks)
+        sites = zip(widths, config.encoder_rates, strict=False)
+        self.dropouts = nn.ModuleList(ChannelDropout(width, rate) for width, rate in sites)
 
-    def forward(self, x: Tensor, present: Tensor) -> Features:
-        """The features of each level, full resolution first."""
-        features = [self.blocks[0](x, present)]
-        for down, block in zip(self.down, list(self.blocks)[1:], strict=True):
-            features.append(block(down(features[-1]), present))
+    def forward(self, x: Tensor, present: Tensor, kept: Masks | None = None) -> Features:
+        """The features of each level, full resolution first; ``kept`` holds a mask for each level but the deepest."""
+        features: list[Tensor] = []
+        for level, block in enumerate(self.blocks):
+            x = block(self.down[level - 1](x) if level else x, present)
+            if level < len(self.dropouts):
+                x = self.dropouts[level](x, None if kept is None else kept[level])
+            features.append(x)
         return tuple(features)
 
 
 class Decoder(nn.Module):
-    """From the encoder's features to logits; all dropout is here."""
+    """From the encoder's features to those that the head reads; here is the dropout."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        widths = config.widths
-        above = widths[-2]
-        self.dropouts = nn.ModuleList(ChannelDropout(w, config.dropout) for w in (widths[-1], widths[-1], above))
+        widths, rates = config.widths, config.rates
+        sites = [(widths[-1], rates[-1]), *zip(widths[::-1], rates[::-1], strict=True)]
+        self.dropouts = nn.ModuleList(ChannelDropout(width, rate) for width, rate in sites)
         self.bottom = ResidualBlock(widths[-1], widths[-1])
         steps = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose3d(a, b, 2, stride=2, bias=False) for a, b in steps)
@@ -93,25 +128,17 @@ class Decoder(nn.Module):
         nn.init.constant_(self.head.bias, math.log(_PRIOR / (1.0 - _PRIOR)))  # type: ignore[arg-type]
 
     def forward(self, features: Sequence[Tensor], kept: Masks | None = None) -> Tensor:
-        """Logits (B, targets, X, Y, Z); ``kept`` holds one draw's masks (see ``drawn_masks``)."""
-        first, second, third = kept if kept is not None else (None, None, None)
-        x = self.dropouts[1](self.bottom(self.dropouts[0](features[-1], first)), second)
+        """(B, widths[0], X, Y, Z) before the head; ``kept`` holds a mask for each site, deepest first."""
+        masks = kept or (None,) * len(self.dropouts)
+        x = self.dropouts[1](self.bottom(self.dropouts[0](features[-1], masks[0])), masks[1])
         for level, (up, block) in enumerate(zip(self.up, self.blocks, strict=True)):
-            x = block(up(x) + features[-2 - level])
-            x = self.dropouts[2](x, third) if level == 0 else x
-        logits: Tensor = self.head(x)
-        return logits
-
-    def drawn_masks(self, generator: np.random.Generator) -> Masks:
-        """One draw of which channels are kept at each site, float32 of zeros and ones."""
-        sites = [site for site in self.dropouts if isinstance(site, ChannelDropout)]
-        masks = (generator.random(site.channels) >= site.p for site in sites)
-        return tuple(torch.from_numpy(mask.astype(np.float32)) for mask in masks)
+            x = self.dropouts[2 + level](block(up(x) + features[-2 - level]), masks[2 + level])
+        return x
 
 
 @cites("Ronneberger2015", "Cicek2016", "Perez2018")
 class UNet(nn.Module):
-    """Encoder and decoder together.
+    """Encoder, decoder and head together.
 
     Args:
         config: Its widths and channels.
@@ -122,16 +149,84 @@ class UNet(nn.Module):
         self.config = config or UNetConfig()
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
+        self.noise = noise_head(self.config)
 
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+    @property
+    def chance(self) -> Part:
+        """The first part that holds dropout of a rate above 0; the head where none does."""
+        if any(self.config.encoder_rates):
+            return "encoder"
+        return "decoder" if any(self.config.rates) else "head"
+
+    def until(self, part: Part, x: Tensor, present: Tensor) -> Features:
+        """What a part is given, the same for all draws: computed by the parts before it, their dropout off."""
+        if part == "encoder":
+            return (x,)
+        features: Features = self.encoder(x, present)
+        return features if part == "decoder" else (self.decoder(features),)
+
+    def forward(
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+    ) -> Tensor:
         """Logits of a batch of patches.
 
         Args:
             x: (B, C, X, Y, Z) in network units, zeros where a modality is missing; sides multiples of
-                ``config.multiple``.
+                ``config.multiple``. From a later part on: what ``until`` gave.
             present: (B, C), 1 where the modality is there.
+            kept: One draw's masks, see ``drawn_masks``; else channels are dropped at random while training.
+            part: Where to begin.
 
         Returns:
             (B, targets, X, Y, Z).
         """
-        return self.decoder(self.encoder(x, present))  # type: ignore[no-any-return]
+        logits: Tensor = self.decoder.head(self.features(x, present, kept, part=part))
+        return logits
+
+    def features(
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+    ) -> Tensor:
+        """What the head reads, (B, widths[0], X, Y, Z); the arguments are those of ``forward``."""
+        sites = len(self.encoder.dropouts)
+        first, second = (None, None) if kept is None else (kept[:sites], kept[sites:])
+        given = (x,) if isinstance(x, Tensor) else x
+        if part == "encoder":
+            given = self.encoder(given[0], present, first)
+        return given[0] if part == "head" else self.decoder(given, second)
+
+    def noisy(
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """Logits, the standard deviation of each voxel's own noise, and the factors of the noise that voxels share.
+
+        Each is (B, targets, X, Y, Z), float32; there are ``noise_rank`` factors.
+
+        Raises:
+            ValueError: The network predicts no noise.
+        """
+        if self.noise is None:
+            raise ValueError("noise_rank: expected a rank, found None: this network predicts no noise")
+        features = self.features(x, present, kept, part=part)
+        logits, (log_variance, *factors) = (
+            self.decoder.head(features),
+            self.noise(features).float().split(len(self.config.targets), dim=1),
+        )
+        return logits.float(), torch.exp(0.5 * log_variance.clamp(-12.0, 6.0)), tuple(factors)
+
+    def drawn_masks(self, generator: np.random.Generator) -> Masks:
+        """One draw of which channels are kept at each site, float32 of zeros and ones."""
+        sites = [site for part in (self.encoder, self.decoder) for site in part.dropouts]
+        masks = (generator.random(site.channels) >= site.p for site in sites)
+        return tuple(torch.from_numpy(mask.astype(np.float32)) for mask in masks)
+
+
+def noise_head(config: UNetConfig) -> nn.Conv3d | None:
+    """From the head's features to the logits' noise: log-variances (T), then the factors of each rank (T)."""
+    if config.noise_rank is None:
+        return None
+    targets = len(config.targets)
+    head = nn.Conv3d(config.widths[0], targets * (1 + config.noise_rank), 1)
+    nn.init.zeros_(head.weight)
+    with torch.no_grad():
+        head.bias.copy_(torch.cat([torch.full((targets,), _QUIET), torch.zeros(targets * config.noise_rank)]))
+    return head

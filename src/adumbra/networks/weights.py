@@ -19,6 +19,8 @@ from adumbra.errors import WeightsRejected
 from adumbra.files import write_whole
 
 FORMAT = "adumbra-weights-1"
+FITTED = "posterior/"
+"""Prefix of the tensors of a posterior that was fitted to the weights; they are not the network's."""
 _OURS = "give weights.safetensors of a training"
 
 
@@ -37,6 +39,7 @@ class Card:
         training: Command, seed, hours, data, results: plain values, for people.
         window: Side of the windows to predict with, in voxels; 0 is the patch.
         peak_threshold: The probability that each part of the target must reach somewhere; 0 asks nothing.
+        posterior: What was fitted to the weights beside them: its ``name`` and plain values; empty where nothing was.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Card:
     training: Mapping[str, object] = field(default_factory=dict)
     window: int = 0
     peak_threshold: float = 0.0
+    posterior: Mapping[str, object] = field(default_factory=dict)
 
 
 _ABOUT = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
@@ -59,7 +63,7 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
 
     Args:
         path: Ends in ``.safetensors``.
-        tensors: A network's state.
+        tensors: A network's state; and under ``posterior/``, kept in their own precision, what was fitted to it.
         about: The fields of ``Card`` but ``name`` and ``sha256``; those with a default may be left out.
 
     Returns:
@@ -68,12 +72,13 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     Raises:
         OutputRefused: The file cannot be written.
     """
-    stored = {name: t.detach().to("cpu", torch.float16).contiguous() for name, t in tensors.items()}
+    stored = {name: _stored(name, t) for name, t in tensors.items()}
     missing = [name for name in _ABOUT if name not in about]
     if missing:
         raise ValueError(f"about must tell {', '.join(missing)}")
     card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
     card |= {name: about.get(name, 0) for name in ("window", "peak_threshold")}
+    card |= {"posterior": about["posterior"]} if about.get("posterior") else {}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
     write_whole(path, data)
@@ -105,6 +110,11 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
     if about.pop("format", None) != FORMAT:
         raise _rejected(path, f"weights written by adumbra ({FORMAT})", "no such mark in the file", _OURS)
     return tensors, Card(name=name or path.stem, sha256=found, **about)
+
+
+def _stored(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    dtype = tensor.dtype if name.startswith(FITTED) else torch.float16
+    return tensor.detach().to("cpu", dtype).contiguous()
 
 
 def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], where: Path) -> None:

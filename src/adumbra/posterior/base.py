@@ -1,18 +1,27 @@
-"""What every posterior can do, and what it needs of a network."""
+"""What every posterior can do, and what it needs of a network.
 
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+Two values make a posterior: *which weights* hold the chance (a part of the network: what comes before it is computed
+once for all draws) and *which approximation* of their distribution is drawn from. ``Chance`` is both;
+``sampled.Sampled`` makes volumes of any of them, and ``ensemble.Ensemble`` makes one posterior of several.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
 from adumbra.case import Case
-from adumbra.shapes import Volume
+from adumbra.shapes import Target, Volume
+
+Part = Literal["encoder", "decoder", "head"]
+Features = tuple[Tensor, ...]
 
 
 @runtime_checkable
 class Network(Protocol):
-    """A network whose encoder is deterministic and whose decoder can be given one draw's dropout masks."""
+    """A network in parts; what comes before a part can be computed once."""
 
     @property
     def config(self) -> Any:
@@ -20,23 +29,32 @@ class Network(Protocol):
         ...
 
     @property
-    def encoder(self) -> Any:
-        """``encoder(x, present)``: the features of each level."""
+    def chance(self) -> Part:
+        """The first part that holds dropout; the head where none does."""
         ...
 
-    @property
-    def decoder(self) -> Any:
-        """``decoder(features, kept)``: logits; ``decoder.drawn_masks(generator)``: one draw of ``kept``."""
+    def until(self, part: Part, x: Tensor, present: Tensor) -> Features:
+        """What a part is given."""
         ...
 
-    def __call__(self, x: Tensor, present: Tensor) -> Tensor:
-        """Logits (B, targets, X, Y, Z)."""
+    def __call__(self, x: Any, present: Tensor, kept: Any = None, *, part: Part = "encoder") -> Tensor:
+        """Logits (B, targets, X, Y, Z), from a part on."""
         ...
 
 
 @runtime_checkable
 class Card(Protocol):
     """What must be known of the weights."""
+
+    @property
+    def name(self) -> str:
+        """Of the weights."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of their file."""
+        ...
 
     @property
     def spacing_mm(self) -> float:
@@ -51,6 +69,11 @@ class Card(Protocol):
     @property
     def window(self) -> int:
         """Side of the windows to predict with; 0 is the patch."""
+        ...
+
+    @property
+    def posterior(self) -> Mapping[str, object]:
+        """What was fitted to the weights: its ``name`` and plain values; empty where nothing was."""
         ...
 
 
@@ -68,18 +91,89 @@ class Loaded(Protocol):
         """What its weights are."""
         ...
 
+    @property
+    def fitted(self) -> Mapping[str, Tensor]:
+        """Tensors of what was fitted to the weights, by name."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """One window of a volume on its way through the network.
+
+    Attributes:
+        features: What the part with the chance is given, see ``Network.until``.
+        present: (1, C), 1 where a modality is there.
+        box: Where the window lies, as slices of the volume.
+    """
+
+    features: Features
+    present: Tensor
+    box: tuple[slice, slice, slice]
+
+
+Realisation = Callable[[Any, Window], Tensor]
+"""One draw: from a network and a window to logits (1, targets, X, Y, Z); the same function for all windows."""
+
+
+Sampler = Callable[[np.random.Generator], Volume]
+"""From a generator of its own to one draw: a full probability volume, float32, on the case's grid."""
+
+
+@runtime_checkable
+class Chance(Protocol):
+    """What differs from draw to draw: an approximation of the distribution of a network's weights, or of its logits."""
+
+    @property
+    def state(self) -> Mapping[str, object]:
+        """What is fixed of it: plain values, for the manifest."""
+        ...
+
+    def part(self, loaded: Loaded) -> Part:
+        """The first part of the network that it touches.
+
+        Raises:
+            WeightsRejected: The weights are not made for it.
+        """
+        ...
+
+    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
+        """One draw, for a volume of a shape."""
+        ...
+
 
 @runtime_checkable
 class Posterior(Protocol):
     """A distribution over probability volumes, given a case."""
 
-    def sample(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What its networks outline."""
+        ...
+
+    @property
+    def state(self) -> Mapping[str, object]:
+        """What is fixed: approximation, weights, rates, plain values for the manifest."""
+        ...
+
+    @property
+    def methods(self) -> tuple[object, ...]:
+        """The classes whose papers a manifest names, see ``adumbra.references.citations``."""
+        ...
+
+    def sampler(self, case: Case) -> "Sampler":
+        """The case made ready to be drawn from, without what follows being computed; errors as of ``draws``."""
+        ...
+
+    def draws(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
         """``n`` draws, one at a time: each a full probability volume, float32, on ``case.grid``.
 
         Args:
             case: Normalised, on a grid of the network's spacing, with ``masks["brain"]``.
             n: How many; at least 1.
-            generator: The only source of chance: equal generators give equal bytes.
+            generator: The only source of chance: equal generators give equal bytes. Every draw has a child of it
+                (``Generator.spawn``), so that ``n`` draws and then ``m`` with the same generator are those of ``n +
+                    m``.
 
         Raises:
             ValueError: ``n`` is less than 1.

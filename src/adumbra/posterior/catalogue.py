@@ -1,10 +1,43 @@
 """The one place that knows the names of posteriors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from adumbra.posterior.base import Loaded, Posterior
-from adumbra.posterior.dropout import MCDropout
+from adumbra.errors import InputRejected
+from adumbra.posterior.augmented import Augmented
+from adumbra.posterior.base import Chance, Loaded, Posterior
+from adumbra.posterior.dropout import Dropout
+from adumbra.posterior.ensemble import Ensemble
+from adumbra.posterior.heteroscedastic import LogitNoise
+from adumbra.posterior.laplace import LastLayer
+from adumbra.posterior.point import Point
+from adumbra.posterior.sampled import Running, Sampled
+from adumbra.posterior.swag import Swag
+from adumbra.posterior.variational import MeanField
+from adumbra.shapes import Target
 
-POSTERIORS: Mapping[str, Callable[[Loaded], Posterior]] = {
-    "dropout": MCDropout,
+POSTERIORS: Mapping[str, Callable[[Loaded], Chance]] = {
+    "dropout": lambda _: Dropout(),
+    "variational": MeanField.of,
+    "laplace": LastLayer.of,
+    "swag": Swag.of,
+    "logit-noise": lambda _: LogitNoise(),
+    "augmented": lambda _: Augmented(),
+    "point": lambda _: Point(),
 }
+"""What a network can be drawn from. Several networks make an ensemble, of any of these."""
+
+
+def posterior_of(
+    networks: Sequence[Loaded], name: str = "dropout", *, target: Target | None = None, running: Running | None = None
+) -> Posterior:
+    """The posterior of that name of a network, or of an ensemble of several.
+
+    Raises:
+        InputRejected: No such name.
+        WeightsRejected: The weights are not made for it, or not for the target.
+    """
+    if name not in POSTERIORS:
+        raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do="choose one of these")
+    how = running or Running()
+    members = [Sampled(loaded, POSTERIORS[name](loaded), target, how) for loaded in networks]
+    return members[0] if len(members) == 1 else Ensemble(members)

@@ -5,13 +5,15 @@ With p a voxel's probability in one draw and E the mean over draws, in nats:
     entropy    H[E p]              what is not known
     aleatoric  E H[p]              of it, what more draws of the same network would not tell apart
     epistemic  H[E p] - E H[p]     the mutual information: what the draws disagree about
+    margin     |2 E p - 1|         how far the mean puts one class before the other; a function of E p, see ``margin``
 
 Running means are kept in float64 and updated as m += (x - m) / n (Welford), so that n identical draws give a variance
 and an epistemic part of exactly zero; the maps that come back are float32. Only the voxels that are analysed are kept,
-and nothing grows with the number of draws.
+and nothing grows with the number of draws. Voxels are worked on in blocks, so that the float64 of the way in between is
+never that of a whole volume: at its peak a pass needs about 50 bytes a voxel.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 
 import numpy as np
@@ -24,7 +26,9 @@ from adumbra.results import Maps, VolumeDraws
 from adumbra.shapes import Mask, Target, Volume
 from adumbra.space.components import labelled, peaked
 from adumbra.space.grid import Grid
+from adumbra.uncertainty.components import Calls
 
+BLOCK = 1 << 18  # voxels that are worked on at once: their float64 stays in the processor's cache
 ROUNDING = 1e-5  # a blend of windows may leave [0, 1] by a few float32 steps; that much is clipped, more is refused
 
 
@@ -32,6 +36,30 @@ def binary_entropy(probability: np.ndarray) -> np.ndarray:
     """Entropy of a Bernoulli variable in nats, float64, any shape: 0 at probabilities 0 and 1, ln 2 at 0.5."""
     p = np.asarray(probability, dtype=np.float64)
     return entr(p) + entr(1.0 - p)
+
+
+def margin(probability: np.ndarray) -> np.ndarray:
+    """The probability of the likelier of the two classes less that of the other, |p - (1 - p)| = |2p - 1|, any shape.
+
+    1 is certain, 0 undecided: unlike the other maps it is large where the answer is sure. ``Maps`` does not hold it,
+    since it is a function of the probability alone: it can be had of the mean, of one draw, or after a calibration, and
+    cannot come to contradict them. In the type of the probability.
+    """
+    return np.abs(2 * probability - 1)
+
+
+def checked_probability(values: np.ndarray, where: str) -> np.ndarray:
+    """The values, any shape, clipped to [0, 1] where rounding left it.
+
+    Raises:
+        ImplausibleValues: Values are farther outside, or are not numbers.
+    """
+    if values.size == 0:
+        return values
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -ROUNDING and high <= 1.0 + ROUNDING):  # written so that NaN is refused too
+        raise _improbable(where, low, high)
+    return np.clip(values, 0.0, 1.0)
 
 
 @cites("Houlsby2011", "Kendall2017", "Depeweg2018", "Welford1962", "Canny1986")
@@ -44,6 +72,7 @@ def summarised(
     peak_threshold: float = 0.0,
     within: Mask | None = None,
     progress: Progress | None = None,
+    calls: Calls | None = None,
 ) -> tuple[Maps, VolumeDraws]:
     """The maps of a stream of draws, and each draw's volume and count of components.
 
@@ -56,6 +85,7 @@ def summarised(
             own); at or under the threshold it asks nothing.
         within: The voxels that are analysed, such as the brain. Outside it every map is zero and nothing is counted.
         progress: Told of each draw.
+        calls: Told of what each draw calls part of the target, for ``components.regional_uncertainty``.
 
     Returns:
         ``Maps`` on ``grid`` (0 <= epistemic <= entropy <= ln 2 rounded to float32, and variance >= 0), and
@@ -76,9 +106,11 @@ def summarised(
     watched = (progress or quiet).track(draws, what="Drawing samples", total=length_hint(draws, 0) or None)
     for number, draw in enumerate(watched, start=1):
         _checked_shape(draw, grid, f"draw {number}")
-        inside = _checked_values(draw[analysed], f"draw {number}")
+        inside = checked_probability(draw[analysed], f"draw {number}")
         sums.add(inside)
         called = peaked(_spread(inside, analysed), low=threshold, high=peak_threshold)
+        if calls is not None:
+            calls.add(called)
         volumes.append(int(np.count_nonzero(called)) * grid.voxel_ml)
         counts.append(int(labelled(called, connectivity=26)[1]))
     maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold)
@@ -95,21 +127,19 @@ class _Running:
     def add(self, probability: np.ndarray) -> None:
         """Takes in one draw: probabilities (N,)."""
         self.draws += 1
-        before = probability - self.probability
-        self.probability += before / self.draws
-        self.squares += before * (probability - self.probability)
-        self.entropy += (binary_entropy(probability) - self.entropy) / self.draws
+        for block in _blocks(probability.size):
+            drawn, mean, entropy = probability[block], self.probability[block], self.entropy[block]
+            before = drawn - mean
+            mean += before / self.draws
+            self.squares[block] += before * (drawn - mean)
+            entropy += (binary_entropy(drawn) - entropy) / self.draws
 
     def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float, peak_threshold: float) -> Maps:
         """What the draws so far say."""
         if self.draws == 0:
             raise MissingInput("posterior", expected="at least one draw", found="none", do="ask for one draw or more")
-        total = binary_entropy(self.probability)
-        aleatoric = np.minimum(self.entropy, total)  # Jensen's inequality, where rounding broke it
-        rows = (self.probability, total, aleatoric, total - aleatoric, np.maximum(self.squares / self.draws, 0.0))
-        probability, entropy, expected, epistemic, variance = (
-            _spread(row.astype(np.float32), analysed) for row in rows
-        )
+        rows = self._rows()
+        probability, entropy, expected, epistemic, variance = (_spread(rows.pop(0), analysed) for _ in range(5))
         mask = peaked(probability, low=threshold, high=peak_threshold)
         return Maps(
             target,
@@ -124,6 +154,22 @@ class _Running:
             self.draws,
             peak_threshold,
         )
+
+    def _rows(self) -> list[np.ndarray]:
+        """Probability, entropy, aleatoric and epistemic part, variance: each (N,), float32."""
+        rows = [np.empty(self.probability.size, dtype=np.float32) for _ in range(5)]
+        for block in _blocks(self.probability.size):
+            mean = self.probability[block]
+            total = binary_entropy(mean)
+            aleatoric = np.minimum(self.entropy[block], total)  # Jensen's inequality, where rounding broke it
+            variance = np.maximum(self.squares[block] / self.draws, 0.0)
+            for row, values in zip(rows, (mean, total, aleatoric, total - aleatoric, variance), strict=True):
+                row[block] = values
+        return rows
+
+
+def _blocks(voxels: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, voxels, BLOCK))
 
 
 def _spread(row: np.ndarray, analysed: Mask) -> np.ndarray:
@@ -147,15 +193,6 @@ def _checked_shape(volume: np.ndarray, grid: Grid, where: str) -> None:
         raise GridMismatch(
             where, expected=f"the grid's shape {grid.shape}", found=f"{volume.shape}", do="sample on the case's grid"
         )
-
-
-def _checked_values(values: np.ndarray, where: str) -> np.ndarray:
-    if values.size == 0:
-        return values
-    low, high = float(values.min()), float(values.max())
-    if not (low >= -ROUNDING and high <= 1.0 + ROUNDING):  # written so that NaN is refused too
-        raise _improbable(where, low, high)
-    return np.clip(values, 0.0, 1.0)
 
 
 def _improbable(where: str, low: float, high: float) -> AdumbraError:

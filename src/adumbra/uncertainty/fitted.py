@@ -1,0 +1,70 @@
+"""What every calibration has in common: it knows the cases it was fitted on, and can be saved with the weights."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from adumbra.errors import InputRejected, WeightsRejected
+
+F = TypeVar("F", bound="Fitted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Something that was fitted on cases, and knows them.
+
+    Attributes:
+        cases: Their ids, such as the sha256 of their scans, or names; these are published with the weights.
+    """
+
+    cases: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``json.dumps``: the fields, and the kind."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        listed = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        return {"kind": type(self).__name__} | listed
+
+    @classmethod
+    def from_json(cls: type[F], plain: Mapping[str, Any]) -> F:
+        """What ``as_json`` gave.
+
+        Raises:
+            WeightsRejected: It is of another kind, not complete, or not possible.
+        """
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
+        try:
+            if values.pop("kind") != cls.__name__:
+                raise TypeError(f"a {plain['kind']}")
+            return cls(**values)
+        except (KeyError, TypeError, ValueError, InputRejected) as error:
+            raise WeightsRejected(
+                "calibration", expected=f"a {cls.__name__} as as_json() gives it", found=str(error), do="fit it again"
+            ) from error
+
+
+def refuse_overlap(fitted: Fitted, cases: Iterable[str]) -> None:
+    """Refuses to judge a calibration on cases that it was fitted on: there it is better than it is.
+
+    Args:
+        fitted: A calibration, or what ``conformal`` fits.
+        cases: The ids of the cases to judge it on, of the same kind as its own.
+
+    Raises:
+        InputRejected: It was fitted on one of them, or does not say on which cases.
+    """
+    if not fitted.cases:
+        raise InputRejected(
+            type(fitted).__name__,
+            expected="the ids of the cases it was fitted on",
+            found="none",
+            do="fit it with their ids, so that it can be told from these",
+        )
+    both = sorted(set(fitted.cases) & set(cases))
+    if both:
+        raise InputRejected(
+            type(fitted).__name__,
+            expected="to be judged on cases that it was not fitted on",
+            found=f"{len(both)} of the cases it was fitted on, such as {both[0]}",
+            do="judge it on other cases, or fit it without these",
+        )
