@@ -11,6 +11,7 @@ weights are their means.
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +30,8 @@ class FlipoutConv3d(nn.Conv3d):
     @classmethod
     def of(cls, certain: nn.Conv3d) -> "FlipoutConv3d":
         """The same convolution, its weight (shared, not copied) the mean."""
-        made = cls(
-            certain.in_channels, certain.out_channels, certain.kernel_size, stride=certain.stride,
-            padding=certain.padding, bias=certain.bias is not None,
-        )  # type: ignore[arg-type]  # torch's own tuples  # fmt: skip
+        shape: dict[str, Any] = {name: getattr(certain, name) for name in ("kernel_size", "stride", "padding")}
+        made = cls(certain.in_channels, certain.out_channels, bias=certain.bias is not None, **shape)
         made.weight, made.bias = certain.weight, certain.bias
         spread = float(certain.weight.detach().square().mean().sqrt().clamp(min=1e-3))
         made.log_sigma = nn.Parameter(torch.full_like(certain.weight, math.log(_BEGINNING * spread)))

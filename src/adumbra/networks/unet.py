@@ -215,7 +215,8 @@ class UNet(nn.Module):
 
     def drawn_masks(self, generator: np.random.Generator) -> Masks:
         """One draw of which channels are kept at each site, float32 of zeros and ones."""
-        sites = [site for part in (self.encoder, self.decoder) for site in part.dropouts]
+        parts = (self.encoder, self.decoder)
+        sites = [site for part in parts for site in part.dropouts if isinstance(site, ChannelDropout)]
         masks = (generator.random(site.channels) >= site.p for site in sites)
         return tuple(torch.from_numpy(mask.astype(np.float32)) for mask in masks)
 
@@ -228,5 +229,6 @@ def noise_head(config: UNetConfig) -> nn.Conv3d | None:
     head = nn.Conv3d(config.widths[0], targets * (1 + config.noise_rank), 1)
     nn.init.zeros_(head.weight)
     with torch.no_grad():
-        head.bias.copy_(torch.cat([torch.full((targets,), _QUIET), torch.zeros(targets * config.noise_rank)]))
+        own, shared = torch.full((targets,), _QUIET), torch.zeros(targets * config.noise_rank)
+        head.bias.copy_(torch.cat([own, shared]))  # type: ignore[union-attr]  # there is one by default
     return head

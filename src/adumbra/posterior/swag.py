@@ -49,7 +49,7 @@ class Swag:
         for key, tensor in loaded.fitted.items():
             kind, _, name = key.partition("/")
             parts[kind][name] = tensor
-        return cls(**parts)
+        return cls(parts["variance"], parts["deviations"])
 
     @property
     def rank(self) -> int:
