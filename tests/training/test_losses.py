@@ -58,7 +58,7 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 
 
 def test_the_hardest_voxels_are_a_share_of_all():
-    """By hand: of eight voxels without target one has logit 2; a share of 1/8 is it alone, of 1/4 it and one of ln 2."""
+    """By hand: one of eight voxels without target has logit 2; a share of 1/8 is it, of 1/4 it and one of ln 2."""
     logits, nothing = torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2)
     logits[0, 0, 0, 0, 0] = 2.0
     ones = torch.ones_like(logits)
