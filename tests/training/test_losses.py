@@ -55,3 +55,13 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert rates[55] == pytest.approx(0.5)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
+
+
+def test_the_hardest_voxels_are_a_share_of_all():
+    """By hand: one of eight voxels without target has logit 2; a share of 1/8 is it, of 1/4 it and one of ln 2."""
+    logits, nothing = torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2)
+    logits[0, 0, 0, 0, 0] = 2.0
+    ones = torch.ones_like(logits)
+    loss, ln2 = torch.nn.functional.softplus(torch.tensor([2.0, 0.0])).tolist()
+    narrow, wide = (float(region_balanced(logits, nothing, ones, hardest=share)) for share in (0.125, 0.25))
+    assert narrow - wide == pytest.approx(0.5 * (loss - (loss + ln2) / 2), abs=1e-5)

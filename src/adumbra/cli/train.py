@@ -75,6 +75,7 @@ def train(
     config = TrainConfig(
         network=learned.network,
         spacing_mm=learned.spacing_mm,
+        hardest=learned.hardest,
         steps=steps,
         batch=batch,
         held_out=held_out,

@@ -21,15 +21,17 @@ class Learned:
     Attributes:
         network: Its modalities, and how large it is.
         spacing_mm: Of the isotropic grid: fine enough for the target.
+        hardest: Share of the voxels that the loss looks at again, see ``losses.region_balanced``.
     """
 
     network: UNetConfig
     spacing_mm: float
+    hardest: float
 
 
 LEARNED: Mapping[Target, Learned] = {
-    "lesion": Learned(UNetConfig(), 2.0),
-    "thrombus": Learned(UNetConfig(modalities=("swi", "phase", "tof", "dwi"), targets=("thrombus",)), 1.0),
+    "lesion": Learned(UNetConfig(), 2.0, 0.01),
+    "thrombus": Learned(UNetConfig(modalities=("swi", "phase", "tof", "dwi"), targets=("thrombus",)), 1.0, 0.001),
 }
 """The usual network of each target; TOF and DWI are brought onto the slices of the susceptibility-weighted image."""
 
@@ -51,6 +53,7 @@ class TrainConfig:
         average: Decay of the weights' moving average, at most; it is ramped up from 0.
         held_out: So many cases, the last ones, are not trained on but measured.
         threshold: For the card: the probability from which a voxel is called part of the target.
+        hardest: Share of the voxels that the loss looks at again.
         seed: Of everything.
         augmentation: How patches are changed.
         registration: Whether scans on different grids are registered.
@@ -75,6 +78,7 @@ class TrainConfig:
     average: float = 0.998
     held_out: int = 8
     threshold: float = 0.5
+    hardest: float = 0.01
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     registration: Literal["auto", "never"] = "auto"

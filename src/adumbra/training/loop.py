@@ -31,6 +31,8 @@ from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, o
 from adumbra.training.state import State
 from adumbra.training.validate import Scores, validated
 
+_HOLDING = 0.6  # Of the patches; where two patients in three have no clot, batches of any would hardly hold one.
+
 __all__ = ["TrainConfig", "Trained", "batch_of", "identity_of", "train"]
 
 
@@ -133,11 +135,13 @@ def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> It
 
 
 def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> Patches:
-    """The batch of a step, drawn from ``[seed, number]`` alone."""
+    """The batch of a step, drawn from ``[seed, number]`` alone; most patches are of cases that hold a target."""
     rng = np.random.default_rng([config.seed, number])
+    holding = [case for case in cases if len(case.ends)] or cases
     patches = []
     for _ in range(config.batch):
-        case = cases[int(rng.integers(len(cases)))]
+        pool = holding if rng.random() < _HOLDING else cases
+        case = pool[int(rng.integers(len(pool)))]
         patch = drawn_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
         patches.append(augmented(patch, rng, modalities=config.network.modalities, how=config.augmentation))
     return joined(patches)

@@ -4,11 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_HARD_SHARE = 0.01
 
-
-def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    """Weighted Dice over the batch + weighted cross-entropy + the cross-entropy of the hardest 1 % of voxels.
+def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor, *, hardest: float = 0.01) -> Tensor:
+    """Weighted Dice over the batch + weighted cross-entropy + half the mean cross-entropy of the hardest voxels.
 
     Dice is taken over the whole batch (Milletari et al., 3DV 2016, took it by sample): many patches hold no lesion,
     and the Dice of each of those alone is a plateau. ``weights`` keep the largest lesion from deciding it. The last
@@ -18,14 +16,15 @@ def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
         logits: (B, T, X, Y, Z), any float dtype; the loss is computed in float32.
         truth: (B, T, X, Y, Z), 0 or 1.
         weights: (B, T, X, Y, Z), as ``training.cache.balancing_weights`` gives them.
+        hardest: Share of all voxels: about what the target has of a patch, or its own are lost among easy ones.
 
     Returns:
         A scalar, at least 0; a perfect and certain prediction gives 0.
     """
     logits = logits.float()
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weights
-    hardest = losses.flatten().topk(max(1, int(_HARD_SHARE * losses.numel()))).values
-    return weighted_dice_loss(logits.sigmoid(), truth, weights) + losses.mean() + 0.5 * hardest.mean()
+    hard = losses.flatten().topk(max(1, int(hardest * losses.numel()))).values
+    return weighted_dice_loss(logits.sigmoid(), truth, weights) + losses.mean() + 0.5 * hard.mean()
 
 
 def weighted_dice_loss(probability: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class State:
         x, present, labels, weights = (torch.from_numpy(a).to(self.device) for a in arrays)
         with autocast(config.precision, self.device):
             logits = self.network(x, present)
-        loss = region_balanced(logits, labels, weights)
+        loss = region_balanced(logits, labels, weights, hardest=config.hardest)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
