@@ -39,9 +39,20 @@ def train(
     data: Path | None = None,
     out: Annotated[Path, Parameter(alias="-o")],
     target: Literal["lesion", "thrombus"] = "lesion",
-    steps: Count = 6000,
+    posterior: Literal[
+        "dropout",
+        "dropout-everywhere",
+        "heteroscedastic",
+        "laplace",
+        "point",
+        "stochastic-segmentation",
+        "swag",
+        "variational",
+    ] = "dropout",
+    steps: From0 = 6000,
     batch: Count = 4,
     held_out: From0 = 8,
+    fold: From0 = 0,
     initial: str = "",
     registration: Annotated[bool, Parameter(negative="--no-registration")] = True,
     seed: From0 = 0,
@@ -58,9 +69,14 @@ def train(
         out: Folder for checkpoints, log and weights.
         target: What to learn to outline. The lesion from DWI, ADC, b0 and FLAIR at 2 mm; the thrombus from the
             susceptibility-weighted image, its phase, TOF and DWI at 1 mm.
-        steps: Optimiser steps in all.
+        posterior: What the training leaves to draw from: dropout at the deepest levels or everywhere; noise of the
+            logits, of each voxel (heteroscedastic) or shared (stochastic-segmentation); uncertain weights, of the
+            decoder (variational, swag) or of the head (laplace). Members of an ensemble are trained apart, with other
+            seeds and folds.
+        steps: Optimiser steps in all; 0 with --initial fits a laplace to weights as they are.
         batch: Patches in a step.
         held_out: So many cases, the last ones, are not trained on but measured.
+        fold: Which block of so many cases is held out instead, counted from the end.
         initial: Weights to begin with, by name or file; without them training begins at random.
         registration: Bring scans onto each other by rigid registration where that helps.
         seed: Of every random choice.
@@ -68,17 +84,19 @@ def train(
         threads: Processor threads to use; all by default.
         workers: Processes that prepare cases.
     """
-    from adumbra.training.config import LEARNED, TrainConfig
+    from adumbra.training.config import LEARNED, TrainConfig, network_for
     from adumbra.training.loop import train as trained
 
     learned = LEARNED[target]
     config = TrainConfig(
-        network=learned.network,
+        network=network_for(posterior, learned.network),
         spacing_mm=learned.spacing_mm,
         hardest=learned.hardest,
         steps=steps,
         batch=batch,
         held_out=held_out,
+        fold=fold,
+        posterior=posterior,
         initial=initial,
         registration="auto" if registration else "never",
         seed=seed,

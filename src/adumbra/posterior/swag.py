@@ -101,6 +101,25 @@ class Wandering:
             kept.append((value - mean).float())
             del kept[: -self.rank]
 
+    def tensors(self) -> dict[str, Tensor]:
+        """All of it, by ``part/name``; nothing before the first snapshot."""
+        if not self.count:
+            return {}
+        parts: dict[str, Tensor] = {"count": torch.tensor(self.count)}
+        for name in self.mean:
+            parts[f"mean/{name}"], parts[f"squares/{name}"] = self.mean[name], self.squares[name]
+            parts[f"deviations/{name}"] = torch.stack(self.deviations[name])
+        return parts
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what ``tensors`` gave."""
+        self.count = int(tensors["count"]) if tensors else 0
+        of = {kind: {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}
+              for kind in ("mean", "squares", "deviations")}  # fmt: skip
+        self.mean = {name: t.clone() for name, t in of["mean"].items()}
+        self.squares = {name: t.clone() for name, t in of["squares"].items()}
+        self.deviations = {name: list(t.clone()) for name, t in of["deviations"].items()}
+
     def fitted(self) -> Swag:
         """The Gaussian of the snapshots so far.
 

@@ -1,7 +1,7 @@
 """What a training depends on, as one value."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from adumbra.networks.unet import UNetConfig
@@ -36,6 +36,41 @@ LEARNED: Mapping[Target, Learned] = {
 """The usual network of each target; TOF and DWI are brought onto the slices of the susceptibility-weighted image."""
 
 
+TrainedPosterior = Literal[
+    "dropout",
+    "dropout-everywhere",
+    "heteroscedastic",
+    "laplace",
+    "point",
+    "stochastic-segmentation",
+    "swag",
+    "variational",
+]
+"""What a training may leave to draw from."""
+
+
+def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
+    """The config that a posterior needs of a network."""
+    if posterior == "dropout-everywhere":
+        return replace(network, dropout=everywhere(network))
+    return replace(network, **_ASKED.get(posterior, {}))  # type: ignore[arg-type]
+
+
+_ASKED: Mapping[str, Mapping[str, object]] = {
+    "heteroscedastic": {"noise_rank": 0},
+    "point": {"dropout": 0.0},
+    "stochastic-segmentation": {"noise_rank": 8},
+    "variational": {"dropout": 0.0},  # its own noise is what the weights must bear
+}
+
+
+def everywhere(network: UNetConfig) -> tuple[float, ...]:
+    """Rates of each level: the usual at the two deepest, half of it at those above, which see the details."""
+    if isinstance(network.dropout, tuple):
+        return network.dropout
+    return (*[0.5 * network.dropout] * (len(network.widths) - 2), network.dropout, network.dropout)
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """All that a training depends on; the second group changes how it runs, not what it reaches.
@@ -51,7 +86,10 @@ class TrainConfig:
         weight_decay: Of AdamW, on convolutions only.
         clip: Largest norm of the gradient.
         average: Decay of the weights' moving average, at most; it is ramped up from 0.
-        held_out: So many cases, the last ones, are not trained on but measured.
+        held_out: So many cases are not trained on but measured: the last ones, unless ``fold`` says otherwise.
+        fold: Which block of ``held_out`` cases that is, counted from the end; members of an ensemble differ in it.
+        posterior: What the training leaves to draw from, see ``training.objective`` and ``training.fitting``; the
+            network must be ``network_for`` it.
         threshold: For the card: the probability from which a voxel is called part of the target.
         hardest: Share of the voxels that the loss looks at again.
         seed: Of everything.
@@ -77,6 +115,8 @@ class TrainConfig:
     clip: float = 1.0
     average: float = 0.998
     held_out: int = 8
+    fold: int = 0
+    posterior: TrainedPosterior = "dropout"
     threshold: float = 0.5
     hardest: float = 0.01
     seed: int = 0

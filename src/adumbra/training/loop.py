@@ -24,7 +24,8 @@ from adumbra.progress import Progress, quiet
 from adumbra.training.augment import augmented
 from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
-from adumbra.training.config import TrainConfig
+from adumbra.training.config import TrainConfig, network_for
+from adumbra.training.fitting import Fitted, independent_voxels, laplace, swag, variational
 from adumbra.training.log import Log
 from adumbra.training.machine import keep_freed_memory
 from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, opened
@@ -46,7 +47,7 @@ class Trained:
 
 
 def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
-    """Trains on all but the last ``held_out`` cases; goes on where an earlier call on ``out`` was stopped.
+    """Trains on all but the ``held_out`` cases of its fold; goes on where an earlier call on ``out`` was stopped.
 
     Writes ``out/cache/``, ``checkpoint.safetensors``, ``log.jsonl``, ``events/`` (TensorBoard), and at the end
     ``weights.safetensors`` with ``weights.json``, its card.
@@ -72,12 +73,19 @@ def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress:
 
 
 def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
-    if len(cases) <= config.held_out:
+    if len(cases) <= (needed := config.held_out * (config.fold + 1)):
         raise InputRejected(
             "cases",
-            expected=f"more than the {config.held_out} that are held out",
+            expected=f"more than {needed}, for the {config.held_out} that are held out of fold {config.fold}",
             found=f"{len(cases)}",
             do="give more cases, or hold out fewer",
+        )
+    if (fitting := network_for(config.posterior, config.network)) != config.network:
+        raise InputRejected(
+            "posterior",
+            expected=f"for {config.posterior}, a network with {fitting}",
+            found=str(config.network),
+            do="make its config with training.config.network_for",
         )
     if config.patch % config.network.multiple:
         raise InputRejected(
@@ -99,10 +107,12 @@ def identity_of(cases: Sequence[CachedCase], config: TrainConfig) -> dict[str, o
 
 
 def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress: Progress) -> Trained:
-    split = len(cases) - config.held_out
-    training, held_out = cases[:split], cases[split:]
+    stop = len(cases) - config.fold * config.held_out
+    start = stop - config.held_out
+    training, held_out = cases[:start] + cases[stop:], cases[start:stop]
     identity = identity_of(cases, config)
-    state = State(config, chosen_device(config.device))
+    observations = independent_voxels(training) if config.posterior == "variational" else 1.0
+    state = State(config, chosen_device(config.device), observations)
     first, before_s = 0, 0.0
     if (checkpoint := read_checkpoint(out, identity)) is not None:
         state.restore(checkpoint.tensors)
@@ -117,10 +127,23 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
                 log.write(done, asdict(validated(state.averaged(), held_out, config)))
             if done % config.checkpoint_every == 0 or done == config.steps:
                 write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - begun, state.tensors()))
-        scores = validated(state.averaged(), held_out, config) if held_out else None
+        found = _fitted(state, training)
+        network = state.holding(found.weights)
+        scores = validated(network, held_out, config) if held_out else None
         if scores is not None:
             log.write(config.steps, asdict(scores))
-    return _finished(state, out, identity, scores, time.monotonic() - begun)
+    return _finished(found, config, out, identity, scores, time.monotonic() - begun)
+
+
+def _fitted(state: State, cases: Sequence[CachedCase]) -> Fitted:
+    """The weights, and what the posterior draws from."""
+    if state.config.posterior == "variational":
+        return variational(state.average)
+    if state.config.posterior == "swag":
+        return swag(state.snapshots, state.averaged())
+    if state.config.posterior == "laplace":
+        return laplace(state.averaged(), state.average, cases, state.config)
+    return Fitted(state.average)
 
 
 def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> Iterator[tuple[int, Patches]]:
@@ -148,9 +171,8 @@ def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> P
 
 
 def _finished(
-    state: State, out: Path, identity: Mapping[str, object], scores: Scores | None, seconds: float
+    found: Fitted, config: TrainConfig, out: Path, identity: Mapping[str, object], scores: Scores | None, seconds: float
 ) -> Trained:
-    config = state.config
     results = {} if scores is None else asdict(scores)
     training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
     about = {
@@ -160,8 +182,9 @@ def _finished(
         "patch": config.patch,
         "threshold": config.threshold,
         "training": {k: v for k, v in training.items() if k != "network"},
+        "posterior": found.about,
     }
     path = out / "weights.safetensors"
-    sha256 = save_weights(path, state.average, about)
+    sha256 = save_weights(path, found.stored, about)
     write_whole(out / "weights.json", json.dumps({"sha256": sha256, **about}, indent=2).encode())
     return Trained(path, sha256, scores)

@@ -22,9 +22,18 @@ def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor, *, hardest: 
         A scalar, at least 0; a perfect and certain prediction gives 0.
     """
     logits = logits.float()
-    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weights
-    hard = losses.flatten().topk(max(1, int(hardest * losses.numel()))).values
-    return weighted_dice_loss(logits.sigmoid(), truth, weights) + losses.mean() + 0.5 * hard.mean()
+    losses = weighted_cross_entropy(logits, truth, weights)
+    return weighted_dice_loss(logits.sigmoid(), truth, weights) + losses.mean() + 0.5 * of_hardest(losses, hardest)
+
+
+def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Of each voxel, in nats."""
+    return F.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weights
+
+
+def of_hardest(losses: Tensor, share: float) -> Tensor:
+    """The mean of the highest share of losses, of one voxel at least."""
+    return losses.flatten().topk(max(1, int(share * losses.numel()))).values.mean()
 
 
 def weighted_dice_loss(probability: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -8,25 +8,39 @@ import torch
 from torch import Tensor, nn
 
 from adumbra.networks.catalogue import load
+from adumbra.networks.flipout import made_uncertain
 from adumbra.networks.unet import UNet
 from adumbra.networks.weights import load_into
 from adumbra.posterior.machine import autocast
 from adumbra.training.config import TrainConfig
-from adumbra.training.losses import learning_rate, region_balanced
+from adumbra.training.fitting import STEADY, WANDERING, own_weights, snapshot_due, wandering
+from adumbra.training.losses import learning_rate
+from adumbra.training.objective import divergence, mean_loss
 from adumbra.training.patches import Patches
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class State:
-    """Network, moving average and optimiser: what a step changes."""
+    """Network, moving average and optimiser, and the snapshots of a SWAG: what a step changes.
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+    Args:
+        config: Of the training.
+        device: Where it runs.
+        observations: How many independent voxels the data hold; the prior of uncertain weights weighs against them.
+    """
+
+    def __init__(self, config: TrainConfig, device: torch.device, observations: float = 1e6) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.device = config, device
+        self.config, self.device, self.observations = config, device, observations
         self.network = UNet(config.network)
         if config.initial:
-            load_into(self.network, load(config.initial).network.state_dict(), Path(config.initial))
+            known = load(config.initial).network.state_dict()
+            fresh = {n: t for n, t in self.network.state_dict().items() if n.startswith("noise.")}  # not in all weights
+            load_into(self.network, fresh | known, Path(config.initial))
+        if config.posterior == "variational":
+            made_uncertain(self.network, "decoder.")
+        self.snapshots = wandering()
         self.network.to(device).train()
         self.average = {name: p.detach().clone() for name, p in self.network.named_parameters()}
         self.optimiser = _optimiser(self.network, config.weight_decay)
@@ -34,21 +48,23 @@ class State:
     def step(self, number: int, batch: Patches) -> dict[str, float]:
         """One optimiser step; its loss, gradient norm and learning rate."""
         config = self.config
-        rate = learning_rate(number, steps=config.steps, warmup=config.warmup, highest=config.learning_rate)
+        rate = _rate(number, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         torch.manual_seed(int(np.random.default_rng([config.seed, number, 1]).integers(2**62)))
         arrays = (batch.channels, batch.present, batch.labels, batch.weights)
         x, present, labels, weights = (torch.from_numpy(a).to(self.device) for a in arrays)
         with autocast(config.precision, self.device):
-            logits = self.network(x, present)
-        loss = region_balanced(logits, labels, weights, hardest=config.hardest)
+            loss = mean_loss(self.network, x, present, labels, weights, config)
+        loss = loss + divergence(self.network, number, config, self.observations)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
         self._follow(number)
+        if snapshot_due(number, config):
+            self.snapshots.add(dict(self.network.named_parameters()))
         return {"loss": float(loss.detach()), "gradient": float(norm), "learning_rate": rate}
 
     def _follow(self, number: int) -> None:
@@ -62,7 +78,7 @@ class State:
         for name, p in self.network.named_parameters():
             parts[f"weights/{name}"] = p
             parts |= {f"{key}/{name}": value for key, value in self.optimiser.state[p].items()}
-        return parts
+        return parts | {f"snapshots/{name}": t for name, t in self.snapshots.tensors().items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over what ``tensors`` gave."""
@@ -72,12 +88,26 @@ class State:
                 self.average[name].copy_(tensors[f"average/{name}"])
                 moments = {k: tensors[f"{k}/{name}"] for k in _MOMENTS if f"{k}/{name}" in tensors}
                 self.optimiser.state[p] = {k: v.clone().to(self.device) for k, v in moments.items()}
+        taken = {n.removeprefix("snapshots/"): t for n, t in tensors.items() if n.startswith("snapshots/")}
+        self.snapshots.restore(taken)
 
     def averaged(self) -> UNet:
         """A network with the averaged weights, rounded to what the file will hold."""
+        return self.holding(own_weights(self.average))
+
+    def holding(self, weights: Mapping[str, Tensor]) -> UNet:
+        """A network with these weights, rounded to what the file will hold."""
         network = UNet(self.config.network).to(self.device)
-        network.load_state_dict({name: t.half().float() for name, t in self.average.items()})
+        network.load_state_dict({name: t.half().float() for name, t in weights.items()})
         return network.eval()
+
+
+def _rate(number: int, config: TrainConfig) -> float:
+    """The learning rate of a step; weights that wander for SWAG do so at a constant one."""
+    begin = round(config.steps * (1.0 - WANDERING))
+    if config.posterior == "swag" and number >= begin:
+        return STEADY * config.learning_rate
+    return learning_rate(number, steps=config.steps, warmup=config.warmup, highest=config.learning_rate)
 
 
 def _optimiser(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
