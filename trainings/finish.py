@@ -24,7 +24,8 @@ from adumbra.evaluation.compare import scores
 from adumbra.networks.catalogue import load
 from adumbra.networks.weights import read_weights, save_weights
 from adumbra.posterior.point import Point
-from adumbra.posterior.sampled import Running, Sampled
+from adumbra.posterior.run import Running
+from adumbra.posterior.sampled import Sampled
 from adumbra.prepare.ready import made_ready
 from adumbra.space.components import peaked
 from adumbra.space.resampling import resampled

@@ -24,7 +24,7 @@ from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
 from adumbra.posterior.catalogue import posterior_of
-from adumbra.posterior.sampled import Running
+from adumbra.posterior.run import Running
 from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet

@@ -10,7 +10,8 @@ from adumbra.networks.catalogue import LoadedNetwork
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import Card
 from adumbra.posterior.dropout import Dropout
-from adumbra.posterior.sampled import Running, Sampled
+from adumbra.posterior.run import Running
+from adumbra.posterior.sampled import Sampled
 from adumbra.space.grid import Grid
 
 CONFIG = UNetConfig(modalities=("dwi", "adc"), widths=(8, 16, 16), dropout=0.3)

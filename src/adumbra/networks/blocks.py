@@ -71,9 +71,12 @@ class ChannelDropout(nn.Module):
         self.channels, self.p = channels, p
 
     def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
-        """The input with channels dropped: those that ``kept`` (C,) says are 0, else at random while training."""
+        """The input with channels dropped at random while training, or those that are 0 in ``kept``.
+
+        ``kept`` is (C,), or (B, C) with a mask for each example.
+        """
         if self.p == 0.0:
             return x
         if kept is None:
             return F.dropout3d(x, self.p, training=self.training)
-        return x * (kept.to(x) / (1.0 - self.p)).view(1, -1, 1, 1, 1)
+        return x * (kept.to(x) / (1.0 - self.p)).view(-1, self.channels, 1, 1, 1)

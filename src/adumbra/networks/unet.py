@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adumbra.networks import chosen
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
 from adumbra.references import cites
 from adumbra.shapes import Modality, Target
@@ -157,6 +158,27 @@ class UNet(nn.Module):
         if any(self.config.encoder_rates):
             return "encoder"
         return "decoder" if any(self.config.rates) else "head"
+
+    @property
+    def drawn_deep(self) -> bool:
+        """Whether dropout lies at the two deepest levels alone: then some voxels can be drawn without the others."""
+        return self.chance == "decoder" and len(self.config.widths) > 2 and not any(self.config.rates[:-2])
+
+    def without_chance(self, features: Features) -> chosen.Ready:
+        """A window from the encoder's features on, with what is needed to draw at some of its voxels."""
+        return chosen.ready(self.decoder, features)
+
+    def deep(self, window: chosen.Ready, kept: Masks) -> Tensor:
+        """The deepest levels of several draws at once: each mask is (draws, C)."""
+        return chosen.deep(self.decoder, window.features, kept[len(self.encoder.dropouts) :])
+
+    def sites(self, wanted: np.ndarray) -> chosen.Sites:
+        """What must be computed for the wanted voxels of a window, (X, Y, Z)."""
+        return chosen.sites(wanted, len(self.decoder.blocks) - chosen.DEEP)
+
+    def at(self, window: chosen.Ready, deep: Tensor, where: chosen.Sites) -> Tensor:
+        """Logits of the wanted voxels, (draws, targets, N), from what ``deep`` gave."""
+        return chosen.at(self.decoder, window, deep, where)
 
     def until(self, part: Part, x: Tensor, present: Tensor) -> Features:
         """What a part is given, the same for all draws: computed by the parts before it, their dropout off."""

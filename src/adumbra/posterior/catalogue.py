@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from adumbra.errors import InputRejected
 from adumbra.posterior.augmented import Augmented
 from adumbra.posterior.base import Chance, Loaded, Posterior
+from adumbra.posterior.doubtful import Doubtful, fit_for
 from adumbra.posterior.dropout import Dropout
 from adumbra.posterior.ensemble import Ensemble
 from adumbra.posterior.heteroscedastic import LogitNoise
 from adumbra.posterior.laplace import LastLayer
 from adumbra.posterior.point import Point
-from adumbra.posterior.sampled import Running, Sampled
+from adumbra.posterior.run import Running
+from adumbra.posterior.sampled import Sampled
 from adumbra.posterior.swag import Swag
 from adumbra.posterior.variational import MeanField
 from adumbra.shapes import Target
@@ -38,6 +40,12 @@ def posterior_of(
     """
     if name not in POSTERIORS:
         raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do="choose one of these")
-    how = running or Running()
-    members = [Sampled(loaded, POSTERIORS[name](loaded), target, how) for loaded in networks]
+    members = [_member(loaded, name, target, running or Running()) for loaded in networks]
     return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _member(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
+    """Drawn from where there is doubt alone, where its dropout allows that."""
+    if name == "dropout" and not running.everywhere and fit_for(loaded):
+        return Doubtful(loaded, target, running)
+    return Sampled(loaded, POSTERIORS[name](loaded), target, running)

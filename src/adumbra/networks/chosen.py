@@ -1,0 +1,191 @@
+"""The fine levels of a decoder computed at chosen voxels of a window only, for many draws at once.
+
+Where the chance lies at the deepest levels, a draw changes what these say and nothing before them. They are computed on
+the whole window, which costs little; of the fine levels only what the chosen voxels see: each convolution gathers its
+27 neighbours and is one product of matrices. Normalisation would need the whole window. Its means and variances are
+therefore those of the window without chance, and become part of the convolution before it: that is the one
+approximation. Without chance the chosen voxels have the values of the whole window, but for rounding.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from adumbra.networks.blocks import SLOPE, ConditionedNorm
+
+Features = tuple[Tensor, ...]
+Masks = tuple[Tensor, ...]
+DEEP = 1  # Steps up from the bottom that are computed whole.
+_EPSILON = 1e-5  # Of batch_norm.
+_AT_ONCE = 2**20  # Numbers that are gathered for one product.
+_AROUND = np.indices((3, 3, 3)).reshape(3, 27).T - 1  # In the order of a convolution's weight.
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A convolution with the normalisation that follows it, as a matrix (C_out, 27 · C_in)."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A window without chance, made ready for draws at some of its voxels.
+
+    Attributes:
+        features: The encoder's, full resolution first.
+        blocks: Both convolutions of each fine block, with the normalisation of this window, deepest first.
+        logits: Without chance, (1, T, X, Y, Z).
+    """
+
+    features: Features
+    blocks: tuple[tuple[Folded, Folded], ...]
+    logits: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """Which voxels of a level are computed, and where each finds what it needs; rows are voxels.
+
+    Attributes:
+        origin: (N,), for each voxel of the input eight times the row of the level below that it lies in, and which of
+            that one's eight children it is.
+        here: (N,), the flat index of each in the level, for the encoder's features.
+        first: (M, 27), rows of the input that each voxel of the first convolution sees; N is a row of zeros.
+        second: (K, 27), the same for the second convolution; M is a row of zeros.
+        shortcut: (K,), the row of the input of each.
+    """
+
+    origin: Tensor
+    here: Tensor
+    first: Tensor
+    second: Tensor
+    shortcut: Tensor
+
+
+Sites = tuple[Level, ...]
+"""The fine levels, deepest first; the last makes the chosen voxels, in C order."""
+
+
+def ready(decoder: Any, features: Features) -> Ready:
+    """One pass through the decoder without chance, remembering how each fine block was normalised."""
+    x = deep(decoder, features, None)
+    folded = []
+    for step in range(DEEP, len(decoder.blocks)):
+        x = decoder.up[step](x) + features[-2 - step]
+        block = decoder.blocks[step]
+        y, first = _normalised(block.conv1(x), block.conv1.weight, block.norm1)
+        y, second = _normalised(block.conv2(F.leaky_relu(y, SLOPE)), block.conv2.weight, block.norm2)
+        folded.append((first, second))
+        x = F.leaky_relu(y + x, SLOPE)
+    return Ready(features, tuple(folded), decoder.head(x))
+
+
+def _normalised(x: Tensor, weight: Tensor, norm: ConditionedNorm) -> tuple[Tensor, Folded]:
+    """A window normalised as ``ConditionedNorm`` does, and the convolution that does both at once."""
+    y, mean, scale = torch.native_batch_norm(x, norm.gain, norm.shift, None, None, True, 0.0, _EPSILON)
+    gain = norm.gain * scale
+    matrix = (weight * gain.view(-1, 1, 1, 1, 1)).flatten(2).transpose(1, 2).flatten(1)
+    return y, Folded(matrix.to(x.dtype).contiguous(), (norm.shift - mean * gain).to(x.dtype))
+
+
+def deep(decoder: Any, features: Features, kept: Masks | None) -> Tensor:
+    """What the deepest levels give, (draws, C, X, Y, Z) for masks (draws, C); they are computed on the whole window."""
+    masks = kept or (None,) * len(decoder.dropouts)
+    x = decoder.dropouts[1](decoder.bottom(decoder.dropouts[0](features[-1], masks[0])), masks[1])
+    for step in range(DEEP):
+        x = decoder.up[step](x) + features[-2 - step]
+        x = decoder.dropouts[2 + step](decoder.blocks[step](x), masks[2 + step])
+    return x
+
+
+def sites(wanted: np.ndarray, levels: int) -> Sites:
+    """What must be computed for the wanted voxels of a window.
+
+    Args:
+        wanted: (X, Y, Z), bool; sides are multiples of 2 ** levels.
+        levels: How many are fine.
+    """
+    found: list[Level] = []
+    made: np.ndarray = wanted
+    for _ in range(levels):
+        middle = _with_rim(made)
+        given = _with_rim(middle)
+        x, y, z = given.shape
+        below = np.asarray(given.reshape(x // 2, 2, y // 2, 2, z // 2, 2).any(axis=(1, 3, 5)))
+        found.append(_level(given, middle, made, below))
+        made = below
+    whole = torch.from_numpy(np.flatnonzero(made.ravel()))  # the level below the fine ones is there whole
+    last = found[-1]
+    found[-1] = replace(last, origin=8 * whole[last.origin // 8] + last.origin % 8)
+    return tuple(found[::-1])
+
+
+def _with_rim(chosen: np.ndarray) -> np.ndarray:
+    """And all that touches it: what a convolution sees of the window."""
+    return np.asarray(ndimage.maximum_filter(chosen, size=3, mode="constant"))
+
+
+def _level(given: np.ndarray, middle: np.ndarray, made: np.ndarray, below: np.ndarray) -> Level:
+    voxels = np.argwhere(given)
+    octants = (voxels % 2) @ np.array([4, 2, 1])
+    parents = _rows(below)[tuple((voxels // 2).T)]
+    tables = {
+        "origin": 8 * parents + octants, "here": np.flatnonzero(given.ravel()),
+        "first": _neighbours(given, middle), "second": _neighbours(middle, made),
+        "shortcut": _rows(given)[made],
+    }  # fmt: skip
+    return Level(**{name: torch.from_numpy(np.ascontiguousarray(t, dtype=np.int64)) for name, t in tables.items()})
+
+
+def _rows(chosen: np.ndarray) -> np.ndarray:
+    """The row of each chosen voxel; of the others, the row of zeros that follows the last."""
+    rows = np.full(chosen.shape, np.count_nonzero(chosen), dtype=np.int64)
+    rows[chosen] = np.arange(rows.max() if chosen.any() else 0)
+    return rows
+
+
+def _neighbours(given: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """(count of made, 27) rows of given; beyond the window lie zeros."""
+    rows = np.pad(_rows(given), 1, constant_values=np.count_nonzero(given))
+    voxels = np.argwhere(made)[:, None, :] + 1 + _AROUND[None]
+    found: np.ndarray = rows[voxels[..., 0], voxels[..., 1], voxels[..., 2]]
+    return found
+
+
+def at(decoder: Any, window: Ready, deep_features: Tensor, where: Sites) -> Tensor:
+    """Logits of the chosen voxels, (draws, T, N), from the draws' deep features."""
+    x = deep_features.flatten(2).transpose(1, 2)
+    for step, (level, (first, second)) in enumerate(zip(where, window.blocks, strict=True), start=DEEP):
+        skip = window.features[-2 - step][0].flatten(1).index_select(1, level.here).T
+        x = _raised(x, decoder.up[step].weight, level) + skip
+        y = F.leaky_relu(_product(x, level.first, first), SLOPE)
+        y = _product(y, level.second, second)
+        x = F.leaky_relu(y + x.index_select(1, level.shortcut), SLOPE)
+    head = decoder.head
+    logits: Tensor = F.linear(x, head.weight.flatten(1), head.bias).transpose(1, 2)
+    return logits
+
+
+def _raised(x: Tensor, weight: Tensor, level: Level) -> Tensor:
+    """Each voxel from the one that it lies in: a convolution transposed, of side and stride two."""
+    children = x @ weight.permute(0, 2, 3, 4, 1).flatten(1)
+    return children.view(len(x), -1, weight.shape[1]).index_select(1, level.origin)
+
+
+def _product(x: Tensor, neighbours: Tensor, by: Folded) -> Tensor:
+    """(draws, N, C_out) of (draws, rows, C_in), some voxels at a time."""
+    draws, _, channels = x.shape
+    x, matrix = F.pad(x, (0, 0, 0, 1)), by.weight
+    step = max(1, _AT_ONCE // (draws * 27 * channels))
+    parts = []
+    for some in neighbours.split(step):
+        seen = x.index_select(1, some.flatten()).view(draws * len(some), 27 * channels)
+        parts.append(F.linear(seen, matrix, by.bias).view(draws, len(some), len(matrix)))
+    return torch.cat(parts, dim=1)
