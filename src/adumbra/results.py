@@ -5,6 +5,7 @@ All volumes lie on ``grid``: the reference grid, RAS+ axes. Entropies are in nat
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from adumbra.case import Case
 from adumbra.shapes import Mask, Target, Volume
@@ -53,13 +54,23 @@ class VolumeDraws:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its central interval over the draws."""
+    """A number with its interval.
+
+    Attributes:
+        value: The number.
+        low: Lower end of the interval.
+        high: Upper end.
+        level: Share of the draws in it; or, calibrated, of the cases whose truth it holds.
+        unit: Of all three.
+        by: What the interval rests on: the draws, or a calibration on held-out cases.
+    """
 
     value: float
     low: float
     high: float
     level: float
     unit: str
+    by: Literal["draws", "calibration"] = "draws"
 
 
 @dataclass(frozen=True)

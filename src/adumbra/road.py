@@ -8,7 +8,7 @@ find      what a reader wants to know, with intervals; where to look            
 write     maps on the native grid, a manifest, a page                            adumbra.report
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -23,20 +23,23 @@ from adumbra.manifest import Clock, run_of
 from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
-from adumbra.posterior.catalogue import posterior_of
+from adumbra.posterior.catalogue import natural, posterior_of
 from adumbra.posterior.run import Running
 from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet
 from adumbra.references import citations
 from adumbra.report.reading import read_back, refuse_earlier, write_page, write_reading
-from adumbra.results import Findings, Reading
+from adumbra.results import Findings, Reading, VolumeDraws
 from adumbra.shapes import Modality, Target
 from adumbra.space.components import dilated
 from adumbra.space.resampling import resampled
 from adumbra.uncertainty.maps import summarised
+from adumbra.uncertainty.saved import Calibration, read_calibration, require_for
 
 Registration = Literal["auto", "never"]
+MOST_DRAWS = 200
+"""Where ``draws="auto"`` gives up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +66,14 @@ def predict(
     *,
     out: Path,
     target: Target = "lesion",
-    draws: int = 20,
+    posterior: str = "",
+    draws: int | Literal["auto"] = 20,
+    standard_error: float = 0.01,
     seed: int = 0,
     threshold: float | None = None,
     peak_threshold: float | None = None,
-    weights: str | Path | None = None,
+    weights: str | Path | Sequence[str | Path] | None = None,
+    calibration: Path | Literal["beside", "none"] = "beside",
     masks: Mapping[str, Path] | None = None,
     row: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -88,11 +94,14 @@ def predict(
             ``adc_unit``, ``nan_to_zero``.
         out: Folder of the results, a BIDS derivative.
         target: What to outline.
-        draws: Of the posterior.
+        posterior: A name of ``posterior.catalogue.POSTERIORS``; empty takes the one that the weights were made for.
+        draws: Of the posterior; ``"auto"`` draws until the standard error is reached.
+        standard_error: That ``"auto"`` asks for, see ``uncertainty.maps.summarised``.
         seed: Of every random choice: the same seed gives the same maps and the same page.
         threshold: Of the mask; None takes the weights' own.
         peak_threshold: Of each part of the mask; None takes the weights' own.
-        weights: Shipped weights by name, or a file; None takes those that ship for the target.
+        weights: Shipped weights by name, or a file; several are an ensemble. None takes those that ship for the target.
+        calibration: A file of ``adumbra calibrate``; ``"beside"`` takes the one beside the weights, where there is one.
         registration: Whether scans on other grids are registered.
         overwrite: Replace what an earlier run wrote.
         device: Where the network runs.
@@ -102,12 +111,12 @@ def predict(
 
     Raises:
         InputRejected: The case cannot be used; the error says why and what to do.
-        WeightsRejected: The weights cannot be used, or do not know the target.
+        WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not go together.
         OutputRefused: Results are there already, or cannot be written.
     """
     clock = Clock()
     with clock.at("open"):
-        network = load(target if weights is None else weights)
+        networks = [load(name) for name in _listed(target if weights is None else weights)]
         case = open_case(
             source,
             row=row,
@@ -119,19 +128,25 @@ def predict(
         )
         refuse_earlier(out, case.name, target, overwrite=overwrite)
     running = Running(device=device, threads=threads)
-    posterior = posterior_of([network], target=target, running=running)
-    card = network.card
+    drawn_from = posterior_of(networks, posterior, target=target, running=running)
+    card = networks[0].card
+    name = posterior or natural(networks[0])
+    calibrated = _calibration(calibration, networks, target=target, posterior=name)
     cuts = {
         "threshold": card.threshold if threshold is None else threshold,
         "peak_threshold": card.peak_threshold if peak_threshold is None else peak_threshold,
     }
     reading = read(
-        case, network, posterior, target=target, draws=draws, seed=seed, **cuts, registration=registration,
-        clock=clock, progress=progress,
+        case, networks[0], drawn_from, target=target, draws=draws, standard_error=standard_error, seed=seed, **cuts,
+        calibration=calibrated, registration=registration, clock=clock, progress=progress,
     )  # fmt: skip
-    options = {"target": target, "draws": draws, **cuts, "registration": registration, "device": device}
+    made = {"draws": reading.maps.draws, "threshold": reading.maps.threshold}
+    made |= {"peak_threshold": reading.maps.peak_threshold}
+    options = {"target": target, "posterior": name, "state": drawn_from.state, **made}
+    options |= {"registration": registration, "device": device}
+    options["calibration"] = None if calibrated is None else calibrated.as_json()
     about = {"name": card.name, "sha256": card.sha256}
-    used = citations(made_ready, UNet, *posterior.methods, summarised, scores)
+    used = citations(made_ready, UNet, *drawn_from.methods, summarised, *_methods(calibrated), scores)
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)
@@ -143,16 +158,21 @@ def read(
     posterior: Posterior,
     *,
     target: Target,
-    draws: int,
+    draws: int | Literal["auto"],
     seed: int,
     threshold: float,
     peak_threshold: float = 0.0,
+    standard_error: float = 0.01,
+    calibration: Calibration | None = None,
     registration: Registration = "auto",
     clock: Clock | None = None,
     progress: Progress = quiet,
 ) -> Reading:
     """From an opened case to findings, without touching a file: align, sample, map, find."""
     clock = clock or Clock()
+    most, asked = (MOST_DRAWS, standard_error) if draws == "auto" else (draws, 0.0)
+    if calibration is not None:
+        threshold, peak_threshold = calibration.moved(threshold), calibration.moved(peak_threshold)
     with clock.at("align"):
         aligned, working = made_ready(
             case,
@@ -164,18 +184,59 @@ def read(
         )
         grid, brain = aligned.grid, aligned.masks["brain"].data
     with clock.at("sample and map"):
-        volumes = posterior.draws(working, draws, np.random.default_rng(seed))
+        volumes = posterior.draws(working, most, np.random.default_rng(seed))
         on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
+        if calibration is not None:
+            on_grid = (calibration.apply(volume) for volume in on_grid)
         near = dilated(brain, grid, by_mm=BEYOND_BRAIN_MM)
-        watched = progress.track(on_grid, what="Drawing from the posterior", total=draws)
+        watched = progress.track(on_grid, what="Drawing from the posterior", total=most)
         maps, volume_draws = summarised(
-            watched, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold, within=near
-        )
+            watched, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold, within=near,
+            standard_error=asked,
+        )  # fmt: skip
     with clock.at("find"):
-        found = findings(maps, volume_draws, brain=near)
+        found = promised(findings(maps, volume_draws, brain=near), volume_draws, calibration)
         truth = aligned.truth(target)
         score = None if truth is None else scores(maps.mask, truth.data, grid)
     return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score)
+
+
+def promised(found: Findings, draws: VolumeDraws, calibration: Calibration | None) -> Findings:
+    """Findings whose volume has the calibrated interval, where there is one for so many draws."""
+    if calibration is None or calibration.volume is None:
+        return found
+    if calibration.volume.draws != len(draws.volumes_ml):
+        text = f"The interval is that of the draws: the calibrated one is for {calibration.volume.draws} draws."
+        return replace(found, notes=(*found.notes, text))
+    interval = calibration.volume.interval(draws)
+    volume = replace(interval, value=found.volume_ml.value, by="calibration")
+    return replace(found, volume_ml=volume)
+
+
+def _listed(weights: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
+    return [weights] if isinstance(weights, str | Path) else weights
+
+
+def _calibration(
+    which: Path | Literal["beside", "none"], networks: Sequence[LoadedNetwork], *, target: str, posterior: str
+) -> Calibration | None:
+    """The calibration that was asked for, refused where it is of something else."""
+    path = networks[0].calibration if which == "beside" else which
+    if path is None or which == "none" or (which == "beside" and len(networks) > 1):
+        return None
+    found = read_calibration(Path(path))
+    weights = tuple(network.card.sha256 for network in networks)
+    if which == "beside" and posterior != found.posterior:
+        return None  # the one beside the weights is for the posterior that they were made for
+    require_for(found, target=target, posterior=posterior, weights=weights)
+    return found
+
+
+def _methods(calibration: Calibration | None) -> tuple[object, ...]:
+    """The classes whose papers a manifest names."""
+    if calibration is None:
+        return ()
+    return tuple(type(part) for part in (calibration.probability, calibration.volume) if part is not None)
 
 
 def report(directory: Path, *, overwrite: bool = True) -> tuple[Path, ...]:

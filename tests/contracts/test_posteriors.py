@@ -62,8 +62,12 @@ def made_of(name):
     return made(network)
 
 
-@pytest.fixture(params=[*(name for name in POSTERIORS if name != "point"), "ensemble", "ensemble of dropout"])
+@pytest.fixture(
+    params=[*(name for name in POSTERIORS if name != "point"), "doubtful", "ensemble", "ensemble of dropout"]
+)
 def posterior(request):
+    if request.param == "doubtful":  # what dropout becomes where all of it lies deep
+        return posterior_of([made(made_network(replace(CONFIG, widths=(8, 8, 8, 8))))])
     if request.param.startswith("ensemble"):
         members = [made(made_network(seed=seed)) for seed in range(3)]
         return posterior_of(members, "dropout" if "dropout" in request.param else "point")

@@ -12,10 +12,12 @@ from rich.console import Console
 
 from adumbra import __version__
 from adumbra.cli import manner
+from adumbra.cli.calibrate import calibrate
 from adumbra.cli.demo import demo
 from adumbra.cli.evaluate import evaluate
 from adumbra.cli.manner import RESEARCH_USE
 from adumbra.cli.predict import predict
+from adumbra.cli.quality import quality
 from adumbra.cli.report import report
 from adumbra.cli.simulate import simulate
 from adumbra.cli.train import train
@@ -30,7 +32,7 @@ app = App(
     # Control-C is answered below, with the exit code that shells expect.
     suppress_keyboard_interrupt=False,
 )
-for command in (predict, simulate, train, evaluate, report, demo):
+for command in (predict, simulate, train, calibrate, evaluate, quality, report, demo):
     app.command(command)
 
 

@@ -93,11 +93,15 @@ def predict(
     *,
     out: Annotated[Path, Parameter(alias="-o")],
     target: Literal["lesion", "thrombus"] = "lesion",
-    draws: Count = 20,
+    posterior: str = "",
+    draws: Count | Literal["auto"] = 20,
+    standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
     seed: From0 = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
     peak_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
-    weights: str | None = None,
+    weights: Annotated[list[str] | None, Parameter(negative=())] = None,
+    calibration: Path | None = None,
+    no_calibration: Flag = False,
     device: Device = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
@@ -111,15 +115,22 @@ def predict(
         case: A folder of NIfTI, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
         out: Folder to write to.
         target: What to outline.
-        draws: Samples of the posterior.
+        posterior: What is drawn from, such as dropout, laplace or augmented; what the weights were made for by default.
+        draws: Samples of the posterior; auto draws until --standard-error is reached, 200 at most.
+        standard_error: Of the mean probability where there is doubt, for --draws auto.
         seed: Of every random choice: the same seed gives the same files.
         threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
         peak_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
-        weights: Shipped weights by name, or a safetensors file with its card beside it; those of the target by default.
+        weights: Shipped weights by name, or a safetensors file; may be repeated for an ensemble. Those of the target by
+            default.
+        calibration: What adumbra calibrate wrote; by default the file beside the weights, where there is one.
+        no_calibration: Take the probabilities as the network gives them.
         device: Where the network runs.
         threads: Processor threads to use; all by default.
         overwrite: Replace results that are there already.
     """
+    if calibration is not None and no_calibration:
+        raise UsageError("give either --calibration FILE or --no-calibration")
     source, columns = source_of(case, files), reading.columns()
     from adumbra import road
 
@@ -127,11 +138,14 @@ def predict(
         source,  # type: ignore[arg-type]  # the fields of Files are the modalities; naming their type imports NumPy
         out=out,
         target=target,
+        posterior=posterior,
         draws=draws,
+        standard_error=standard_error,
         seed=seed,
         threshold=threshold,
         peak_threshold=peak_threshold,
         weights=weights,
+        calibration="none" if no_calibration else calibration or "beside",
         masks=reading.masks(target),
         row=reading.row,
         columns=columns,
@@ -181,7 +195,8 @@ def result_of(outcome: "adumbra.road.Outcome") -> dict[str, object]:
 def text_of(outcome: "adumbra.road.Outcome") -> str:
     """What a person is told of a prediction, in a few lines."""
     volume = outcome.findings.volume_ml
-    interval = f"{volume.level:.0%} of the draws: {volume.low:.2f} to {volume.high:.2f} ml"
+    held = "of the draws" if volume.by == "draws" else "of such cases"
+    interval = f"{volume.level:.0%} {held}: {volume.low:.2f} to {volume.high:.2f} ml"
     lines = [f"{outcome.case}: {outcome.findings.target} {volume.value:.2f} ml ({interval})"]
     if outcome.scores is not None:
         shown = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}

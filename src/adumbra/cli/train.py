@@ -104,13 +104,18 @@ def train(
         threads=threads or 0,
         workers=workers,
     )
-    result = trained(_cases(data, drawn), out, config, progress=manner.watch())
+    result = trained(cases_of(data, drawn), out, config, progress=manner.watch())
     told = {"weights": result.weights, "sha256": result.sha256, "held_out": result.scores and asdict(result.scores)}
     manner.answer(told, f"Weights: {result.weights}", f"sha256: {result.sha256}")
     return OK
 
 
-def _cases(data: Path | None, drawn: Drawn) -> "Sequence[CaseRef]":
+def cases_of(data: Path | None, drawn: Drawn) -> "Sequence[CaseRef]":
+    """The cases of a data set, or phantoms.
+
+    Raises:
+        UsageError: Both were asked for, or neither.
+    """
     if (data is None) == (drawn.phantom == 0):
         raise UsageError("give either --data FOLDER or --phantom N")
     if data is not None:

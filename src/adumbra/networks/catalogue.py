@@ -26,11 +26,13 @@ class LoadedNetwork:
         network: In evaluation mode, float32.
         card: What its weights are.
         fitted: Tensors of the posterior that was fitted to them, float32, by name; ``card.posterior`` says which.
+        calibration: The file beside the weights, ``<name>.calibration.json``; None where there is none.
     """
 
     network: UNet
     card: Card
     fitted: Mapping[str, Tensor] = field(default_factory=dict)
+    calibration: Path | None = None
 
 
 def load(name_or_path: str | Path) -> LoadedNetwork:
@@ -79,4 +81,6 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
     own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
     fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
     load_into(network, own, path)
-    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted)
+    beside = path.with_name(f"{path.stem}.calibration.json")
+    calibration = beside if beside.is_file() else None
+    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration)

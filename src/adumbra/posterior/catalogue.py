@@ -1,6 +1,7 @@
 """The one place that knows the names of posteriors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from adumbra.errors import InputRejected
 from adumbra.posterior.augmented import Augmented
@@ -29,18 +30,28 @@ POSTERIORS: Mapping[str, Callable[[Loaded], Chance]] = {
 """What a network can be drawn from. Several networks make an ensemble, of any of these."""
 
 
+def natural(loaded: Loaded) -> str:
+    """The posterior that weights were made for: what was fitted to them, else noise or dropout where they have it."""
+    network: Any = loaded.network
+    if fitted := str(loaded.card.posterior.get("name", "")):
+        return fitted
+    if network.config.noise_rank is not None:
+        return "logit-noise"
+    return "dropout" if network.chance != "head" else "point"
+
+
 def posterior_of(
-    networks: Sequence[Loaded], name: str = "dropout", *, target: Target | None = None, running: Running | None = None
+    networks: Sequence[Loaded], name: str = "", *, target: Target | None = None, running: Running | None = None
 ) -> Posterior:
-    """The posterior of that name of a network, or of an ensemble of several.
+    """The posterior of that name of a network, or of an ensemble of several; without a name, each one's natural one.
 
     Raises:
         InputRejected: No such name.
         WeightsRejected: The weights are not made for it, or not for the target.
     """
-    if name not in POSTERIORS:
+    if name and name not in POSTERIORS:
         raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do="choose one of these")
-    members = [_member(loaded, name, target, running or Running()) for loaded in networks]
+    members = [_member(loaded, name or natural(loaded), target, running or Running()) for loaded in networks]
     return members[0] if len(members) == 1 else Ensemble(members)
 
 

@@ -32,6 +32,10 @@ BLOCK = 1 << 18  # voxels that are worked on at once: their float64 stays in the
 ROUNDING = 1e-5  # a blend of windows may leave [0, 1] by a few float32 steps; that much is clipped, more is refused
 
 
+LEAST = 8
+"""Draws before which nothing is said of how well their mean is known."""
+
+
 def binary_entropy(probability: np.ndarray) -> np.ndarray:
     """Entropy of a Bernoulli variable in nats, float64, any shape: 0 at probabilities 0 and 1, ln 2 at 0.5."""
     p = np.asarray(probability, dtype=np.float64)
@@ -73,6 +77,7 @@ def summarised(
     within: Mask | None = None,
     progress: Progress | None = None,
     calls: Calls | None = None,
+    standard_error: float = 0.0,
 ) -> tuple[Maps, VolumeDraws]:
     """The maps of a stream of draws, and each draw's volume and count of components.
 
@@ -86,6 +91,8 @@ def summarised(
         within: The voxels that are analysed, such as the brain. Outside it every map is zero and nothing is counted.
         progress: Told of each draw.
         calls: Told of what each draw calls part of the target, for ``components.regional_uncertainty``.
+        standard_error: Enough is drawn when the mean probability is known so well, see ``_Running.standard_error``, and
+            no more draws are taken then, but ``LEAST`` at least; 0 takes all.
 
     Returns:
         ``Maps`` on ``grid`` (0 <= epistemic <= entropy <= ln 2 rounded to float32, and variance >= 0), and
@@ -113,6 +120,8 @@ def summarised(
             calls.add(called)
         volumes.append(int(np.count_nonzero(called)) * grid.voxel_ml)
         counts.append(int(labelled(called, connectivity=26)[1]))
+        if number >= LEAST and sums.standard_error() < standard_error:
+            break
     maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold)
     return maps, VolumeDraws(target, tuple(volumes), tuple(counts))
 
@@ -133,6 +142,14 @@ class _Running:
             mean += before / self.draws
             self.squares[block] += before * (drawn - mean)
             entropy += (binary_entropy(drawn) - entropy) / self.draws
+
+    def standard_error(self) -> float:
+        """Of the mean probability where there is doubt: root mean square over voxels, weighted by their entropy."""
+        weight = self.entropy.sum()
+        if self.draws < 2 or weight == 0.0:
+            return 0.0 if weight == 0.0 and self.draws > 1 else float("inf")
+        variance = float((self.entropy * self.squares).sum() / weight) / (self.draws - 1)
+        return float(np.sqrt(variance / self.draws))
 
     def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float, peak_threshold: float) -> Maps:
         """What the draws so far say."""

@@ -1,0 +1,120 @@
+"""What was found of an uncertainty, as charts, tables and sentences for its page."""
+
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+
+from adumbra.evaluation.association import Association
+from adumbra.evaluation.intervals import MeanInterval
+from adumbra.evaluation.quality import Quality
+from adumbra.evaluation.reliability import ReliabilityTable
+from adumbra.report.charts import Chart, Line, chart
+from adumbra.report.quality import Row, write_quality
+
+NAMES = {
+    "dice": "Dice",
+    "nll_brain": "NLL, brain",
+    "nll_boundary": "NLL, near the boundary",
+    "brier_brain": "Brier score, brain",
+    "brier_boundary": "Brier score, near the boundary",
+    "ece_brain": "ECE, brain",
+    "ece_boundary": "ECE, near the boundary",
+    "ece_equal_mass_boundary": "ECE of equal mass, near the boundary",
+    "adaptive_boundary": "Adaptive calibration error, near the boundary",
+    "mce_boundary": "MCE, near the boundary",
+    "auroc": "AUROC of voxel errors, brain",
+    "auprc": "AUPRC of voxel errors, brain",
+    "aurc": "AURC, brain",
+    "excess_aurc": "Excess AURC, brain",
+    "qu_brats": "QU-BraTS score",
+    "qu_brats_null": "QU-BraTS score of a map of zeros",
+    "qu_brats_oracle": "QU-BraTS score of the oracle",
+    "lesion_retention": "Area under the lesion-wise retention curve",
+    "lesion_retention_constant": "The same, of a map that says nothing",
+    "lesion_retention_best": "The same, of the best order",
+}
+"""The measures that the page shows, as it names them; the JSON beside it has all."""
+_OF_A_CASE = ("dice", "nll_brain", "ece_boundary", "auroc", "aurc", "qu_brats", "lesion_retention")
+_FORETELL = {
+    "expected_dice_loss": "the Dice to be expected",
+    "mean_entropy": "the mean entropy of the outline",
+    "volume_cv": "the spread of the volumes",
+}
+_GRID = np.linspace(0.0, 1.0, 101)
+
+
+def write_quality_page(found: Quality, path: Path, *, about: str, plain: dict[str, object], overwrite: bool) -> Path:
+    """The page and its numbers; errors as of ``report.quality.write_quality``."""
+    rows = [Row(text, _mean_cells(found.means[name])) for name, text in NAMES.items()]
+    cases = [Row(name, tuple(figure(case.values[key]) for key in _OF_A_CASE)) for name, case in found.cases.items()]
+    return write_quality(
+        path, title="Is it right, and does it know where it is not?", about=about, charts=charts(found), means=rows,
+        sentences=sentences(found), heads=[NAMES[key] for key in _OF_A_CASE], cases=cases, plain=plain,
+        overwrite=overwrite,
+    )  # fmt: skip
+
+
+def charts(found: Quality) -> list[Chart]:
+    """Reliability, risk and coverage, retention by lesion."""
+    risks = [np.interp(_GRID, c.risk.coverage, c.risk.risk) for c in found.cases.values() if c.risk.coverage.size]
+    curves = [np.interp(_GRID, *_rising(c.retention.kept, c.retention.score)) for c in found.cases.values()
+              if c.retention.kept.size]  # fmt: skip
+    ideal = Line("perfect", (0.0, 1.0), (0.0, 1.0), "faint")
+    reliability = [ideal, _line("near the boundary", found.boundary), _line("brain", found.brain)]
+    return [
+        chart("Reliability", reliability, x_label="probability", y_label="share of voxels in the truth", top=1.0),
+        chart("Risk and coverage", [Line("mean of the cases", _GRID, _mean(risks))], x_label="share of voxels kept",
+              y_label="share of them that is wrong"),
+        chart("Retention by lesion", [Line("mean of the cases", _GRID, _mean(curves))], top=1.0,
+              x_label="share of lesions kept as predicted", y_label="lesion-wise F1"),
+    ]  # fmt: skip
+
+
+def sentences(found: Quality) -> list[str]:
+    """What cannot be read from the tables."""
+    held = found.volumes
+    said = [
+        f"The intervals of the volume held the true one in {held.covered} of {held.cases} cases, {held.share:.0%} "
+        f"(95 % interval {held.low:.0%} to {held.high:.0%}); they promise {held.level:.0%}. "
+        f"Their mean width is {held.mean_width:.1f} ml.",
+    ]
+    said += [_association(text, found.associations[name]) for name, text in _FORETELL.items()]
+    said.append("Most of a brain is easily called right: AUROC and calibration inside the brain flatter any network; "
+                "read those near the boundary.")  # fmt: skip
+    if any("phantom" in name for name in found.cases):
+        said.append("Phantoms are not patients: figures on them say how methods compare, not how good they are.")
+    return said
+
+
+def _association(text: str, of: Association) -> str:
+    if isnan(of.rho):
+        return f"How well {text} foretells Dice is undefined: there are {of.cases} cases with the target."
+    return (
+        f"How well {text} foretells Dice over cases: Spearman's ρ {of.rho:.2f} "
+        f"(95 % interval {figure(of.low, 2)} to {figure(of.high, 2)}, {of.cases} cases)."
+    )
+
+
+def _line(name: str, table: ReliabilityTable) -> Line:
+    return Line(name, table.mean_probability, table.frequency, "dots")
+
+
+def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    order = np.argsort(x, kind="stable")
+    return x[order], y[order]
+
+
+def _mean(curves: list[np.ndarray]) -> np.ndarray:
+    return np.mean(curves, axis=0) if curves else np.full(_GRID.shape, np.nan)
+
+
+def _mean_cells(mean: MeanInterval) -> tuple[str, str, str]:
+    return figure(mean.value), f"{figure(mean.low)} to {figure(mean.high)}", f"{mean.cases}"
+
+
+def figure(value: float, digits: int = 3) -> str:
+    """A number for people: small ones with two leading digits, an undefined one says so."""
+    if isnan(value):
+        return "undefined"
+    return f"{value:.{digits}f}" if value == 0.0 or abs(value) >= 10.0**-digits * 5 else f"{value:.1e}"
