@@ -92,3 +92,10 @@ def test_a_single_row_of_voxels() -> None:
         labels, count = labelled(row.reshape(shape))
         assert count == 3
         assert partition(labels) == {(0, 1), (3,), (5,)}
+
+
+def test_a_mask_that_may_not_be_written_to_is_labelled_too():
+    mask = np.zeros((3, 3, 3), dtype=bool)
+    mask[1, 1, 1] = True
+    mask.flags.writeable = False
+    assert labelled(mask)[1] == 1

@@ -48,12 +48,12 @@ def quality(
 
 
 def _shown(found: object) -> Grating:
-    from adumbra.study.quality_page import NAMES, figure
+    from adumbra.study.quality_page import NAMES, figure, interval
 
     grating = Grating(title="Uncertainty against the truth")
     for heading in ("Measure", "Mean", "95 % interval by patient", "Cases"):
         grating.add_column(heading, justify="left" if heading == "Measure" else "right")
     for name, text in NAMES.items():
         mean = found.means[name]  # type: ignore[attr-defined]  # a Quality; its import would cost --help its quickness
-        grating.add_row(text, figure(mean.value), f"{figure(mean.low)} to {figure(mean.high)}", str(mean.cases))
+        grating.add_row(text, figure(mean.value), interval(mean), str(mean.cases))
     return grating

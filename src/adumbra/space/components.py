@@ -30,7 +30,8 @@ def labelled(mask: Mask, *, connectivity: Connectivity = 26) -> tuple[Labels, in
     row = sum(n > 1 for n in mask.shape) < 2  # cc3d 4.1 runs out of labels on a single row of voxels
     if row or cc3d is None:
         return labelled_by_scipy(mask, connectivity=connectivity)
-    labels, count = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=connectivity, return_N=True)
+    owned = np.require(mask, requirements=["C", "W"])  # cc3d refuses what it may not write to, though it writes nothing
+    labels, count = cc3d.connected_components(owned, connectivity=connectivity, return_N=True)
     return labels.astype(np.int32, copy=False), int(count)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from adumbra.progress import Progress, quiet
 from adumbra.results import VolumeDraws
 from adumbra.road import Registration, read
 from adumbra.shapes import Target
+from adumbra.training.cache import CaseRef
 from adumbra.uncertainty.calibrate import fitted_isotonic, fitted_temperature, fitted_vector
 from adumbra.uncertainty.conformal import controlled_threshold, false_negative_rates, fitted_interval
 from adumbra.uncertainty.fitted import Fitted
@@ -29,19 +30,6 @@ METHODS: Mapping[Method, Callable[[Voxels], Fitted]] = {
     "isotonic": fitted_isotonic,
 }
 _MOST = 20_000  # Voxels of a case, half of them of the target where it has so many.
-
-
-class CaseRef(Protocol):
-    """A case that can be opened."""
-
-    @property
-    def name(self) -> str:
-        """Of the case."""
-        ...
-
-    def open(self) -> Case:
-        """The case, with the outline of its target."""
-        ...
 
 
 def calibrated(

@@ -76,7 +76,7 @@ def sentences(found: Quality) -> list[str]:
     held = found.volumes
     said = [
         f"The intervals of the volume held the true one in {held.covered} of {held.cases} cases, {held.share:.0%} "
-        f"(95 % interval {held.low:.0%} to {held.high:.0%}); they promise {held.level:.0%}. "
+        f"(95 % interval {held.low:.0%} to {held.high:.0%}); they are those of a level of {held.level:.0%}. "
         f"Their mean width is {held.mean_width:.1f} ml.",
     ]
     said += [_association(text, found.associations[name]) for name, text in _FORETELL.items()]
@@ -89,7 +89,7 @@ def sentences(found: Quality) -> list[str]:
 
 def _association(text: str, of: Association) -> str:
     if isnan(of.rho):
-        return f"How well {text} foretells Dice is undefined: there are {of.cases} cases with the target."
+        return f"How well {text} foretells Dice is undefined: too few cases with the target ({of.cases}), or all alike."
     return (
         f"How well {text} foretells Dice over cases: Spearman's ρ {of.rho:.2f} "
         f"(95 % interval {figure(of.low, 2)} to {figure(of.high, 2)}, {of.cases} cases)."
@@ -110,7 +110,12 @@ def _mean(curves: list[np.ndarray]) -> np.ndarray:
 
 
 def _mean_cells(mean: MeanInterval) -> tuple[str, str, str]:
-    return figure(mean.value), f"{figure(mean.low)} to {figure(mean.high)}", f"{mean.cases}"
+    return figure(mean.value), interval(mean), f"{mean.cases}"
+
+
+def interval(mean: MeanInterval) -> str:
+    """The interval of a mean; it takes two patients to have one."""
+    return "needs two patients" if isnan(mean.low) else f"{figure(mean.low)} to {figure(mean.high)}"
 
 
 def figure(value: float, digits: int = 3) -> str:
