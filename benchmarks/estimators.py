@@ -1,8 +1,8 @@
 """The estimators on held-out phantoms of both presets: how good each one's uncertainty is, and what it costs.
 
-Run: ``python benchmarks/estimators.py --out DIR --weights NAME=FILE[,FILE...][:POSTERIOR] ... [--cases N]``. Every case
-of an estimator is a line of ``DIR/rows.jsonl`` as soon as it is measured, and what is there is not measured again. Prints
-the table with 95 % intervals by patient: Dice, NLL and ECE near the boundary, AUROC of voxel errors, AURC, Spearman's ρ
+Run: ``python benchmarks/estimators.py --out DIR --weights NAME=FILE[,FILE...][:POSTERIOR] ... [--cases N]``. Each case
+of an estimator is a line of ``DIR/rows.jsonl`` when it is measured, and what is there is not measured again. Prints the
+table with 95 % intervals by patient: Dice, NLL and ECE near the boundary, AUROC of voxel errors, AURC, Spearman's ρ
 of the expected Dice and Dice over cases, how often the interval of the volume holds the true one, seconds, peak memory.
 Phantoms are not patients: the table compares methods.
 """
@@ -72,20 +72,20 @@ def measured(estimators: tuple[Estimator, ...], preset: str, number: int, masks:
 
 def table(rows: list[dict]) -> None:
     """Prints a line for each estimator and preset."""
-    print(f"{'estimator':18s} {'preset':13s} {'n':>3s} " + " ".join(f"{name:>22s}" for name in MEANS[:5])
-          + f" {'case-level rho':>22s} {'volumes held':>20s} {'CPU s':>6s} {'GB':>5s}")  # fmt: skip
+    heads = [*MEANS[:5], "case-level rho", "volumes held"]
+    print(f"{'estimator':18s} {'preset':13s} {'n':>3s} " + " ".join(f"{h:>24s}" for h in heads) + "  CPU s    GB")
     for name, preset in dict.fromkeys((row["estimator"], row["preset"]) for row in rows):
         own = [row for row in rows if (row["estimator"], row["preset"]) == (name, preset)]
         generator = np.random.default_rng(0)
         means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in MEANS]
         having = [row for row in own if row["true_ml"] > 0]
-        rho = case_association(
-            [row["expected_dice_loss"] for row in having], [row["dice"] for row in having], generator=generator
-        )
+        said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
+        rho = case_association(said, good, generator=generator)
         held = coverage(*([row[key] for row in own] for key in ("low", "high", "true_ml")))
-        cells = " ".join(f"{f'{m.value:.3g} ({m.low:.3g} to {m.high:.3g})':>22s}" for m in means[:5])
-        print(f"{name:18s} {preset:13s} {len(own):3d} {cells} {f'{rho.rho:.2f} ({rho.low:.2f} to {rho.high:.2f})':>22s} "
-              f"{f'{held.share:.2f} ({held.low:.2f}, {held.high:.2f})':>20s} {means[5].value:6.1f} {means[6].value:5.2f}")  # fmt: skip
+        values = [(m.value, m.low, m.high) for m in means[:5]]
+        values += [(rho.rho, rho.low, rho.high), (held.share, held.low, held.high)]
+        cells = " ".join(f"{f'{value:.3g} ({low:.3g} to {high:.3g})':>24s}" for value, low, high in values)
+        print(f"{name:18s} {preset:13s} {len(own):3d} {cells} {means[5].value:6.1f} {means[6].value:5.2f}")
 
 
 def main() -> None:

@@ -12,19 +12,8 @@ from adumbra.errors import AmbiguousInput, OutputRefused
 OUTPUT = ["--json", "--quiet", "--progress", "--no-progress", "--debug"]
 FROZEN = {
     "predict": [
-        *[
-            "CASE",
-            "--out",
-            "-o",
-            "--target",
-            "--draws",
-            "--seed",
-            "--threshold",
-            "--peak-threshold",
-            "--weights",
-            "--device",
-            "--threads",
-        ],
+        *["CASE", "--out", "-o", "--target", "--posterior", "--draws", "--standard-error", "--seed", "--threshold"],
+        *["--peak-threshold", "--weights", "--calibration", "--no-calibration", "--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
         *["--no-registration", *OUTPUT],
@@ -34,12 +23,17 @@ FROZEN = {
         *["--lesion-masks", "--workers", "--overwrite", *OUTPUT],
     ],
     "train": [
-        *["--data", "--out", "-o", "--target", "--steps", "--batch", "--held-out", "--initial", "--registration"],
-        *["--no-registration", "--seed", "--device", "--threads", "--workers", "--phantom", "--phantom-seed"],
-        "--phantom-preset",
-        *["--lesion-masks", *OUTPUT],
+        *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--held-out", "--fold"],
+        *["--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
+        *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
+    ],
+    "calibrate": [
+        *["--data", "--out", "-o", "--target", "--weights", "--posterior", "--method", "--alpha", "--draws", "--seed"],
+        *["--registration", "--no-registration", "--device", "--threads", "--overwrite"],
+        *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],
+    "quality": ["--pred", "--truth", "--target", "--uncertainty", "--out", "--seed", "--overwrite", *OUTPUT],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],
     "demo": ["CASE", "--out", "-o", *OUTPUT],
 }

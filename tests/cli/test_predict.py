@@ -39,11 +39,14 @@ def test_a_case_with_every_default(asked):
         "source": Path("case"),
         "out": Path("there"),
         "target": "lesion",
+        "posterior": "",
         "draws": 20,
+        "standard_error": 0.01,
         "seed": 0,
         "threshold": None,
         "peak_threshold": None,
-        "weights": "lesion",
+        "weights": None,
+        "calibration": "beside",
         "masks": {},
         "row": None,
         "columns": None,
@@ -60,14 +63,17 @@ def test_a_case_with_every_default(asked):
 def test_files_by_name_and_every_option(asked):
     given = ["--dwi", "d.nii", "--adc", "a.nii", "--brain-mask", "b.nii", "--truth", "t.nii", "--b-value", "800"]
     given += ["--nan-to-zero", "--no-registration", "--overwrite", "--threshold", "0.4", "--draws", "5", "--seed", "9"]
-    given += ["--device", "cpu", "--threads", "2", "--weights", "w.safetensors"]
+    given += ["--device", "cpu", "--threads", "2", "--weights", "w.safetensors", "--weights", "v.safetensors"]
+    given += ["--posterior", "laplace", "--calibration", "c.json", "--standard-error", "0.02"]
     assert main(["predict", *given, "-o", "there", "--quiet"]) == 0
     (call,) = asked
     assert call["source"] == {"dwi": Path("d.nii"), "adc": Path("a.nii")}
     assert call["masks"] == {"brain": Path("b.nii"), "lesion": Path("t.nii")}
     assert (call["b_value"], call["nan_to_zero"], call["registration"]) == (800.0, True, "never")
     assert (call["overwrite"], call["threshold"], call["draws"], call["seed"]) == (True, 0.4, 5, 9)
-    assert (call["device"], call["threads"], call["weights"]) == ("cpu", 2, "w.safetensors")
+    asked_of = [call[name] for name in ("posterior", "calibration", "standard_error")]
+    assert asked_of == ["laplace", Path("c.json"), 0.02]
+    assert (call["device"], call["threads"], call["weights"]) == ("cpu", 2, ["w.safetensors", "v.safetensors"])
 
 
 def test_a_row_of_a_manifest_with_renamed_columns(asked):
@@ -111,3 +117,9 @@ def test_demo_predicts_the_phantom_and_then_the_users_case(asked, capsys, tmp_pa
     assert all(call["overwrite"] for call in asked)
     said = capsys.readouterr().out.splitlines()
     assert said[-2:] == [f"Open in a browser: {call['out'] / 'report.html'}" for call in asked]
+
+
+def test_draws_may_be_auto_and_the_calibration_none(asked):
+    assert main(["predict", "case", "-o", "there", "--quiet", "--draws", "auto", "--no-calibration"]) == 0
+    assert (asked[0]["draws"], asked[0]["calibration"]) == ("auto", "none")
+    assert main(["predict", "case", "-o", "there", "--no-calibration", "--calibration", "c.json"]) == 2

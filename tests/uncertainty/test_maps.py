@@ -224,3 +224,25 @@ def test_a_threshold_that_calls_everything_or_nothing_is_refused(threshold: floa
 
 def test_the_method_names_its_papers() -> None:
     assert "Depeweg2018" in citations(summarised)
+
+
+GRID = Grid((3, 2, 2), np.diag([2.0, 2.0, 2.0, 1.0]))
+
+
+def test_draws_end_where_the_mean_is_known():
+    """Draws of 0.4 and 0.6 in turn have a standard deviation of 0.1, and their mean one of 0.1 / √n, nearly."""
+    taken = []
+
+    def turns():
+        for number in range(100):
+            taken.append(number)
+            yield np.full(GRID.shape, 0.4 if number % 2 else 0.6, dtype=np.float32)
+
+    maps, _ = summarised(turns(), target="lesion", grid=GRID, standard_error=0.0249)
+    assert maps.draws == len(taken) == 18, "0.1 / √17 < 0.0249 from the 18th draw on"
+
+
+def test_draws_that_agree_end_as_soon_as_allowed():
+    same = [np.full(GRID.shape, 0.3, dtype=np.float32)] * 30
+    assert summarised(same, target="lesion", grid=GRID, standard_error=1e-6)[0].draws == 8
+    assert summarised(same, target="lesion", grid=GRID)[0].draws == 30

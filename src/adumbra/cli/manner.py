@@ -33,6 +33,14 @@ Count = Annotated[int, Parameter(validator=Number(gte=1))]
 From0 = Annotated[int, Parameter(validator=Number(gte=0))]
 
 
+def _one_or_auto(_: object, value: int | str) -> None:
+    if value != "auto" and int(value) < 1:
+        raise ValueError("Must be >= 1, or auto.")
+
+
+Draws = Annotated[int | Literal["auto"], Parameter(validator=_one_or_auto)]
+
+
 class UsageError(Exception):
     """The options do not go together: exit code 2, like an option that does not exist."""
 

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from adumbra.cli.manner import OK, RESEARCH_USE, USUAL, Count, Device, Flag, From0, Manner, UsageError, command_line
+from adumbra.cli.manner import (
+    OK,
+    RESEARCH_USE,
+    USUAL,
+    Count,
+    Device,
+    Draws,
+    Flag,
+    From0,
+    Manner,
+    UsageError,
+    command_line,
+)
 
 if TYPE_CHECKING:
     import adumbra.road
@@ -94,7 +106,7 @@ def predict(
     out: Annotated[Path, Parameter(alias="-o")],
     target: Literal["lesion", "thrombus"] = "lesion",
     posterior: str = "",
-    draws: Count | Literal["auto"] = 20,
+    draws: Draws = 20,
     standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
     seed: From0 = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
