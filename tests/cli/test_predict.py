@@ -43,7 +43,7 @@ def test_a_case_with_every_default(asked):
         "seed": 0,
         "threshold": None,
         "peak_threshold": None,
-        "weights": "lesion",
+        "weights": None,
         "masks": {},
         "row": None,
         "columns": None,
