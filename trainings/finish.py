@@ -186,9 +186,10 @@ def main() -> None:
             name: summary(measure.of_all(of, (best,), pool), best, plan.metrics) for name, of in plan.measured.items()
         }
     tensors, card = read_weights(weights)
+    of = plan.choosing
     training = {
         **card.training,
-        "thresholds_chosen_on": f"{len(choosing)} of {plan.choosing.count} {plan.choosing.preset} phantoms of cohort {plan.choosing.seed}",
+        "thresholds_chosen_on": f"{len(choosing)} of {of.count} {of.preset} phantoms of cohort {of.seed}",
         "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
         "measured": measured,
     }
