@@ -1,7 +1,8 @@
 """From a finished training to weights that can be shipped: the thresholds are chosen, and all is measured, on phantoms.
 
 Cohorts that share no case with those trained on: one chooses the two thresholds (highest mean of Dice and lesion-wise
-F1 over its cases), others are measured with them. No real image is looked at.
+F1 over its cases; where most cases lack the target, over those that have it, or calling nothing would be best), others
+are measured with them. No real image is looked at.
 
 Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR] [--workers N]``; reads ``weights.safetensors`` of the
 training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
@@ -31,7 +32,8 @@ from adumbra.space.components import peaked
 from adumbra.space.resampling import resampled
 
 # (threshold, peak threshold): how far an outline reaches, and whether there is one.
-CUTS = tuple((low, high) for low, high in product((0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.7, 0.8, 0.9, 0.95)) if high != low)
+LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
+CUTS = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Plan:
         kinds: What a case is an example of, from its phantom and the volume of its truth in ml.
         left_out: A sequence that is not shown to the network.
         window: Side of the windows at prediction.
+        passed_over: The kind of case that has no say in the thresholds.
     """
 
     choosing: Cohort
@@ -62,6 +65,7 @@ class Plan:
     kinds: Callable[[object, float], tuple[str, ...]]
     left_out: str = ""
     window: int = 64
+    passed_over: str = ""
 
 
 def lesion_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
@@ -102,6 +106,7 @@ PLANS = {
         {name: Cohort(22, name, 30) for name in ("monocentric", "multicentric")},
         (*OVERLAP, "detected", "detected_strictly", "false_positives"),
         thrombus_kinds,
+        passed_over="no clot",
     ),
 }
 
@@ -176,15 +181,17 @@ def main() -> None:
     measure = Measure(target, weights, cohort.outline_files(asked.masks))
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
         choosing = measure.of_all(plan.choosing, CUTS, pool)
+        choosing = [row for row in choosing if plan.passed_over not in row["kinds"]]
         merit = {cut: np.mean([mean_of(choosing, cut, name) for name in ("dice", "lesion_f1")]) for cut in CUTS}
         best = max(merit, key=lambda cut: merit[cut])
         measured = {
             name: summary(measure.of_all(of, (best,), pool), best, plan.metrics) for name, of in plan.measured.items()
         }
     tensors, card = read_weights(weights)
+    of = plan.choosing
     training = {
         **card.training,
-        "thresholds_chosen_on": f"{plan.choosing.count} {plan.choosing.preset} phantoms of cohort {plan.choosing.seed}",
+        "thresholds_chosen_on": f"{len(choosing)} of {of.count} {of.preset} phantoms of cohort {of.seed}",
         "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
         "measured": measured,
     }

@@ -39,7 +39,8 @@ def test_the_shipped_weights_are_what_their_card_says(name):
     assert len((folder / f"{name}.safetensors").read_bytes()) <= 10e6
     loaded = load(name)
     assert loaded.card.name == name
-    assert loaded.card.spacing_mm == 2.0
+    assert loaded.card.spacing_mm == {"lesion": 2.0, "thrombus": 1.0}[name]
+    assert loaded.network.config.targets == (name,)
     with torch.inference_mode():
         logits = loaded.network(torch.zeros(1, len(loaded.network.config.modalities), 32, 32, 32), torch.ones(1, 4))
     assert torch.isfinite(logits).all()

@@ -15,7 +15,7 @@ from adumbra.networks.weights import FITTED, Card, load_into, read_weights
 ARCHITECTURES: Mapping[str, Callable[[dict[str, object]], UNet]] = {
     "unet": lambda config: UNet(UNetConfig.from_json(config)),
 }
-SHIPPED: tuple[str, ...] = ("lesion",)
+SHIPPED: tuple[str, ...] = ("lesion", "thrombus")
 
 
 @dataclass(frozen=True, eq=False)
