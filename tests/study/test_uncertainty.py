@@ -1,6 +1,7 @@
 """Calibration and quality on the road: a small untrained network, one phantom on disk, and made cases."""
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from adumbra import cohort, road
+from adumbra.case import Case
 from adumbra.cases.catalogue import find_cases
 from adumbra.cli.main import main
 from adumbra.errors import InputRejected, MissingInput, WeightsRejected
@@ -71,10 +73,18 @@ def test_too_few_cases_for_the_promise_are_refused(weights):
         calibrated(blobs(2), target="lesion", weights=[weights], alpha=0.1, draws=2)
 
 
-def test_a_case_without_outline_cannot_be_calibrated_on(weights, subject, dataset):
-    with pytest.raises(MissingInput, match="outline of the thrombus"):
-        calibrated(find_cases(dataset), target="thrombus", weights=[saved(weights.with_name("thrombus.safetensors"),
-                   targets=("thrombus",))], alpha=0.5, draws=2, registration="never")  # fmt: skip
+@dataclass(frozen=True)
+class NotOutlined(BlobRef):
+    """A case that nobody outlined."""
+
+    def open(self) -> Case:
+        case = super().open()
+        return replace(case, masks={"brain": case.masks["brain"]})
+
+
+def test_a_case_without_outline_cannot_be_calibrated_on(weights):
+    with pytest.raises(MissingInput, match="outline of the lesion"):
+        calibrated([NotOutlined(0)], target="lesion", weights=[weights], alpha=0.5, draws=2)
 
 
 def test_the_file_beside_the_weights_is_used_and_recorded(tmp_path, weights, subject):

@@ -71,11 +71,12 @@ def calibrated(
     voxels, inside, volumes, true_ml, known = [], [], [], [], {}
     for number, ref in enumerate(progress.track(cases, what="Reading held-out cases", total=len(cases))):
         case = ref.open()
+        _require_outlined(case, target)
         reading = read(
             case, networks[0], drawn_from, target=target, draws=draws, seed=seed, registration=registration,
             threshold=networks[0].card.threshold, peak_threshold=networks[0].card.peak_threshold,
         )  # fmt: skip
-        truth = _truth(reading.case, target)
+        truth = reading.case.masks[target].data
         brain, probability = reading.case.masks["brain"].data, reading.maps.probability
         generator = np.random.default_rng([seed, number])
         voxels.append(voxels_of(probability, truth, case=case.name, within=brain, most=_MOST, generator=generator))
@@ -89,13 +90,11 @@ def calibrated(
     )  # fmt: skip
 
 
-def _truth(case: Case, target: Target) -> np.ndarray:
-    truth = case.truth(target)
-    if truth is None:
+def _require_outlined(case: Case, target: Target) -> None:
+    if case.truth(target) is None:
         raise MissingInput(
             case.name, expected=f"an outline of the {target}", found="none", do="leave the case out, or outline it"
         )
-    return truth.data
 
 
 def _fitted(
