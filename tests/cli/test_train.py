@@ -1,11 +1,13 @@
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from adumbra.cases import catalogue
+from adumbra.cli import train
 from adumbra.cli.main import main
-from adumbra.training import loop
+from adumbra.training import config, loop
 
 
 @pytest.fixture
@@ -53,3 +55,14 @@ def test_phantoms_are_drawn_as_they_are_needed(asked, tmp_path):
 @pytest.mark.parametrize("given", [[], ["--data", "cohort", "--phantom", "3"]])
 def test_either_data_or_phantoms(given, tmp_path):
     assert main(["train", *given, "--out", str(tmp_path), "--quiet"]) == 2
+
+
+def test_the_posteriors_that_can_be_trained_are_those_of_the_training():
+    assert get_args(train.TrainedPosterior) == get_args(config.TrainedPosterior)
+
+
+def test_a_posterior_and_a_fold_reach_the_training(asked, tmp_path):
+    given = ["--posterior", "heteroscedastic", "--fold", "2"]
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 0
+    assert (asked["config"].posterior, asked["config"].fold) == ("heteroscedastic", 2)
+    assert asked["config"].network.noise_rank == 0

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from adumbra.training.cache import CaseRef
 
 
+TrainedPosterior = Literal[
+    "dropout",
+    "dropout-everywhere",
+    "heteroscedastic",
+    "laplace",
+    "point",
+    "stochastic-segmentation",
+    "swag",
+    "variational",
+]
+"""``training.config.TrainedPosterior``, whose import would cost ``--help`` its quickness; a test compares them."""
+
+
 @Parameter(name="*", group="Drawn by the phantom, in place of --data")
 @dataclass(frozen=True)
 class Drawn:
@@ -39,16 +52,7 @@ def train(
     data: Path | None = None,
     out: Annotated[Path, Parameter(alias="-o")],
     target: Literal["lesion", "thrombus"] = "lesion",
-    posterior: Literal[
-        "dropout",
-        "dropout-everywhere",
-        "heteroscedastic",
-        "laplace",
-        "point",
-        "stochastic-segmentation",
-        "swag",
-        "variational",
-    ] = "dropout",
+    posterior: TrainedPosterior = "dropout",
     steps: From0 = 6000,
     batch: Count = 4,
     held_out: From0 = 8,
