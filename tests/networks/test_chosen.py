@@ -44,7 +44,7 @@ def test_without_chance_chosen_voxels_have_the_values_of_the_whole_window(networ
     window = network.without_chance(features)
     assert torch.allclose(window.logits, whole, atol=1e-5)
     wanted = some()
-    found = network.at(window, chosen.deep(network.decoder, features, None), network.sites(wanted))
+    found = network.at(window, chosen.deep(network.decoder, features, None), network.sites(window, wanted))
     assert found.shape == (1, 1, wanted.sum())
     assert torch.allclose(found[0, 0], whole[0, 0][torch.from_numpy(wanted)], atol=1e-4)
 
@@ -53,7 +53,7 @@ def test_few_voxels_ask_for_few_others(network):
     """One voxel of the finest level: 27 for the second convolution, 125 for the first, and their parents."""
     wanted = np.zeros((16, 16, 16), dtype=bool)
     wanted[8, 8, 8] = True
-    coarse, fine = network.sites(wanted)
+    coarse, fine = chosen.needed(wanted, 2)
     assert (len(fine.second), len(fine.first), len(fine.here)) == (1, 27, 125)
     assert len(coarse.second) == 27, "voxels 6 to 10 lie in parents 3, 4 and 5 along each axis"
     assert (len(coarse.first), len(coarse.here)) == (125, 343)
@@ -62,14 +62,15 @@ def test_few_voxels_ask_for_few_others(network):
 def test_beyond_the_window_lies_nothing(network):
     wanted = np.zeros((16, 16, 16), dtype=bool)
     wanted[0, 0, 0] = True
-    _, fine = network.sites(wanted)
+    _, fine = chosen.needed(wanted, 2)
     assert len(fine.first) == 8
     assert (fine.second == len(fine.first)).sum() == 27 - 8, "the others are the row of zeros"
 
 
 def test_draws_together_are_the_draws_alone(network):
     features, _ = seen(network)
-    window, where = network.without_chance(features), network.sites(some())
+    window = network.without_chance(features)
+    where = network.sites(window, some())
     masks = [network.drawn_masks(np.random.default_rng(seed)) for seed in range(3)]
     alone = [network.at(window, network.deep(window, tuple(m[None] for m in mask)), where) for mask in masks]
     together = network.at(window, network.deep(window, tuple(map(torch.stack, zip(*masks, strict=True)))), where)
@@ -80,7 +81,8 @@ def test_draws_together_are_the_draws_alone(network):
 def test_a_draw_is_nearly_that_of_the_whole_window(network):
     """The difference is normalisation alone: means and variances of the window without chance."""
     features, whole = seen(network)
-    window, where = network.without_chance(features), network.sites(np.ones((16, 16, 16), dtype=bool))
+    window = network.without_chance(features)
+    where = network.sites(window, np.ones((16, 16, 16), dtype=bool))
     kept = network.drawn_masks(np.random.default_rng(0))
     found = network.at(window, network.deep(window, tuple(m[None] for m in kept)), where).flatten()
     exact = network(features, torch.ones(1, 2), kept, part="decoder").flatten()

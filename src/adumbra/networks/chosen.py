@@ -3,7 +3,8 @@
 Where the chance lies at the deepest levels, a draw changes what these say and nothing before them. They are computed on
 the whole window, which costs little; of the fine levels only what the chosen voxels see: each convolution gathers its
 27 neighbours and is one product of matrices. Normalisation would need the whole window. Its means and variances are
-therefore those of the window without chance, and become part of the convolution before it: that is the one
+those of the window without chance, and become part of the convolution before it; in the first fine block, where nearly
+all of a window is computed, they are changed by as much as those of the computed voxels are. That is the one
 approximation. Without chance the chosen voxels have the values of the whole window, but for rounding.
 """
 
@@ -69,8 +70,20 @@ class Level:
     shortcut: Tensor
 
 
-Sites = tuple[Level, ...]
-"""The fine levels, deepest first; the last makes the chosen voxels, in C order."""
+Moments = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Sites:
+    """The chosen voxels of a window.
+
+    Attributes:
+        levels: The fine ones, deepest first; the last makes the chosen voxels, in C order.
+        still: Mean and variance of the computed voxels without chance, after each convolution of the first fine block.
+    """
+
+    levels: tuple[Level, ...]
+    still: tuple[Moments, Moments]
 
 
 def ready(decoder: Any, features: Features) -> Ready:
@@ -105,13 +118,17 @@ def deep(decoder: Any, features: Features, kept: Masks | None) -> Tensor:
     return x
 
 
-def sites(wanted: np.ndarray, levels: int) -> Sites:
-    """What must be computed for the wanted voxels of a window.
+def sites(decoder: Any, window: Ready, wanted: np.ndarray) -> Sites:
+    """What must be computed for the wanted voxels of a window, (X, Y, Z)."""
+    levels = needed(wanted, len(window.blocks))
+    moments: list[Moments] = []
+    x = deep(decoder, window.features, None).flatten(2).transpose(1, 2)
+    _block(decoder, DEEP, x, window, levels[0], moments)
+    return Sites(levels, (moments[0], moments[1]))
 
-    Args:
-        wanted: (X, Y, Z), bool; sides are multiples of 2 ** levels.
-        levels: How many are fine.
-    """
+
+def needed(wanted: np.ndarray, levels: int) -> tuple[Level, ...]:
+    """The voxels of each fine level that the wanted ones see; sides are multiples of 2 ** levels."""
     found: list[Level] = []
     made: np.ndarray = wanted
     for _ in range(levels):
@@ -162,15 +179,40 @@ def _neighbours(given: np.ndarray, made: np.ndarray) -> np.ndarray:
 def at(decoder: Any, window: Ready, deep_features: Tensor, where: Sites) -> Tensor:
     """Logits of the chosen voxels, (draws, T, N), from the draws' deep features."""
     x = deep_features.flatten(2).transpose(1, 2)
-    for step, (level, (first, second)) in enumerate(zip(where, window.blocks, strict=True), start=DEEP):
-        skip = window.features[-2 - step][0].flatten(1).index_select(1, level.here).T
-        x = _raised(x, decoder.up[step].weight, level) + skip
-        y = F.leaky_relu(_product(x, level.first, first), SLOPE)
-        y = _product(y, level.second, second)
-        x = F.leaky_relu(y + x.index_select(1, level.shortcut), SLOPE)
+    for step, level in enumerate(where.levels, start=DEEP):
+        x = _block(decoder, step, x, window, level, list(where.still) if step == DEEP else None)
     head = decoder.head
     logits: Tensor = F.linear(x, head.weight.flatten(1), head.bias).transpose(1, 2)
     return logits
+
+
+def _block(decoder: Any, step: int, x: Tensor, window: Ready, level: Level, moments: list[Moments] | None) -> Tensor:
+    """One fine block. Moments, where given, are what its normalisations start from; an empty list takes them down."""
+    block, folded = decoder.blocks[step], window.blocks[step - DEEP]
+    skip = window.features[-2 - step][0].flatten(1).index_select(1, level.here).T
+    x = _raised(x, decoder.up[step].weight, level) + skip
+    y, taken = x, moments is not None and not moments
+    for number, (rows, norm) in enumerate(((level.first, block.norm1), (level.second, block.norm2))):
+        y = _product(F.leaky_relu(y, SLOPE) if number else y, rows, folded[number])
+        if moments is not None and taken:
+            moments.append(_moments(y))
+        elif moments is not None:
+            y = _steadied(y, norm, moments[number])
+    return F.leaky_relu(y + x.index_select(1, level.shortcut), SLOPE)
+
+
+def _moments(y: Tensor) -> Moments:
+    """Mean and variance over rows, (draws, 1, C), float32."""
+    variance, mean = torch.var_mean(y.float(), dim=1, keepdim=True, correction=0)
+    return mean, variance
+
+
+def _steadied(y: Tensor, norm: ConditionedNorm, still: Moments) -> Tensor:
+    """Rows that were normalised by the window without chance, as each draw's own window would have done it."""
+    (mean, variance), (mean_still, variance_still) = _moments(y), still
+    scale = torch.sqrt((variance_still + _EPSILON) / (variance + _EPSILON))
+    centre = norm.shift + mean - mean_still
+    return torch.addcmul((norm.shift - centre * scale).to(y.dtype), y, scale.to(y.dtype))
 
 
 def _raised(x: Tensor, weight: Tensor, level: Level) -> Tensor:

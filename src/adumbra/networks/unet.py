@@ -172,9 +172,9 @@ class UNet(nn.Module):
         """The deepest levels of several draws at once: each mask is (draws, C)."""
         return chosen.deep(self.decoder, window.features, kept[len(self.encoder.dropouts) :])
 
-    def sites(self, wanted: np.ndarray) -> chosen.Sites:
+    def sites(self, window: chosen.Ready, wanted: np.ndarray) -> chosen.Sites:
         """What must be computed for the wanted voxels of a window, (X, Y, Z)."""
-        return chosen.sites(wanted, len(self.decoder.blocks) - chosen.DEEP)
+        return chosen.sites(self.decoder, window, wanted)
 
     def at(self, window: chosen.Ready, deep: Tensor, where: chosen.Sites) -> Tensor:
         """Logits of the wanted voxels, (draws, targets, N), from what ``deep`` gave."""

@@ -29,7 +29,7 @@ from adumbra.posterior.sampled import Sampled, children, require_some
 from adumbra.posterior.windows import Box, gaussian_bell
 from adumbra.shapes import Target, Volume
 
-_SHARE = 0.1  # Of the blend that a window must have in a voxel to be computed there.
+_SHARE = 0.15  # Of the blend that a window must have in a voxel to be computed there.
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Doubtful:
     loaded: Loaded
     target: Target | None = None
     running: Running = field(default_factory=Running)
-    doubt: float = 0.05
+    doubt: float = 0.03
     together: int = 10
 
     def __post_init__(self) -> None:
@@ -191,7 +191,6 @@ class Doubts:
 
     def _found(self, doubted: np.ndarray) -> list[Doubt]:
         """The doubted voxels of each window that has a share in them."""
-        network: Any = self.run.network
         bell = gaussian_bell(self.run.view.windows.side)
         total = np.zeros(doubted.shape, dtype=np.float32)
         for box in self.run.boxes:
@@ -201,8 +200,14 @@ class Doubts:
             share = bell / total[box]
             wanted = doubted[box] & (share >= _SHARE)
             if wanted.any():
-                found.append(Doubt(number, box, wanted, share[wanted], network.sites(wanted)))
+                found.append(Doubt(number, box, wanted, share[wanted], self._sites(number, wanted)))
         return found
+
+    @torch.inference_mode()
+    def _sites(self, number: int, wanted: np.ndarray) -> Any:
+        network: Any = self.run.network
+        with autocast(self.run.how.precision, self.run.device):
+            return network.sites(self._window(number), wanted)
 
 
 def _doubted(probability: Volume, within: np.ndarray, doubt: float) -> np.ndarray:
