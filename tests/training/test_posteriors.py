@@ -147,3 +147,10 @@ def test_dropout_everywhere_is_weaker_where_details_are():
     config = network_for("dropout-everywhere", UNetConfig())
     assert config.dropout == (0.1, 0.1, 0.1, 0.2, 0.2)
     assert network_for("dropout-everywhere", config) == config
+
+
+@pytest.mark.parametrize(("name", "steps"), [("swag", 43), ("dropout", 0), ("laplace", 0)])
+def test_too_few_steps_to_leave_anything_are_refused(name, steps, tmp_path, blob_refs, tiny_config):
+    with pytest.raises(InputRejected, match=f"for {name}"):
+        train(blob_refs(2), tmp_path, asked(tiny_config, name, steps=steps))
+    assert not list(tmp_path.iterdir())

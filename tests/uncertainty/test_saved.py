@@ -70,3 +70,12 @@ def test_an_impossible_value_is_refused(tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(plain))
     with pytest.raises(WeightsRejected):
         read_calibration(tmp_path / "c.json")
+
+
+def test_a_map_with_level_parts_keeps_every_mask():
+    """Both 0.4 and 0.6 become 0.5; a threshold between them must still part them, and so must every other."""
+    fitted = calibration(Isotonic((0.3, 0.4, 0.6, 0.7), (0.1, 0.5, 0.5, 0.9), cases=NAMES))
+    p = np.linspace(0.01, 0.99, 99, dtype=np.float32)
+    for threshold in (0.2, 0.455, 0.505, 0.595, 0.8):
+        assert np.array_equal(fitted.apply(p) >= fitted.moved(threshold), p >= threshold)
+    assert np.abs(fitted.apply(p) - fitted.probability.apply(p)).max() <= 1e-3

@@ -1,7 +1,7 @@
 """The training of the shipped thrombus weights: phantoms only, of both presets.
 
 Two stages on multicentric phantoms, where sequences are missing and a third of the cases has a clot that can be seen,
-then one with monocentric ones beside them. About an hour and three quarters on 2 cores, after an hour in which the
+then one with monocentric ones beside them. 1.6 hours on 2 cores, and more than an hour in which the
 phantoms are drawn (60 MB each). A training that was stopped goes on when the same command is given again.
 
 Run: ``python trainings/thrombus/train.py --masks DIR --out DIR``; the masks are those of the lesion.

@@ -74,9 +74,7 @@ def calibrate(
     told = found.as_json() | {"calibration": out, "sha256": sha256}
     lines = [f"Calibration: {out}", f"Fitted on {len(found.cases)} cases; do not judge it on these."]
     if found.threshold is not None:
-        lines.append(
-            f"A mask from the calibrated probability {found.threshold.threshold:.3g} on misses at most {alpha:.0%} "
-            "of the target, on average over cases."
-        )
+        options = f"--threshold {found.threshold.threshold:.3g} --peak-threshold 0"
+        lines.append(f"With {options} a mask misses at most {alpha:.0%} of the target, on average over cases.")
     manner.answer(told, *lines, RESEARCH_USE)
     return OK

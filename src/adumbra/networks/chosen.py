@@ -8,7 +8,7 @@ all of a window is computed, they are changed by as much as those of the compute
 approximation. Without chance the chosen voxels have the values of the whole window, but for rounding.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,8 @@ def deep(decoder: Any, features: Features, kept: Masks | None) -> Tensor:
 
 def sites(decoder: Any, window: Ready, wanted: np.ndarray) -> Sites:
     """What must be computed for the wanted voxels of a window, (X, Y, Z)."""
-    levels = needed(wanted, len(window.blocks))
+    device = window.logits.device
+    levels = tuple(_on(level, device) for level in needed(wanted, len(window.blocks)))
     moments: list[Moments] = []
     x = deep(decoder, window.features, None).flatten(2).transpose(1, 2)
     _block(decoder, DEEP, x, window, levels[0], moments)
@@ -142,6 +143,10 @@ def needed(wanted: np.ndarray, levels: int) -> tuple[Level, ...]:
     last = found[-1]
     found[-1] = replace(last, origin=8 * whole[last.origin // 8] + last.origin % 8)
     return tuple(found[::-1])
+
+
+def _on(level: Level, device: torch.device) -> Level:
+    return Level(**{field.name: getattr(level, field.name).to(device) for field in fields(level)})
 
 
 def _with_rim(chosen: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from adumbra.report.bids import json_bytes
 from adumbra.report.charts import Chart
 from adumbra.report.published import published
 
@@ -51,8 +52,6 @@ def write_quality(
     Raises:
         OutputRefused: A file is there already, or cannot be written.
     """
-    from adumbra.report.bids import json_bytes
-
     page = _template().render(
         title=title, about=about, charts=charts, means=means, sentences=sentences, heads=heads, cases=cases
     )

@@ -118,11 +118,7 @@ def _fitted(
     names = tuple(known)
     probability = METHODS[method](pooled(*voxels))
     interval = fitted_interval(volumes, true_ml, cases=names, alpha=alpha)
-    rates = [false_negative_rates(_mapped(probability, p), np.ones(p.shape, dtype=bool)) for p in inside]
+    # Of the probabilities as they are: a threshold that predict takes, which moves it with the map.
+    rates = [false_negative_rates(p, np.ones(p.shape, dtype=bool)) for p in inside]
     threshold = controlled_threshold(rates, cases=names, alpha=alpha)
     return Calibration(target, posterior, draws, weights, probability, threshold, interval, known)
-
-
-def _mapped(fitted: Fitted, probability: np.ndarray) -> np.ndarray:
-    found: np.ndarray = fitted.apply(probability)  # type: ignore[attr-defined]  # every METHODS gives one that has it
-    return found

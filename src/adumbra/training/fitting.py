@@ -69,6 +69,13 @@ def snapshot_due(number: int, config: TrainConfig) -> bool:
     return config.posterior == "swag" and number >= begin and (number - begin) % _EVERY == 0
 
 
+def least_steps(config: TrainConfig) -> int:
+    """With fewer nothing is learned: a SWAG needs two snapshots, and only a Laplace can do without a step."""
+    if config.posterior == "swag":
+        return round((_EVERY + 1) / WANDERING)
+    return 0 if config.posterior == "laplace" and config.initial else 1
+
+
 def wandering() -> Wandering:
     """That keeps as many deviations as are stored."""
     return Wandering(_RANK)

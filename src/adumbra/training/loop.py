@@ -25,7 +25,7 @@ from adumbra.training.augment import augmented
 from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.config import TrainConfig, network_for
-from adumbra.training.fitting import Fitted, independent_voxels, laplace, swag, variational
+from adumbra.training.fitting import Fitted, independent_voxels, laplace, least_steps, swag, variational
 from adumbra.training.log import Log
 from adumbra.training.machine import keep_freed_memory
 from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, opened
@@ -86,6 +86,13 @@ def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
             expected=f"for {config.posterior}, a network with {fitting}",
             found=str(config.network),
             do="make its config with training.config.network_for",
+        )
+    if config.steps < (least := least_steps(config)):
+        raise InputRejected(
+            "steps",
+            expected=f"at least {least} for {config.posterior}",
+            found=str(config.steps),
+            do="train longer; 0 steps are for --posterior laplace with --initial weights",
         )
     if config.patch % config.network.multiple:
         raise InputRejected(

@@ -12,11 +12,12 @@ import numpy as np
 from adumbra.errors import MissingInput, WeightsRejected
 from adumbra.files import write_whole
 from adumbra.shapes import Target
-from adumbra.uncertainty.calibrate import CALIBRATIONS
+from adumbra.uncertainty.calibrate import CALIBRATIONS, Isotonic
 from adumbra.uncertainty.conformal import ControlledThreshold, VolumeInterval
 from adumbra.uncertainty.fitted import Fitted
 
 FORMAT = "adumbra-calibration-1"
+_TILT = 1e-3  # An isotonic map has level parts; so tilted it keeps the order of voxels, and with it every mask.
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Calibration:
         if self.probability is None:
             return probability
         found: np.ndarray = self.probability.apply(probability)  # type: ignore[attr-defined]
+        if isinstance(self.probability, Isotonic):
+            found = (1.0 - _TILT) * found.astype(np.float64) + _TILT * probability
         return found.astype(probability.dtype, copy=False)
 
     def moved(self, threshold: float) -> float:
