@@ -55,7 +55,9 @@ def test_everything_that_was_promised_is_there(first: tuple[road.Outcome, Path])
     outcome, out = first
     name = outcome.case
     stem = out / name / "dwi" / f"{name}_label-lesion"
-    measures = [f"desc-{measure}_uncertainty" for measure in ("entropy", "aleatoric", "epistemic", "variance")]
+    measures = [
+        f"desc-{measure}_uncertainty" for measure in ("entropy", "aleatoric", "epistemic", "variance", "margin")
+    ]
     for part in ("mask", "probseg", *measures):
         assert Path(f"{stem}_{part}.nii.gz").is_file(), part
         assert json.loads(Path(f"{stem}_{part}.json").read_text("utf-8"))["Draws"] == 3
@@ -63,7 +65,7 @@ def test_everything_that_was_promised_is_there(first: tuple[road.Outcome, Path])
     assert run["seed"] == 4
     assert len(run["weights"]["sha256"]) == 64
     assert set(run["inputs"]) == {"dwi", "adc", "b0", "flair"}
-    assert {"open", "align", "sample and map", "find"} == set(run["timings_s"])
+    assert {"open", "align", "sample and map", "find", "judge"} == set(run["timings_s"])
     assert any(c["station"] == "prepare.brain" for c in run["conversions"])
     assert outcome.report.is_file()
     assert (out / "dataset_description.json").is_file()

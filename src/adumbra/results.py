@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from adumbra.case import Case
 from adumbra.shapes import Mask, Target, Volume
 from adumbra.space.grid import Grid
+
+Curve = tuple[np.ndarray, np.ndarray]
+"""Its x, and its y."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +106,50 @@ class Region:
 
 
 @dataclass(frozen=True)
+class RegionUncertainty:
+    """What the draws say of one region: a component of the mask with what lies near it, or the whole case.
+
+    Attributes:
+        volume_ml: Of the mask in it.
+        position_mm: Centroid of the mask in it, RAS+ mm; None where there is no mask.
+        mean_entropy: Mean predictive entropy over the mask in it, nats; nan where there is no mask.
+        pairwise_dice: Of two draws in the region, in [0, 1], as ``uncertainty.components`` defines it; 1 where no
+            draw calls anything, as the Dice of two empty masks is; nan for a single draw.
+        mean_draw_ml: Mean over the draws of their volume in the region.
+        volume_cv: Standard deviation of that volume (divided by n - 1) over its mean; nan where the mean is 0, and for
+            a single draw.
+        called_share: Share of the draws that call at least one voxel of the region.
+    """
+
+    volume_ml: float
+    position_mm: tuple[float, float, float] | None
+    mean_entropy: float
+    pairwise_dice: float
+    mean_draw_ml: float
+    volume_cv: float
+    called_share: float
+
+
+@dataclass(frozen=True)
+class RegionalUncertainty:
+    """The whole case, and each 26-connected component of its mask.
+
+    Attributes:
+        case: Over every voxel that was analysed.
+        components: The largest first, in the order of ``uncertainty.components.by_size``.
+        reach_mm: How far from a component a draw's voxel may lie to count as its.
+        draws: How many there were: the case and every pairwise Dice are of all of them.
+        kept: How many of them the volumes of components are of.
+    """
+
+    case: RegionUncertainty
+    components: tuple[RegionUncertainty, ...]
+    reach_mm: float
+    draws: int
+    kept: int
+
+
+@dataclass(frozen=True)
 class Findings:
     """What the clinician reads of one target.
 
@@ -109,6 +158,7 @@ class Findings:
         components: Number of 26-connected components of the mask, with its interval over the draws.
         regions: The most doubtful regions, ranked.
         notes: Sentences that must stand beside the numbers.
+        regional: How far the draws agree on the whole and on each part of the mask; None where it was not asked for.
     """
 
     target: Target
@@ -116,6 +166,25 @@ class Findings:
     components: Estimate
     regions: tuple[Region, ...]
     notes: tuple[str, ...] = ()
+    regional: RegionalUncertainty | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Where a probability and its uncertainty were right, as lines of x and y of one length; nan where undefined.
+
+    Attributes:
+        brain: Reliability inside the brain: mean probability of each bin, share of its voxels in the truth.
+        boundary: The same near the boundary.
+        risk: Share of the brain's voxels kept, the surest first, and share of those that is wrong.
+        retention: Share of lesions kept as predicted, the surest first, and the lesion-wise F1 when an expert does the
+            others.
+    """
+
+    brain: Curve
+    boundary: Curve
+    risk: Curve
+    retention: Curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +194,7 @@ class Reading:
     Attributes:
         case: Aligned: its scans, brain and truth lie on the maps' grid.
         scores: Of the mask against the truth, where one is known; nan where undefined.
+        curves: Of the uncertainty against the truth, where one is known.
     """
 
     case: Case
@@ -132,6 +202,7 @@ class Reading:
     draws: VolumeDraws
     findings: Findings
     scores: Mapping[str, float] | None
+    curves: Curves | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from adumbra.case import Case
 from adumbra.cases.catalogue import open_case
 from adumbra.clinic.findings import findings
 from adumbra.evaluation.compare import scores
+from adumbra.evaluation.curves import curves
+from adumbra.evaluation.quality import case_quality
 from adumbra.manifest import Clock, run_of
 from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
@@ -30,10 +32,11 @@ from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet
 from adumbra.references import citations
 from adumbra.report.reading import read_back, refuse_earlier, write_page, write_reading
-from adumbra.results import Findings, Reading, VolumeDraws
+from adumbra.results import Curves, Findings, Maps, Reading, VolumeDraws
 from adumbra.shapes import Modality, Target
 from adumbra.space.components import dilated
 from adumbra.space.resampling import resampled
+from adumbra.uncertainty.components import Calls, regional_uncertainty
 from adumbra.uncertainty.maps import summarised
 from adumbra.uncertainty.saved import Calibration, read_calibration, require_for
 
@@ -146,7 +149,9 @@ def predict(
     options |= {"registration": registration, "device": device}
     options["calibration"] = None if calibrated is None else calibrated.as_json()
     about = {"name": card.name, "sha256": card.sha256}
-    used = citations(made_ready, UNet, *drawn_from.methods, summarised, *_methods(calibrated), scores)
+    used = citations(
+        made_ready, UNet, *drawn_from.methods, summarised, regional_uncertainty, *_methods(calibrated), scores
+    )
     run = run_of(reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used)
     written = write_reading(reading, run, out, reference=reference_of(case, target), overwrite=overwrite)
     return Outcome(case.name, written.maps, written.page, reading.findings, reading.scores)
@@ -190,15 +195,28 @@ def read(
             on_grid = (calibration.apply(volume) for volume in on_grid)
         near = dilated(brain, grid, by_mm=BEYOND_BRAIN_MM)
         watched = progress.track(on_grid, what="Drawing from the posterior", total=most)
+        calls = Calls()
         maps, volume_draws = summarised(
             watched, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold, within=near,
-            standard_error=asked,
+            standard_error=asked, calls=calls,
         )  # fmt: skip
     with clock.at("find"):
-        found = promised(findings(maps, volume_draws, brain=near), volume_draws, calibration)
-        truth = aligned.truth(target)
-        score = None if truth is None else scores(maps.mask, truth.data, grid)
-    return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score)
+        regional = regional_uncertainty(maps, volume_draws, calls)
+        found = promised(findings(maps, volume_draws, brain=near, regional=regional), volume_draws, calibration)
+    with clock.at("judge"):
+        score, lines = _judged(aligned, maps, volume_draws, found)
+    return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score, lines)
+
+
+def _judged(
+    case: Case, maps: Maps, draws: VolumeDraws, found: Findings
+) -> tuple[Mapping[str, float] | None, Curves | None]:
+    """The mask and its uncertainty against the truth, where one is known."""
+    truth = case.truth(maps.target)
+    if truth is None:
+        return None, None
+    lines = curves(case_quality(maps, draws, truth.data, case.masks["brain"].data, found.volume_ml))
+    return scores(maps.mask, truth.data, maps.grid), lines
 
 
 def promised(found: Findings, draws: VolumeDraws, calibration: Calibration | None) -> Findings:

@@ -14,11 +14,11 @@ GRID = Grid((6, 6, 6), np.diag([10.0, 10.0, 10.0, 1.0]))  # a voxel is 1 ml
 BRAIN = np.ones(GRID.shape, dtype=bool)
 
 
-def case(*, wrong=2, doubt_errors=True, volumes=(7.0, 8.0, 9.0)):
-    """A cube of 8 voxels is predicted; the truth lacks some of them."""
+def case(*, wrong=2, doubt_errors=True, volumes=(7.0, 8.0, 9.0), called=True):
+    """A cube of 8 voxels is predicted, or not even that; the truth lacks some of them."""
     truth = np.zeros(GRID.shape, dtype=bool)
     truth[2:4, 2:4, 2:4] = True
-    mask = truth.copy()
+    mask = truth & called
     truth.ravel()[np.flatnonzero(truth)[:wrong]] = False
     probability = np.where(mask, 0.9, 0.01).astype(np.float32)
     errors = mask != truth

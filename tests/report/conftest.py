@@ -5,7 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from adumbra.results import Estimate, Findings, Maps, Region, Run, VolumeDraws
+from adumbra.results import (
+    Curves,
+    Estimate,
+    Findings,
+    Maps,
+    Region,
+    RegionalUncertainty,
+    RegionUncertainty,
+    Run,
+    VolumeDraws,
+)
 from adumbra.space.grid import Grid, reoriented
 
 NATIVE = Grid((36, 40, 14), np.array([[-4.0, 0, 0, 70], [0, -3.96, 1.4, 77], [0, -0.56, -9.9, 70], [0, 0, 0, 1]]))
@@ -72,7 +82,20 @@ def findings(maps: Maps, draws: VolumeDraws) -> Findings:
         Estimate(1.0, 1.0, 3.0, 0.95, "lesions"),
         (region(1, (-32, 30, 15), "left", 0.5), region(2, (36, -24, 5), "right", 0.0)),
         (),
+        RegionalUncertainty(
+            RegionUncertainty(volume_ml, (-31.0, 9.0, 14.0), 0.31, 0.91, volume_ml, 0.12, 1.0),
+            (RegionUncertainty(volume_ml, (-32.0, 10.0, 15.0), float("nan"), 0.913, volume_ml, 0.123, 0.85),),
+            5.0,
+            20,
+            20,
+        ),
     )
+
+
+@pytest.fixture
+def curves() -> Curves:
+    share, nothing = np.linspace(0.0, 1.0, 5), np.full(5, np.nan)
+    return Curves((share, share**2), (share, share), (share, 0.01 * share**3), (share, nothing))
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ NAMES = [
     "sub-01_ses-2_label-lesion_desc-aleatoric_uncertainty",
     "sub-01_ses-2_label-lesion_desc-epistemic_uncertainty",
     "sub-01_ses-2_label-lesion_desc-variance_uncertainty",
+    "sub-01_ses-2_label-lesion_desc-margin_uncertainty",
 ]
 
 
@@ -48,7 +49,9 @@ def test_the_files_and_their_places(maps: Maps, native: Grid, tmp_path: Path) ->
 
 
 def test_values_lie_on_the_scanners_own_voxels(maps: Maps, native: Grid, tmp_path: Path) -> None:
-    mask, probability, entropy, aleatoric, epistemic, variance = map(nib.load, written(maps, tmp_path, native)[:6])
+    paths = written(maps, tmp_path, native)[:7]
+    mask, probability, entropy, aleatoric, epistemic, variance, margin = map(nib.load, paths)
+    np.testing.assert_array_equal(np.asarray(margin.dataobj), np.abs(2 * np.asarray(probability.dataobj) - 1))
     kinds = {"probability": probability, "entropy": entropy, "aleatoric": aleatoric, "epistemic": epistemic}
     for name, image in {**kinds, "variance": variance, "mask": mask}.items():
         expected = reoriented(getattr(maps, name), maps.grid, native.axcodes)[0]
@@ -84,19 +87,19 @@ def test_the_gzip_holds_no_time_and_no_name(maps: Maps, native: Grid) -> None:
 def test_the_same_values_give_the_same_bytes(maps: Maps, native: Grid, tmp_path: Path) -> None:
     first, second = (sha256_by_name(written(maps, tmp_path / run, native)) for run in ("a", "b"))
     assert first == second
-    assert len(set(first.values())) == 12
+    assert len(set(first.values())) == 14
 
 
 def test_the_mask_written_has_the_volume_reported(maps: Maps, native: Grid, draws: VolumeDraws, tmp_path: Path) -> None:
     paths = written(maps, tmp_path, native, draws=draws)
-    side_car = json.loads(paths[6].read_text())
+    side_car = json.loads(paths[7].read_text())
     voxels = int(np.asarray(nib.load(paths[0]).dataobj).sum())
     assert side_car["VolumeMl"] == pytest.approx(voxels * native.voxel_ml, abs=1e-6)
     assert voxels == np.count_nonzero(maps.mask)
     assert side_car["VolumeDrawsMl"] == pytest.approx(draws.volumes_ml)
     assert (side_car["Threshold"], side_car["Draws"], side_car["Sources"]) == (0.5, 20, ["sub-01_dwi.nii.gz"])
     assert "Research use only" in side_car["Use"]
-    assert json.loads(paths[8].read_text())["Units"] == "nat"
+    assert json.loads(paths[9].read_text())["Units"] == "nat"
 
 
 def test_on_another_grid_mask_and_probability_agree(maps: Maps) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from adumbra.errors import GridMismatch, MissingInput, OutputRefused
 from adumbra.report.html import write_report
-from adumbra.results import Estimate, Findings, Maps, Run, VolumeDraws
+from adumbra.results import Curves, Estimate, Findings, Maps, Run, VolumeDraws
 
 Report = Callable[..., Path]
 PLAY = """() => ({
@@ -20,6 +20,7 @@ PLAY = """() => ({
   rows: document.querySelectorAll('tr.region').length,
   scripts: document.scripts.length,
   volume: document.querySelector('#volume').textContent,
+  key: document.querySelector('figure.key').getBoundingClientRect().width,
   overflow: document.documentElement.scrollWidth - innerWidth,
   heads: [...document.querySelectorAll('th')].every(h => h.scope === 'col' || h.scope === 'row'),
   ran: typeof window.ran,
@@ -83,6 +84,20 @@ def test_the_page_opens_alone_and_says_what_it_must(report: Report, browser: obj
     assert "cd" * 32 in found["text"]
 
 
+def test_the_page_shows_where_draws_agree_and_how_good_the_uncertainty_was(
+    report: Report, browser: object, curves: Curves, findings: Findings
+) -> None:
+    found = seen(browser, report(curves=curves, truth=None, scores={"dice": 0.9}))
+    assert "How far the draws agree" in found["text"]
+    assert re.search(r"Part 1\s+[\d.]+\s+−32, 10, 15\s+–\s+0.91\s+12 %\s+85 %", found["text"])
+    for title in ("Reliability", "Risk and coverage", "Retention by lesion"):
+        assert title in found["text"]
+    assert found["key"] > 500, "the slice with most of the outline has room"
+    bare = seen(browser, report("bare.html", findings=replace(findings, regional=None)))
+    assert "How far the draws agree" not in bare["text"]
+    assert "Risk and coverage" not in bare["text"]
+
+
 def test_every_picture_is_drawn_and_described(report: Report, browser: object) -> None:
     images = seen(browser, report())["images"]
     assert len(images) == 2 + 2 + 5 * 6 + 2  # the key slice, the scales, five rows of six slices, two regions
@@ -90,8 +105,9 @@ def test_every_picture_is_drawn_and_described(report: Report, browser: object) -
 
 
 @pytest.mark.parametrize("width", [400, 760, 1280, 1920])
-def test_nothing_has_to_be_scrolled_sideways(report: Report, browser: object, width: int) -> None:
-    assert seen(browser, report(case_name="sub-" + "x" * 120), width=width)["overflow"] <= 0
+def test_nothing_has_to_be_scrolled_sideways(report: Report, browser: object, width: int, curves: Curves) -> None:
+    path = report(case_name="sub-" + "x" * 120, curves=curves, scores={"dice": 0.9})
+    assert seen(browser, path, width=width)["overflow"] <= 0
 
 
 def test_what_users_type_is_text(report: Report, browser: object, run: Run) -> None:

@@ -6,14 +6,22 @@ import numpy as np
 
 from adumbra.clinic.regions import doubtful_regions
 from adumbra.errors import InputRejected
-from adumbra.results import Estimate, Findings, Maps, VolumeDraws
+from adumbra.results import Estimate, Findings, Maps, RegionalUncertainty, VolumeDraws
 from adumbra.shapes import Mask
 from adumbra.space.components import labelled
 
 FEW_DRAWS = 10
 
 
-def findings(maps: Maps, draws: VolumeDraws, *, brain: Mask, level: float = 0.95, most: int = 10) -> Findings:
+def findings(
+    maps: Maps,
+    draws: VolumeDraws,
+    *,
+    brain: Mask,
+    regional: RegionalUncertainty | None = None,
+    level: float = 0.95,
+    most: int = 10,
+) -> Findings:
     """The findings of one target.
 
     The values are those of the mask that is written; the intervals are central quantiles over the draws. A mask of mean
@@ -23,6 +31,7 @@ def findings(maps: Maps, draws: VolumeDraws, *, brain: Mask, level: float = 0.95
         maps: Of the target.
         draws: Of the same target and the same draws.
         brain: (X, Y, Z), on the maps' grid.
+        regional: How far the draws agree on each part of the mask, where that is to be told.
         level: Of the central intervals, between 0 and 1.
         most: How many doubtful regions at most.
 
@@ -36,7 +45,7 @@ def findings(maps: Maps, draws: VolumeDraws, *, brain: Mask, level: float = 0.95
     volume = estimate(volume_ml, draws.volumes_ml, level=level, unit="ml")
     components = estimate(float(labelled(maps.mask)[1]), draws.components, level=level, unit="lesions")
     regions = doubtful_regions(maps, brain=brain, most=most)
-    return Findings(maps.target, volume, components, regions, notes(maps, volume))
+    return Findings(maps.target, volume, components, regions, notes(maps, volume), regional)
 
 
 def estimate(value: float, draws: Sequence[float | int], *, level: float, unit: str) -> Estimate:

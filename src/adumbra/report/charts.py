@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adumbra.results import Curves
+
 WIDTH, HEIGHT, LEFT, FOOT, MARGIN = 340.0, 260.0, 52.0, 42.0, 12.0
 
 
@@ -68,6 +70,19 @@ def chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str, top:
     x_ticks = tuple((_x(t), f"{t:g}") for t in (0.0, 0.25, 0.5, 0.75, 1.0))
     y_ticks = tuple((_y(upper * t, upper), f"{upper * t:.3g}") for t in (0.0, 0.25, 0.5, 0.75, 1.0))
     return Chart(title, x_label, y_label, drawn, x_ticks, y_ticks)
+
+
+def quality_charts(found: Curves, *, of: str) -> list[Chart]:
+    """Reliability, risk and coverage, retention by lesion; ``of`` names what the last two are of."""
+    ideal = Line("perfect", (0.0, 1.0), (0.0, 1.0), "faint")
+    reliability = [ideal, Line("near the boundary", *found.boundary, "dots"), Line("brain", *found.brain, "dots")]
+    return [
+        chart("Reliability", reliability, x_label="probability", y_label="share of voxels in the truth", top=1.0),
+        chart("Risk and coverage", [Line(of, *found.risk)], x_label="share of voxels kept",
+              y_label="share of them that is wrong"),
+        chart("Retention by lesion", [Line(of, *found.retention)], x_label="share of lesions kept as predicted",
+              y_label="lesion-wise F1", top=1.0),
+    ]  # fmt: skip
 
 
 def _rounded(value: float) -> float:

@@ -27,6 +27,8 @@ MEASURES = {
     "epistemic": ("Mutual information H[E p] - E H[p]: the part that the draws disagree about", "nat"),
     "variance": ("Variance of the probability over the draws, divided by their number", "1"),
 }
+"""The uncertainty maps that ``Maps`` holds."""
+MARGIN = ("Margin |2 E p - 1| of the two classes: 1 is certain, 0 undecided; a function of the probability alone", "1")
 
 
 def write_maps(
@@ -39,7 +41,7 @@ def write_maps(
     draws: VolumeDraws | None = None,
     overwrite: bool = False,
 ) -> tuple[Path, ...]:
-    """Writes the mask, the probability and the four uncertainty maps, each with its JSON side-car.
+    """Writes the mask, the probability and the five uncertainty maps, each with its JSON side-car.
 
     Args:
         maps: To write.
@@ -51,7 +53,7 @@ def write_maps(
         overwrite: Replace what an earlier run wrote.
 
     Returns:
-        The case's files: six images, then six side-cars.
+        The case's files: seven images, then seven side-cars.
 
     Raises:
         OutputRefused: A file exists already, the folder is another data set, or it cannot be written.
@@ -150,6 +152,7 @@ def _nested(value: Any) -> Any:
 
 def _images(maps: Maps) -> dict[str, np.ndarray]:
     uncertainty = {f"desc-{measure}_uncertainty": getattr(maps, measure) for measure in MEASURES}
+    uncertainty["desc-margin_uncertainty"] = np.abs(2 * maps.probability - 1)
     return {"mask": maps.mask, "probseg": maps.probability, **uncertainty}
 
 
@@ -169,7 +172,7 @@ def _side_cars(maps: Maps, draws: VolumeDraws | None) -> dict[str, dict[str, obj
     }
     measures: dict[str, dict[str, object]] = {
         f"desc-{measure}_uncertainty": {"Description": text, "Units": unit}
-        for measure, (text, unit) in MEASURES.items()
+        for measure, (text, unit) in {**MEASURES, "margin": MARGIN}.items()
     }
     return {"mask": mask, "probseg": probability, **measures}
 

@@ -7,11 +7,11 @@ from math import isnan
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 
 from adumbra.errors import GridMismatch, MissingInput
 from adumbra.references import bibliography
+from adumbra.report.charts import quality_charts
 from adumbra.report.dots import dots
 from adumbra.report.figures import (
     ENTROPY,
@@ -25,14 +25,17 @@ from adumbra.report.figures import (
     region_pictures,
     shaded,
 )
+from adumbra.report.page import environment
 from adumbra.report.published import published
 from adumbra.report.tiles import Tile, box_around, key_slice, pixels_per_mm, telling_slices, tile, windows
-from adumbra.results import Estimate, Findings, Maps, Run, VolumeDraws
+from adumbra.results import Curves, Estimate, Findings, Maps, RegionalUncertainty, RegionUncertainty, Run, VolumeDraws
 from adumbra.shapes import Mask, Volume
 
 TITLES = {"lesion": "Ischemic lesion", "thrombus": "Thrombus", "hypoperfusion": "Hypoperfused tissue"}
 TILE_HEIGHT = 300
 KEY_HEIGHT = 460
+MOST_PARTS = 10
+"""Of the outline that the page lists; the findings have all."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ def write_report(
     brain: Mask | None = None,
     truth: Mask | None = None,
     scores: Mapping[str, float] | None = None,
+    curves: Curves | None = None,
     warnings: Sequence[str] = (),
     references: Sequence[str] = (),
     overwrite: bool = False,
@@ -74,6 +78,7 @@ def write_report(
         brain: The pictures are cropped to it and their contrast is taken in it; else to what is not black.
         truth: An expert's outline, drawn beside the mask.
         scores: By name, printed where a truth is known; nan is printed as undefined.
+        curves: Of the uncertainty against the truth, drawn where one is known.
         warnings: Sentences that a reader must be told.
         references: Keys of the papers that the methods used rest on, see ``adumbra.references.citations``.
         overwrite: Replace an earlier report.
@@ -100,6 +105,8 @@ def write_report(
         bars=[_bar(ENTROPY), _bar(epistemic_scale(maps))],
         has_truth=truth is not None,
         scores=scores or {},
+        curves=[] if curves is None else quality_charts(curves, of="this case"),
+        parts=_parts(findings.regional),
         warnings=list(dict.fromkeys([*findings.notes, *warnings])),
         run=run,
         references=bibliography(references),
@@ -162,6 +169,14 @@ def _row(pictures: list[np.ndarray], tiles: list[Tile], scene: Scene, what: str)
     return row
 
 
+def _parts(regional: RegionalUncertainty | None) -> list[tuple[str, RegionUncertainty]]:
+    """The whole case, then the largest parts of the outline."""
+    if regional is None:
+        return []
+    parts = [(f"Part {k}", part) for k, part in enumerate(regional.components[:MOST_PARTS], start=1)]
+    return [("All", regional.case), *parts]
+
+
 def _region_picture(scene: Scene, rank: int, findings: Findings) -> Picture:
     region = findings.regions[rank - 1]
     image = region_pictures(scene, region)
@@ -204,6 +219,11 @@ def _score(value: float, name: str) -> str:
     return f"{value:.0f}" if whole else _ml(value) if name.endswith("_ml") else f"{value:.3f}"
 
 
+def _known(value: float, form: str) -> str:
+    """A number in a format; a dash where it is undefined."""
+    return "\N{EN DASH}" if isnan(value) else form % value
+
+
 def _position(position_mm: tuple[float, float, float]) -> str:
     """Whole millimetres with true minus signs: ``"−15, −1, 37"``."""
     return ", ".join(f"{round(value):d}".replace("-", "\N{MINUS SIGN}") for value in position_mm)
@@ -217,9 +237,5 @@ def _label(name: str) -> str:
 
 @cache
 def _template() -> Template:
-    loader = PackageLoader("adumbra.report", "assets")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"ml": _ml, "score": _score, "label": _label, "position": _position}
-    style = loader.get_source(environment, "report.css")[0]
-    environment.globals["style"] = Markup(style)  # our own file, not a user's text
-    return environment.get_template("report.html")
+    environment().filters.update(ml=_ml, score=_score, label=_label, position=_position, known=_known)
+    return environment().get_template("report.html")

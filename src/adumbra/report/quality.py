@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
-
 from adumbra.report.bids import json_bytes
 from adumbra.report.charts import Chart
+from adumbra.report.page import template
 from adumbra.report.published import published
 
 
@@ -52,17 +49,8 @@ def write_quality(
     Raises:
         OutputRefused: A file is there already, or cannot be written.
     """
-    page = _template().render(
+    page = template("quality.html").render(
         title=title, about=about, charts=charts, means=means, sentences=sentences, heads=heads, cases=cases
     )
     files = {path.name: page.encode(), f"{path.stem}.json": json_bytes(plain)}
     return published(files, path.parent, overwrite=overwrite)[0]
-
-
-@cache
-def _template() -> Template:
-    loader = PackageLoader("adumbra.report", "assets")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    style = loader.get_source(environment, "report.css")[0]
-    environment.globals["style"] = Markup(style)  # our own file, not a user's text
-    return environment.get_template("quality.html")

@@ -17,10 +17,22 @@ import numpy as np
 from adumbra.case import Case, Conversion, Scan
 from adumbra.errors import MissingInput, OutputRefused, UnreadableFile
 from adumbra.report.bids import bids_name, folder, plain
-from adumbra.report.derivatives import MEASURES, sha256_by_name, write_findings, write_maps, write_run
+from adumbra.report.derivatives import MEASURES, as_mapping, sha256_by_name, write_findings, write_maps, write_run
 from adumbra.report.html import write_report
 from adumbra.report.published import published
-from adumbra.results import Estimate, Findings, Maps, Reading, Region, Run, VolumeDraws
+from adumbra.results import (
+    Curve,
+    Curves,
+    Estimate,
+    Findings,
+    Maps,
+    Reading,
+    Region,
+    RegionalUncertainty,
+    RegionUncertainty,
+    Run,
+    VolumeDraws,
+)
 from adumbra.shapes import Modality, Target
 from adumbra.space.grid import Grid, reoriented
 from adumbra.truth import OUTLINED_ON
@@ -90,6 +102,7 @@ def write_page(reading: Reading, run: Run, out: Path, *, overwrite: bool = False
         brain=case.masks["brain"].data,
         truth=None if truth is None else truth.data,
         scores=reading.scores,
+        curves=reading.curves,
         warnings=[f"{c.subject}: {c.what}." for c in case.provenance if c.warning],
         references=run.references,
         overwrite=overwrite,
@@ -131,10 +144,9 @@ def _read_one(out: Path, manifest: Path) -> tuple[Reading, Run]:
         grid = Grid(tuple(about["shape"]), np.asarray(scene["affine"]))
         case = _case(scene, about, grid, run)
     draws = VolumeDraws(**{key: _tupled(value) for key, value in found["draws"].items()})
-    scores = None
-    if about["scores"] is not None:
-        scores = {key: float("nan") if value is None else float(value) for key, value in about["scores"].items()}
-    return Reading(case, _maps(stem, grid, options), draws, _findings(found["findings"]), scores), run
+    scores = None if about["scores"] is None else {key: _number(value) for key, value in about["scores"].items()}
+    curves = Curves(**{key: _curve(value) for key, value in about["curves"].items()}) if "curves" in about else None
+    return Reading(case, _maps(stem, grid, options), draws, _findings(found["findings"]), scores, curves), run
 
 
 def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
@@ -143,6 +155,8 @@ def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
     arrays = {f"scan_{modality}": scan.data for modality, scan in case.scans.items()}
     arrays |= {f"mask_{key}": case.masks[key].data for key in ("brain", target) if key in case.masks}
     about = {"name": case.name, "scans": list(case.scans), "shape": case.grid.shape, "scores": plain(reading.scores)}
+    if reading.curves is not None:
+        about["curves"] = plain(as_mapping(reading.curves))
     buffer = BytesIO()
     np.savez_compressed(
         buffer, about=np.array(json.dumps(about)), affine=case.grid.affine, allow_pickle=False, **arrays
@@ -178,7 +192,30 @@ def _findings(found: Mapping[str, Any]) -> Findings:
         Estimate(**found["components"]),
         regions,
         tuple(found["notes"]),
+        _regional(found.get("regional")),
     )
+
+
+def _regional(found: Mapping[str, Any] | None) -> RegionalUncertainty | None:
+    if found is None:
+        return None
+    parts = [_part(part) for part in found["components"]]
+    return RegionalUncertainty(_part(found["case"]), tuple(parts), found["reach_mm"], found["draws"], found["kept"])
+
+
+def _part(found: Mapping[str, Any]) -> RegionUncertainty:
+    numbers = {key: _number(value) for key, value in found.items() if key != "position_mm"}
+    return RegionUncertainty(position_mm=_tupled(found["position_mm"]), **numbers)
+
+
+def _curve(found: Any) -> Curve:
+    x, y = (np.array([_number(value) for value in values]) for values in found)
+    return x, y
+
+
+def _number(value: float | None) -> float:
+    """As it was before JSON, which has no nan."""
+    return float("nan") if value is None else float(value)
 
 
 def _tupled(value: Any) -> Any:

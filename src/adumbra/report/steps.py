@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
 from scipy import ndimage
 
 from adumbra.report.figures import OUTLINE, data_uri
+from adumbra.report.page import template
 from adumbra.report.published import published
 from adumbra.report.tiles import pixels_per_mm, tile, whole
 from adumbra.space.grid import Grid
@@ -111,13 +109,5 @@ def write_steps(
     Raises:
         OutputRefused: It is there already, or cannot be written.
     """
-    page = _template().render(title=title, about=about, steps=steps, data_uri=data_uri)
+    page = template("steps.html").render(title=title, about=about, steps=steps, data_uri=data_uri)
     return published({name: page.encode()}, out, overwrite=overwrite)[0]
-
-
-@cache
-def _template() -> Template:
-    loader = PackageLoader("adumbra.report", "assets")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.globals["style"] = Markup(loader.get_source(environment, "report.css")[0])
-    return environment.get_template("steps.html")

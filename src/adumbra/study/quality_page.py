@@ -3,13 +3,11 @@
 from math import isnan
 from pathlib import Path
 
-import numpy as np
-
 from adumbra.evaluation.association import Association
+from adumbra.evaluation.curves import mean_curves
 from adumbra.evaluation.intervals import MeanInterval
 from adumbra.evaluation.quality import Quality
-from adumbra.evaluation.reliability import ReliabilityTable
-from adumbra.report.charts import Chart, Line, chart
+from adumbra.report.charts import quality_charts
 from adumbra.report.quality import Row, write_quality
 
 NAMES = {
@@ -41,7 +39,6 @@ _FORETELL = {
     "mean_entropy": "the mean entropy of the outline",
     "volume_cv": "the spread of the volumes",
 }
-_GRID = np.linspace(0.0, 1.0, 101)
 
 
 def write_quality_page(found: Quality, path: Path, *, about: str, plain: dict[str, object], overwrite: bool) -> Path:
@@ -49,26 +46,17 @@ def write_quality_page(found: Quality, path: Path, *, about: str, plain: dict[st
     rows = [Row(text, _mean_cells(found.means[name])) for name, text in NAMES.items()]
     cases = [Row(name, tuple(figure(case.values[key]) for key in _OF_A_CASE)) for name, case in found.cases.items()]
     return write_quality(
-        path, title="Is it right, and does it know where it is not?", about=about, charts=charts(found), means=rows,
-        sentences=sentences(found), heads=[NAMES[key] for key in _OF_A_CASE], cases=cases, plain=plain,
+        path,
+        title="Is it right, and does it know where it is not?",
+        about=about,
+        charts=quality_charts(mean_curves(found), of="mean of the cases"),
+        means=rows,
+        sentences=sentences(found),
+        heads=[NAMES[key] for key in _OF_A_CASE],
+        cases=cases,
+        plain=plain,
         overwrite=overwrite,
-    )  # fmt: skip
-
-
-def charts(found: Quality) -> list[Chart]:
-    """Reliability, risk and coverage, retention by lesion."""
-    risks = [np.interp(_GRID, c.risk.coverage, c.risk.risk) for c in found.cases.values() if c.risk.coverage.size]
-    curves = [np.interp(_GRID, *_rising(c.retention.kept, c.retention.score)) for c in found.cases.values()
-              if c.retention.kept.size]  # fmt: skip
-    ideal = Line("perfect", (0.0, 1.0), (0.0, 1.0), "faint")
-    reliability = [ideal, _line("near the boundary", found.boundary), _line("brain", found.brain)]
-    return [
-        chart("Reliability", reliability, x_label="probability", y_label="share of voxels in the truth", top=1.0),
-        chart("Risk and coverage", [Line("mean of the cases", _GRID, _mean(risks))], x_label="share of voxels kept",
-              y_label="share of them that is wrong"),
-        chart("Retention by lesion", [Line("mean of the cases", _GRID, _mean(curves))], top=1.0,
-              x_label="share of lesions kept as predicted", y_label="lesion-wise F1"),
-    ]  # fmt: skip
+    )
 
 
 def sentences(found: Quality) -> list[str]:
@@ -94,19 +82,6 @@ def _association(text: str, of: Association) -> str:
         f"How well {text} foretells Dice over cases: Spearman's ρ {of.rho:.2f} "
         f"(95 % interval {figure(of.low, 2)} to {figure(of.high, 2)}, {of.cases} cases)."
     )
-
-
-def _line(name: str, table: ReliabilityTable) -> Line:
-    return Line(name, table.mean_probability, table.frequency, "dots")
-
-
-def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    order = np.argsort(x, kind="stable")
-    return x[order], y[order]
-
-
-def _mean(curves: list[np.ndarray]) -> np.ndarray:
-    return np.mean(curves, axis=0) if curves else np.full(_GRID.shape, np.nan)
 
 
 def _mean_cells(mean: MeanInterval) -> tuple[str, str, str]:

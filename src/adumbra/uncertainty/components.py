@@ -18,7 +18,6 @@ there are more than are kept and they have an order, as the members of an ensemb
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import ceil, nan
 
 import numpy as np
@@ -26,56 +25,12 @@ from scipy import ndimage
 
 from adumbra.errors import GridMismatch, InputRejected
 from adumbra.references import cites
-from adumbra.results import Maps, VolumeDraws
+from adumbra.results import Maps, RegionalUncertainty, RegionUncertainty, VolumeDraws
 from adumbra.shapes import Labels, Mask
 from adumbra.space.components import component_sizes, labelled
 from adumbra.space.grid import Grid
 
 KEPT = 64  # of the draws' calls: a coefficient of variation from 64 draws is known to about a tenth of itself
-
-
-@dataclass(frozen=True)
-class RegionUncertainty:
-    """What the draws say of one region: a component of the mask with what lies near it, or the whole case.
-
-    Attributes:
-        volume_ml: Of the mask in it.
-        position_mm: Centroid of the mask in it, RAS+ mm; None where there is no mask.
-        mean_entropy: Mean predictive entropy over the mask in it, nats; nan where there is no mask.
-        pairwise_dice: Of two draws in the region, in [0, 1], as this module defines it; 1 where no draw calls anything,
-            as the Dice of two empty masks is; nan for a single draw.
-        mean_draw_ml: Mean over the draws of their volume in the region.
-        volume_cv: Standard deviation of that volume (divided by n - 1) over its mean; nan where the mean is 0, and for
-            a single draw.
-        called_share: Share of the draws that call at least one voxel of the region.
-    """
-
-    volume_ml: float
-    position_mm: tuple[float, float, float] | None
-    mean_entropy: float
-    pairwise_dice: float
-    mean_draw_ml: float
-    volume_cv: float
-    called_share: float
-
-
-@dataclass(frozen=True)
-class RegionalUncertainty:
-    """The whole case, and each 26-connected component of its mask.
-
-    Attributes:
-        case: Over every voxel that was analysed.
-        components: The largest first, in the order of ``by_size``.
-        reach_mm: How far from a component a draw's voxel may lie to count as its.
-        draws: How many there were: the case and every pairwise Dice are of all of them.
-        kept: How many of them the volumes of components are of.
-    """
-
-    case: RegionUncertainty
-    components: tuple[RegionUncertainty, ...]
-    reach_mm: float
-    draws: int
-    kept: int
 
 
 class Calls:
