@@ -1,16 +1,20 @@
 """The estimators on held-out phantoms of both presets: how good each one's uncertainty is, and what it costs.
 
-Run: ``python benchmarks/estimators.py --out DIR --weights NAME=FILE[,FILE...][:POSTERIOR] ... [--cases N]``. Each case
-of an estimator is a line of ``DIR/rows.jsonl`` when it is measured, and what is there is not measured again. Prints the
-table with 95 % intervals by patient: Dice, NLL and ECE near the boundary, AUROC of voxel errors, AURC, Spearman's ρ
-of the expected Dice and Dice over cases, how often the interval of the volume holds the true one, seconds, peak memory.
-Phantoms are not patients: the table compares methods.
+Run: ``python benchmarks/estimators.py --out DIR --weights NAME=FILE[,FILE...][:POSTERIOR[:CALIBRATION]] ... [--cases N]``.
+One cohort is judged; another is what calibrations are fitted on, cases of both presets together. Each case of an estimator is a
+line of ``DIR/rows.jsonl`` when it is measured, and what is there is not measured again. Prints, with 95 % intervals by
+patient: Dice, NLL and ECE near the boundary, AUROC of voxel errors, AURC, Spearman's rho of the expected Dice loss and
+Dice over cases, split-half reliability of the epistemic map, how often the central 95 % of the draws hold the true
+volume, CPU seconds and peak memory of a reading; then the same ECE after each calibration, the coverage of conformal
+intervals, and what naive dropout at every level gains over the draws of the deepest levels. Phantoms are not patients:
+the tables compare methods.
 """
 
 import argparse
 import json
-import resource
+import pickle
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,16 +23,34 @@ from pathlib import Path
 import numpy as np
 
 from adumbra import cohort
-from adumbra.evaluation.association import case_association
-from adumbra.evaluation.intervals import bootstrap_mean, coverage
+from adumbra.case import Case
+from adumbra.evaluation.association import case_association, split_half
+from adumbra.evaluation.intervals import bootstrap_mean, coverage, percentile_interval
+from adumbra.evaluation.pair import Pair
 from adumbra.evaluation.quality import case_quality
+from adumbra.evaluation.regions import regions
+from adumbra.evaluation.reliability import ReliabilityTable, equal_width_table, expected_calibration_error
 from adumbra.networks.catalogue import load
 from adumbra.posterior.catalogue import posterior_of
 from adumbra.posterior.run import Running
+from adumbra.results import VolumeDraws
 from adumbra.road import read
+from adumbra.space.grid import Grid
+from adumbra.uncertainty.calibrate import fitted_isotonic, fitted_local, fitted_temperature, fitted_vector
+from adumbra.uncertainty.conformal import fitted_interval
+from adumbra.uncertainty.maps import summarised
+from adumbra.uncertainty.saved import read_calibration
+from adumbra.uncertainty.voxels import Voxels, bands, pooled, voxels_of
 
-SEED, PRESETS, DRAWS = 41, ("monocentric", "multicentric"), 20
-MEANS = ("dice", "nll_boundary", "ece_boundary", "auroc", "aurc", "seconds", "peak_gb")
+JUDGED, FITTED, PRESETS, DRAWS, ALPHA = 41, 42, ("monocentric", "multicentric"), 20, 0.05
+SHOWN = {
+    "dice": "Dice", "nll_boundary": "NLL, boundary", "ece_boundary": "ECE, boundary", "auroc": "AUROC", "aurc": "AURC",
+    "split_half": "split-half r",
+}  # fmt: skip
+SCANS = ("dwi", "adc", "b0", "flair")
+CALIBRATIONS: dict[str, Callable] = {
+    "temperature": fitted_temperature, "vector": fitted_vector, "isotonic": fitted_isotonic, "local": fitted_local,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,82 +60,257 @@ class Estimator:
     name: str
     weights: tuple[str, ...]
     posterior: str
+    calibration: str = ""
 
     @classmethod
     def of(cls, text: str) -> "Estimator":
-        """``name=file,file:posterior``."""
+        """``name=file,file:posterior:calibration``."""
         name, _, rest = text.partition("=")
-        files, _, posterior = rest.partition(":")
-        return cls(name, tuple(files.split(",")), posterior)
+        files, *more = rest.split(":")
+        return cls(name, tuple(files.split(",")), *(more or [""]))
 
 
-def measured(estimators: tuple[Estimator, ...], preset: str, number: int, masks: tuple[Path, ...]) -> list[dict]:
-    """A row for each estimator of one phantom, which is drawn once."""
-    case = cohort.phantom(SEED, number, masks, preset_name=preset).case
+class Kept:
+    """A posterior whose draws are kept as they pass, so that two halves of them can be compared."""
+
+    def __init__(self, posterior) -> None:
+        self.posterior, self.passed = posterior, []
+
+    def draws(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Those of the posterior."""
+        for volume in self.posterior.draws(case, n, generator):
+            self.passed.append(volume)
+            yield volume
+
+
+def phantom_case(out: Path, seed: int, preset: str, number: int, masks: tuple[Path, ...]) -> Case:
+    """What the networks look at of one phantom; kept in a file, since it is drawn in many seconds."""
+    path = out / "cases" / f"{seed}-{preset}-{number}.pickle"
+    if path.exists():
+        return Case(*pickle.loads(path.read_bytes()))
+    whole = cohort.phantom(seed, number, masks, preset_name=preset).case
+    scans = {name: scan for name, scan in whole.scans.items() if name in SCANS}
+    kept = {name: mask for name, mask in whole.masks.items() if name in ("brain", "lesion")}
+    parts = (whole.name, scans, kept, whole.provenance)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".part").write_bytes(pickle.dumps(parts))
+    path.with_suffix(".part").rename(path)
+    return Case(*parts)
+
+
+def measured(out: Path, estimators: tuple[Estimator, ...], seed: int, preset: str, number: int, masks) -> list[dict]:
+    """A row for each estimator of one phantom; the voxels that calibrations need lie in files beside."""
+    case = phantom_case(out, seed, preset, number, masks)
     rows = []
     for estimator in estimators:
         networks = [load(name) for name in estimator.weights]
-        posterior = posterior_of(networks, estimator.posterior, target="lesion", running=Running(threads=1))
+        kept = Kept(posterior_of(networks, estimator.posterior, target="lesion", running=Running(threads=1)))
         card = networks[0].card
+        calibration = read_calibration(Path(estimator.calibration)) if estimator.calibration else None
+        forget_peak()
         begun = time.process_time()
         reading = read(
-            case, networks[0], posterior, target="lesion", draws=DRAWS, seed=number, threshold=card.threshold,
-            peak_threshold=card.peak_threshold, registration="never",
+            case, networks[0], kept, target="lesion", draws=DRAWS, seed=number, threshold=card.threshold,
+            peak_threshold=card.peak_threshold, registration="never", calibration=calibration,
         )  # fmt: skip
-        seconds = time.process_time() - begun
-        truth, brain = reading.case.masks["lesion"].data, reading.case.masks["brain"].data
-        found = case_quality(reading.maps, reading.draws, truth, brain, reading.findings.volume_ml)
+        seconds, peak_gb = time.process_time() - begun, peak_memory_gb()
+        about = {"estimator": estimator.name, "cohort": seed, "preset": preset, "case": number}
+        truth, maps = reading.case.masks["lesion"].data, reading.maps
+        keep_voxels(voxels_file(out, **about), reading, truth)
+        found = case_quality(maps, reading.draws, truth, reading.case.masks["brain"].data, reading.findings.volume_ml)
         held = {"low": found.interval.low, "high": found.interval.high, "true_ml": found.volume_ml}
-        peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        about = {"estimator": estimator.name, "preset": preset, "case": number}
-        rows.append({**about, **found.values, **held, "seconds": seconds, "peak_gb": peak_gb})
+        cost = {"seconds": seconds, "peak_gb": peak_gb, "split_half": halves(kept.passed)}
+        rows.append({**about, **found.values, **held, **cost, "draws_ml": reading.draws.volumes_ml})
     return rows
 
 
+def halves(draws: list[np.ndarray]) -> float:
+    """Split-half reliability of the epistemic map, where one half has more than 0.001 nats."""
+    if len(draws) < 4:
+        return float("nan")
+    grid = Grid(draws[0].shape, np.eye(4))  # where they lie does not matter to their reliability
+    parts = (summarised(half, target="lesion", grid=grid)[0] for half in (draws[::2], draws[1::2]))
+    first, second = (maps.epistemic for maps in parts)
+    doubtful = np.maximum(first, second) > 1e-3
+    return split_half(first, second, doubtful).reliability if doubtful.sum() > 2 else float("nan")
+
+
+def keep_voxels(path: Path, reading, truth: np.ndarray) -> None:
+    """The voxels near the boundary, which are judged, and some of the brain, which a calibration is fitted on."""
+    maps, brain = reading.maps, reading.case.masks["brain"].data
+    near = regions(Pair(maps.mask, truth, maps.grid), brain).boundary
+    band = bands(maps.mask, maps.grid)
+    some = voxels_of(maps.probability, truth, case=path.stem, within=brain, bands=band, most=20_000,
+                     generator=np.random.default_rng(0))  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = {name: getattr(some, name) for name in ("probability", "truth", "weight", "band")}
+    np.savez_compressed(path, p=maps.probability[near], y=truth[near], b=band[near], **rows)
+
+
+def voxels_file(out: Path, *, estimator: str, cohort: int, preset: str, case: int) -> Path:
+    """Where they lie."""
+    return out / "voxels" / f"{estimator}-{cohort}-{preset}-{case}.npz"
+
+
+def forget_peak() -> None:
+    """The peak of the resident memory begins here."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_gb() -> float:
+    """The peak since then."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1e6
+
+
 def table(rows: list[dict]) -> None:
-    """Prints a line for each estimator and preset."""
-    heads = [*MEANS[:5], "case-level rho", "volumes held"]
-    print(f"{'estimator':18s} {'preset':13s} {'n':>3s} " + " ".join(f"{h:>24s}" for h in heads) + "  CPU s    GB")
-    for name, preset in dict.fromkeys((row["estimator"], row["preset"]) for row in rows):
-        own = [row for row in rows if (row["estimator"], row["preset"]) == (name, preset)]
+    """A line for each estimator and preset of the judged cohort."""
+    head = " ".join(f"{text:>24s}" for text in [*SHOWN.values(), "rho", "volumes held"])
+    print(f"{'estimator':16s} {'preset':12s} {'n':>3s} {head}  CPU s    GB")
+    for name, preset, own in grouped(rows, JUDGED):
         generator = np.random.default_rng(0)
-        means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in MEANS]
+        means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in SHOWN]
         having = [row for row in own if row["true_ml"] > 0]
         said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
         rho = case_association(said, good, generator=generator)
         held = coverage(*([row[key] for row in own] for key in ("low", "high", "true_ml")))
-        values = [(m.value, m.low, m.high) for m in means[:5]]
+        values = [(m.value, m.low, m.high) for m in means]
         values += [(rho.rho, rho.low, rho.high), (held.share, held.low, held.high)]
-        cells = " ".join(f"{f'{value:.3g} ({low:.3g} to {high:.3g})':>24s}" for value, low, high in values)
-        print(f"{name:18s} {preset:13s} {len(own):3d} {cells} {means[5].value:6.1f} {means[6].value:5.2f}")
+        cells = " ".join(f"{cell(*value):>24s}" for value in values)
+        seconds, peak_gb = (float(np.median([row[key] for row in own])) for key in ("seconds", "peak_gb"))
+        print(f"{name:16s} {preset:12s} {len(own):3d} {cells} {seconds:6.1f} {peak_gb:5.2f}")
+
+
+def calibrations(out: Path, rows: list[dict]) -> None:
+    """What each calibration, fitted on the other cohort, makes of the ECE near the boundary and of the intervals."""
+    print(f"\nECE near the boundary, of all voxels of the judged cases; then the share of true volumes held ({ALPHA=})")
+    print(f"{'estimator':16s} {'preset':12s} " + " ".join(f"{n:>24s}" for n in ["none", *CALIBRATIONS, "held", "ml"]))
+    for name, preset, own in grouped(rows, JUDGED):
+        fitting = [row for row in rows if (row["estimator"], row["cohort"]) == (name, FITTED)]
+        if not fitting:
+            continue
+        voxels = pooled(*(kept_voxels(out, row) for row in fitting))
+        maps = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
+        cells = [cell(*pooled_ece([boundary(out, row, found) for row in own])) for found in maps.values()]
+        draws = [VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS) for row in fitting]
+        names = [f"{row['preset']}-{row['case']}" for row in fitting]
+        interval = fitted_interval(draws, [row["true_ml"] for row in fitting], cases=names, alpha=ALPHA)
+        said = [interval.interval(VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS)) for row in own]
+        held = coverage([s.low for s in said], [s.high for s in said], [row["true_ml"] for row in own])
+        cells += [cell(held.share, held.low, held.high), f"{held.mean_width:.1f}"]
+        print(f"{name:16s} {preset:12s} " + " ".join(f"{text:>24s}" for text in cells))
+
+
+def against(rows: list[dict], one: str, other: str) -> None:
+    """Mean differences over the cases that both have, with intervals by patient."""
+    print(f"\n{one} less {other}, case by case")
+    for preset in [*PRESETS, "both"]:
+        of = {
+            name: {(row["preset"], row["case"]): row for row in rows
+                   if (row["estimator"], row["cohort"]) == (name, JUDGED) and preset in (row["preset"], "both")}
+            for name in (one, other)
+        }  # fmt: skip
+        both = sorted(set(of[one]) & set(of[other]))
+        if not both:
+            continue
+        cells = []
+        for measure in ("auroc", "aurc", "dice", "nll_boundary"):
+            differences = [of[one][key][measure] - of[other][key][measure] for key in both]
+            mean = bootstrap_mean(differences, generator=np.random.default_rng(0))
+            cells.append(f"{measure} {mean.value:+.4f} ({mean.low:+.4f} to {mean.high:+.4f})")
+        cells.append("rho {:+.3f} ({:+.3f} to {:+.3f})".format(*rho_difference(of[one], of[other], both)))
+        print(f"{preset:12s} n = {len(both)}: " + ", ".join(cells))
+
+
+def rho_difference(one: dict, other: dict, keys: list) -> tuple[float, float, float]:
+    """Of the two rank correlations over the cases with a lesion, and its bootstrap interval by patient."""
+    keys = [key for key in keys if one[key]["true_ml"] > 0]
+    generator = np.random.default_rng(0)
+
+    def rho(of: dict, chosen: list) -> float:
+        said, good = ([of[key][what] for key in chosen] for what in ("expected_dice_loss", "dice"))
+        return case_association(said, good, generator=np.random.default_rng(0), resamples=1).rho
+
+    found = rho(one, keys) - rho(other, keys)
+    drawn = [[keys[i] for i in generator.integers(0, len(keys), len(keys))] for _ in range(500)]
+    return found, *percentile_interval(np.array([rho(one, d) - rho(other, d) for d in drawn]), 0.95)
+
+
+def grouped(rows: list[dict], seed: int) -> Iterator[tuple[str, str, list[dict]]]:
+    """The rows of a cohort by estimator and preset, and of both presets."""
+    for name in dict.fromkeys(row["estimator"] for row in rows):
+        for preset in [*PRESETS, "both"]:
+            own = [row for row in rows if (row["estimator"], row["cohort"]) == (name, seed)]
+            own = [row for row in own if preset in (row["preset"], "both")]
+            if own:
+                yield name, preset, own
+
+
+def kept_voxels(out: Path, row: dict) -> Voxels:
+    """Those that a calibration is fitted on."""
+    with np.load(voxels_file(out, **{k: row[k] for k in ("estimator", "cohort", "preset", "case")})) as found:
+        name = f"{row['preset']}-{row['case']}"
+        return Voxels(found["probability"], found["truth"], found["weight"], found["band"], (name,))
+
+
+def boundary(out: Path, row: dict, calibration) -> ReliabilityTable:
+    """The voxels near the boundary of one case, after a calibration."""
+    with np.load(voxels_file(out, **{k: row[k] for k in ("estimator", "cohort", "preset", "case")})) as found:
+        p, y, band = found["p"], found["y"], found["b"]
+    if calibration is not None:
+        local = type(calibration).__name__ == "LocalTemperature"
+        p = calibration.apply(p, bands=band) if local else calibration.apply(p)
+    return equal_width_table(p, y)
+
+
+def pooled_ece(tables: list[ReliabilityTable]) -> tuple[float, float, float]:
+    """ECE of the voxels of all cases together, with a bootstrap interval by patient."""
+    generator = np.random.default_rng(0)
+
+    def ece(chosen: list[ReliabilityTable]) -> float:
+        count, true, probability = (sum(getattr(t, k) for t in chosen) for k in ("count", "true", "probability"))
+        return expected_calibration_error(ReliabilityTable(chosen[0].edges, count, true, probability))
+
+    drawn = [[tables[i] for i in generator.integers(0, len(tables), len(tables))] for _ in range(500)]
+    return ece(tables), *percentile_interval(np.array([ece(chosen) for chosen in drawn]), 0.95)
+
+
+def cell(value: float, low: float, high: float) -> str:
+    """A number and its interval."""
+    return f"{value:.3g} ({low:.3g} to {high:.3g})"
 
 
 def main() -> None:
-    """Measures what is missing, then prints the table."""
+    """Measures what is missing, then prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", action="append", default=[], type=Estimator.of)
     parser.add_argument("--masks", type=Path)
-    parser.add_argument("--cases", type=int, default=30, help="of each preset")
+    parser.add_argument("--cases", type=int, default=30, help="of each preset, to be judged")
+    parser.add_argument("--fitting", type=int, default=20, help="of each preset, for calibrations")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     path, outlines = asked.out / "rows.jsonl", cohort.outline_files(asked.masks)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["estimator"], row["preset"], row["case"]) for row in rows}
+    done = {(row["estimator"], row["cohort"], row["preset"], row["case"]) for row in rows}
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool, path.open("a") as file:
         coming = []
-        for number in range(asked.cases):
-            for preset in PRESETS:
-                missing = tuple(e for e in asked.weights if (e.name, preset, number) not in done)
-                if missing:
-                    coming.append(pool.submit(measured, missing, preset, number, outlines))
+        for number in range(max(asked.cases, asked.fitting)):
+            for seed, most in ((JUDGED, asked.cases), (FITTED, asked.fitting)):
+                for preset in PRESETS if number < most else ():
+                    missing = tuple(e for e in asked.weights if (e.name, seed, preset, number) not in done)
+                    if missing:
+                        coming.append(pool.submit(measured, asked.out, missing, seed, preset, number, outlines))
         for future in coming:
             for row in future.result():
                 rows.append(row)
                 file.write(json.dumps(row) + "\n")
             file.flush()
     table(rows)
+    calibrations(asked.out, rows)
+    if {"dropout", "everywhere"} <= {row["estimator"] for row in rows}:
+        against(rows, "dropout", "everywhere")
 
 
 if __name__ == "__main__":

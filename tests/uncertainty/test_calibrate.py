@@ -27,7 +27,7 @@ from adumbra.uncertainty.calibrate import (
     fitted_temperature,
     fitted_vector,
 )
-from adumbra.uncertainty.fitted import Fitted, refuse_overlap
+from adumbra.uncertainty.fitted import Fitted
 from adumbra.uncertainty.voxels import Voxels
 
 FITS = (fitted_temperature, fitted_vector, fitted_isotonic, fitted_local)
@@ -294,15 +294,6 @@ def test_what_is_no_probability_is_refused(calibration: Fitted, bad: float) -> N
 def test_impossible_calibrations_are_refused(impossible) -> None:
     with pytest.raises(InputRejected):
         impossible()
-
-
-def test_judging_on_cases_that_were_fitted_on_is_refused() -> None:
-    refuse_overlap(EXAMPLES[0], ["c", "d"])
-    refuse_overlap(EXAMPLES[0], [])
-    with pytest.raises(InputRejected, match=r"(?s)Temperature.*1 of the cases it was fitted on, such as b"):
-        refuse_overlap(EXAMPLES[0], ["c", "b"])
-    with pytest.raises(InputRejected, match="the ids of the cases"):
-        refuse_overlap(Temperature(1.0, cases=()), ["c"])
 
 
 def test_a_calibration_is_a_value() -> None:

@@ -23,7 +23,6 @@ from adumbra.uncertainty.conformal import (
     fitted_interval,
     least_cases,
 )
-from adumbra.uncertainty.fitted import refuse_overlap
 
 GRID = (0.0, 0.25, 0.5, 0.75)
 NONE = np.full(4, np.nan)
@@ -202,8 +201,6 @@ def test_saved_and_read_it_is_the_same(found, damaged: str) -> None:
     assert CONFORMAL[plain["kind"]].from_json(plain) == found
     with pytest.raises(WeightsRejected):
         type(found).from_json(plain | {damaged: -7.0})
-    with pytest.raises(InputRejected, match="not fitted on"):
-        refuse_overlap(found, ["a"])
 
 
 def test_draws_of_another_kind_are_refused() -> None:

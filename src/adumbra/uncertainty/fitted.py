@@ -1,6 +1,6 @@
 """What every calibration has in common: it knows the cases it was fitted on, and can be saved with the weights."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -41,30 +41,3 @@ class Fitted:
             raise WeightsRejected(
                 "calibration", expected=f"a {cls.__name__} as as_json() gives it", found=str(error), do="fit it again"
             ) from error
-
-
-def refuse_overlap(fitted: Fitted, cases: Iterable[str]) -> None:
-    """Refuses to judge a calibration on cases that it was fitted on: there it is better than it is.
-
-    Args:
-        fitted: A calibration, or what ``conformal`` fits.
-        cases: The ids of the cases to judge it on, of the same kind as its own.
-
-    Raises:
-        InputRejected: It was fitted on one of them, or does not say on which cases.
-    """
-    if not fitted.cases:
-        raise InputRejected(
-            type(fitted).__name__,
-            expected="the ids of the cases it was fitted on",
-            found="none",
-            do="fit it with their ids, so that it can be told from these",
-        )
-    both = sorted(set(fitted.cases) & set(cases))
-    if both:
-        raise InputRejected(
-            type(fitted).__name__,
-            expected="to be judged on cases that it was not fitted on",
-            found=f"{len(both)} of the cases it was fitted on, such as {both[0]}",
-            do="judge it on other cases, or fit it without these",
-        )
