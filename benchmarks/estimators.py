@@ -1,13 +1,13 @@
 """The estimators on held-out phantoms of both presets: how good each one's uncertainty is, and what it costs.
 
 Run: ``python benchmarks/estimators.py --out DIR --weights ESTIMATOR ... [--cases N]``, with an ESTIMATOR as
-``NAME=FILE[,FILE...][:POSTERIOR[:CALIBRATION]]``. One cohort is judged; another is what calibrations are fitted on, cases
-of both presets together. Each case of an estimator is a line of ``DIR/rows.jsonl`` when it is measured, and what is there
-is not measured again. Prints, with 95 % intervals by patient: Dice, NLL and ECE near the boundary, AUROC of voxel errors,
-AURC, split-half reliability of the epistemic map, Spearman's rho of the expected Dice loss and Dice over cases, how often
-the interval of the volume holds the true one, CPU seconds and peak memory of a reading; then the same ECE after each
-calibration, the coverage of conformal intervals, and what the draws of the deepest levels lose beside naive dropout at
-every level. Phantoms are not patients: the tables compare methods.
+``NAME=FILE[,FILE...][:POSTERIOR[:CALIBRATION]]``. One cohort is judged; another is what calibrations are fitted on,
+cases of both presets together. Each case of an estimator is a line of ``DIR/rows.jsonl`` when it is measured, and
+what is there is not measured again. Prints, with 95 % intervals by patient: Dice, NLL and ECE near the boundary,
+AUROC of voxel errors, AURC, split-half reliability of the epistemic map, Spearman's rho of the expected Dice loss and
+Dice over cases, how often the interval of the volume holds the true one, CPU seconds and peak memory of a reading;
+then the same ECE after each calibration, the coverage of conformal intervals, and what the draws of the deepest
+levels lose beside naive dropout at every level. Phantoms are not patients: the tables compare methods.
 """
 
 import argparse
