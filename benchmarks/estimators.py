@@ -37,7 +37,7 @@ from adumbra.results import VolumeDraws
 from adumbra.road import read
 from adumbra.space.grid import Grid
 from adumbra.uncertainty.calibrate import fitted_isotonic, fitted_local, fitted_temperature, fitted_vector
-from adumbra.uncertainty.conformal import fitted_interval
+from adumbra.uncertainty.conformal import fitted_interval, least_cases
 from adumbra.uncertainty.maps import summarised
 from adumbra.uncertainty.saved import read_calibration
 from adumbra.uncertainty.voxels import Voxels, bands, pooled, voxels_of
@@ -187,7 +187,7 @@ def calibrations(out: Path, rows: list[dict]) -> None:
     print(f"{'estimator':16s} {'preset':12s} " + " ".join(f"{n:>24s}" for n in ["none", *CALIBRATIONS, "held", "ml"]))
     for name, preset, own in grouped(rows, JUDGED):
         fitting = [row for row in rows if (row["estimator"], row["cohort"]) == (name, FITTED)]
-        if not fitting:
+        if len(fitting) < least_cases(ALPHA):
             continue
         voxels = pooled(*(kept_voxels(out, row) for row in fitting))
         maps = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
