@@ -4,7 +4,7 @@ Run: ``python benchmarks/estimators.py --out DIR --weights ESTIMATOR ... [--case
 ``NAME=FILE[,FILE...][:POSTERIOR[:CALIBRATION]]``. One cohort is judged; another is what calibrations are fitted on,
 cases of both presets together. Each case of an estimator is a line of ``DIR/rows.jsonl`` when it is measured, and
 what is there is not measured again. Prints, with 95 % intervals by patient: Dice, NLL and ECE near the boundary,
-AUROC of voxel errors, AURC, split-half reliability of the epistemic map, Spearman's rho of the expected Dice loss and
+AUROC of voxel errors, AURC, split-half correlation of the epistemic map, Spearman's rho of the expected Dice loss and
 Dice over cases, how often the interval of the volume holds the true one, CPU seconds and peak memory of a reading;
 then the same ECE after each calibration, the coverage of conformal intervals, and what the draws of the deepest
 levels lose beside naive dropout at every level. Phantoms are not patients: the tables compare methods.
@@ -24,7 +24,7 @@ import numpy as np
 
 from adumbra import cohort
 from adumbra.case import Case
-from adumbra.evaluation.association import case_association, split_half
+from adumbra.evaluation.association import case_association, spearman, split_half
 from adumbra.evaluation.intervals import bootstrap_mean, coverage, percentile_interval
 from adumbra.evaluation.pair import Pair
 from adumbra.evaluation.quality import case_quality
@@ -125,14 +125,14 @@ def measured(out: Path, estimators: tuple[Estimator, ...], seed: int, preset: st
 
 
 def halves(draws: list[np.ndarray]) -> float:
-    """Split-half reliability of the epistemic map, where one half has more than 0.001 nats."""
+    """The correlation of the epistemic maps of two halves of the draws, where one half has more than 0.001 nats."""
     if len(draws) < 4:
         return float("nan")
     grid = Grid(draws[0].shape, np.eye(4))  # where they lie does not matter to their reliability
     parts = (summarised(half, target="lesion", grid=grid)[0] for half in (draws[::2], draws[1::2]))
     first, second = (maps.epistemic for maps in parts)
     doubtful = np.maximum(first, second) > 1e-3
-    return split_half(first, second, doubtful).reliability if doubtful.sum() > 2 else float("nan")
+    return split_half(first, second, doubtful).r if doubtful.sum() > 2 else float("nan")
 
 
 def keep_voxels(path: Path, reading, truth: np.ndarray) -> None:
@@ -164,46 +164,67 @@ def peak_memory_gb() -> float:
 
 
 def table(rows: list[dict]) -> None:
-    """A line for each estimator and preset of the judged cohort."""
-    head = " ".join(f"{text:>24s}" for text in [*SHOWN.values(), "rho", "volumes held"])
-    print(f"{'estimator':16s} {'preset':12s} {'n':>3s} {head}  CPU s    GB")
-    for name, preset, own in grouped(rows, JUDGED):
-        generator = np.random.default_rng(0)
-        means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in SHOWN]
-        having = [row for row in own if row["true_ml"] > 0]
-        said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
-        rho = case_association(said, good, generator=generator)
-        held = coverage(*([row[key] for row in own] for key in ("low", "high", "true_ml")))
-        values = [(m.value, m.low, m.high) for m in means]
-        values += [(rho.rho, rho.low, rho.high), (held.share, held.low, held.high)]
-        cells = " ".join(f"{cell(*value):>24s}" for value in values)
-        seconds, peak_gb = (float(np.median([row[key] for row in own])) for key in ("seconds", "peak_gb"))
-        print(f"{name:16s} {preset:12s} {len(own):3d} {cells} {seconds:6.1f} {peak_gb:5.2f}")
+    """The estimators on the judged cohort: of each preset, and of both."""
+    for preset in [*PRESETS, "both"]:
+        print(f"\n### Estimators, {preset}\n")
+        heads(["estimator", "n", *SHOWN.values(), "case-level ρ", "volumes held", "CPU s", "GB"])
+        for name, own in of_preset(rows, preset, JUDGED):
+            generator = np.random.default_rng(0)
+            means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in SHOWN]
+            having = [row for row in own if row["true_ml"] > 0]
+            said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
+            rho = case_association(said, good, generator=generator)
+            held = coverage(*([row[key] for row in own] for key in ("low", "high", "true_ml")))
+            cells = [cell(m.value, m.low, m.high) for m in means]
+            cells += [cell(rho.rho, rho.low, rho.high), cell(held.share, held.low, held.high)]
+            cost = (
+                f"{np.median([row[key] for row in own]):.{digits}f}" for key, digits in (("seconds", 0), ("peak_gb", 1))
+            )
+            line([name, len(own), *cells, *cost])
 
 
 def calibrations(out: Path, rows: list[dict]) -> None:
     """What each calibration, fitted on the other cohort, makes of the ECE near the boundary and of the intervals."""
-    print(f"\nECE near the boundary, of all voxels of the judged cases; then the share of true volumes held ({ALPHA=})")
-    print(f"{'estimator':16s} {'preset':12s} " + " ".join(f"{n:>24s}" for n in ["none", *CALIBRATIONS, "held", "ml"]))
-    for name, preset, own in grouped(rows, JUDGED):
-        fitting = [row for row in rows if (row["estimator"], row["cohort"]) == (name, FITTED)]
-        if len(fitting) < least_cases(ALPHA):
-            continue
-        voxels = pooled(*(kept_voxels(out, row) for row in fitting))
-        maps = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
-        cells = [cell(*pooled_ece([boundary(out, row, found) for row in own])) for found in maps.values()]
-        draws = [VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS) for row in fitting]
-        names = [f"{row['preset']}-{row['case']}" for row in fitting]
-        interval = fitted_interval(draws, [row["true_ml"] for row in fitting], cases=names, alpha=ALPHA)
-        said = [interval.interval(VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS)) for row in own]
-        held = coverage([s.low for s in said], [s.high for s in said], [row["true_ml"] for row in own])
-        cells += [cell(held.share, held.low, held.high), f"{held.mean_width:.1f}"]
-        print(f"{name:16s} {preset:12s} " + " ".join(f"{text:>24s}" for text in cells))
+    print("\n### After calibration: ECE of all voxels near the boundary; true volumes held by the conformal interval\n")
+    heads(["estimator", "preset", "none", *CALIBRATIONS, "volumes held", "mean width, ml", "median width, ml"])
+    for preset in [*PRESETS, "both"]:
+        for name, own in of_preset(rows, preset, JUDGED):
+            fitting = [row for row in rows if (row["estimator"], row["cohort"]) == (name, FITTED)]
+            if len(fitting) < least_cases(ALPHA):
+                continue
+            voxels = pooled(*(kept_voxels(out, row) for row in fitting))
+            maps = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
+            cells = [cell(*pooled_ece([boundary(out, row, found) for row in own])) for found in maps.values()]
+            names = [f"{row['preset']}-{row['case']}" for row in fitting]
+            true_ml = [row["true_ml"] for row in fitting]
+            interval = fitted_interval([drawn(row) for row in fitting], true_ml, cases=names, alpha=ALPHA)
+            said = [interval.interval(drawn(row)) for row in own]
+            held = coverage([s.low for s in said], [s.high for s in said], [row["true_ml"] for row in own])
+            width = f"{np.median([s.high - s.low for s in said]):.1f}"
+            line([name, preset, *cells, cell(held.share, held.low, held.high), f"{held.mean_width:.1f}", width])
+
+
+def drawn(row: dict) -> VolumeDraws:
+    """The volumes of the draws of a row."""
+    return VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS)
+
+
+def heads(names: list[str]) -> None:
+    """The head of a table."""
+    line(names)
+    line(["---"] * len(names))
+
+
+def line(cells: list) -> None:
+    """A line of a table."""
+    print("| " + " | ".join(map(str, cells)) + " |")
 
 
 def against(rows: list[dict], one: str, other: str) -> None:
     """Mean differences over the cases that both have, with intervals by patient."""
-    print(f"\n{one} less {other}, case by case")
+    print(f"\n### {one} less {other}, case by case\n")
+    measures = ("auroc", "aurc", "dice", "nll_boundary")
+    heads(["preset", "n", *measures, "case-level ρ"])
     for preset in [*PRESETS, "both"]:
         of = {
             name: {(row["preset"], row["case"]): row for row in rows
@@ -214,12 +235,11 @@ def against(rows: list[dict], one: str, other: str) -> None:
         if not both:
             continue
         cells = []
-        for measure in ("auroc", "aurc", "dice", "nll_boundary"):
+        for measure in measures:
             differences = [of[one][key][measure] - of[other][key][measure] for key in both]
             mean = bootstrap_mean(differences, generator=np.random.default_rng(0))
-            cells.append(f"{measure} {mean.value:+.4f} ({mean.low:+.4f} to {mean.high:+.4f})")
-        cells.append("rho {:+.3f} ({:+.3f} to {:+.3f})".format(*rho_difference(of[one], of[other], both)))
-        print(f"{preset:12s} n = {len(both)}: " + ", ".join(cells))
+            cells.append(cell(mean.value, mean.low, mean.high))
+        line([preset, len(both), *cells, cell(*rho_difference(of[one], of[other], both))])
 
 
 def rho_difference(one: dict, other: dict, keys: list) -> tuple[float, float, float]:
@@ -229,21 +249,20 @@ def rho_difference(one: dict, other: dict, keys: list) -> tuple[float, float, fl
 
     def rho(of: dict, chosen: list) -> float:
         said, good = ([of[key][what] for key in chosen] for what in ("expected_dice_loss", "dice"))
-        return case_association(said, good, generator=np.random.default_rng(0), resamples=1).rho
+        return spearman(np.array(said), np.array(good))
 
     found = rho(one, keys) - rho(other, keys)
     drawn = [[keys[i] for i in generator.integers(0, len(keys), len(keys))] for _ in range(500)]
     return found, *percentile_interval(np.array([rho(one, d) - rho(other, d) for d in drawn]), 0.95)
 
 
-def grouped(rows: list[dict], seed: int) -> Iterator[tuple[str, str, list[dict]]]:
-    """The rows of a cohort by estimator and preset, and of both presets."""
+def of_preset(rows: list[dict], preset: str, seed: int) -> Iterator[tuple[str, list[dict]]]:
+    """The rows of a cohort and preset, or of both presets, by estimator."""
     for name in dict.fromkeys(row["estimator"] for row in rows):
-        for preset in [*PRESETS, "both"]:
-            own = [row for row in rows if (row["estimator"], row["cohort"]) == (name, seed)]
-            own = [row for row in own if preset in (row["preset"], "both")]
-            if own:
-                yield name, preset, own
+        own = [row for row in rows if (row["estimator"], row["cohort"]) == (name, seed)]
+        own = [row for row in own if preset in (row["preset"], "both")]
+        if own:
+            yield name, own
 
 
 def kept_voxels(out: Path, row: dict) -> Voxels:
@@ -277,7 +296,12 @@ def pooled_ece(tables: list[ReliabilityTable]) -> tuple[float, float, float]:
 
 def cell(value: float, low: float, high: float) -> str:
     """A number and its interval."""
-    return f"{value:.3g} ({low:.3g} to {high:.3g})"
+    return f"{number(value)} ({number(low)} to {number(high)})"
+
+
+def number(value: float) -> str:
+    """Three decimals; small ones in two leading digits."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 or np.isnan(value) else f"{value:.1e}"
 
 
 def main() -> None:
@@ -309,8 +333,14 @@ def main() -> None:
             file.flush()
     table(rows)
     calibrations(asked.out, rows)
-    if {"dropout", "everywhere"} <= {row["estimator"] for row in rows}:
-        against(rows, "dropout", "everywhere")
+    for one, other in (
+        ("dropout", "everywhere"),
+        ("ensemble", "dropout"),
+        ("ensemble", "member1"),
+        ("ensemble", "member2"),
+    ):
+        if {one, other} <= {row["estimator"] for row in rows}:
+            against(rows, one, other)
 
 
 if __name__ == "__main__":
