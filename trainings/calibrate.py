@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path)
     parser.add_argument("--weights", help="those that ship for the target by default")
     parser.add_argument("--method", choices=tuple(METHODS), default="isotonic")
-    parser.add_argument("--cases", type=int, default=60)
+    parser.add_argument("--cases", type=int, default=40)
     asked = parser.parse_args()
     outlines = cohort.outline_files(asked.masks)
     cases = [cohort.PhantomRef(SEED, n, outlines, PRESETS[n % len(PRESETS)]) for n in range(asked.cases)]
