@@ -40,7 +40,8 @@ def judged(
     if measure not in LARGEST:
         raise InputRejected("map", expected=" or ".join(LARGEST), found=measure, do="choose one of these")
     found: dict[str, CaseQuality] = {}
-    for reading, run in progress.track(read_back(predictions), what="Judging uncertainty"):
+    total = sum(1 for _ in predictions.glob("*_run.json"))
+    for reading, run in progress.track(read_back(predictions), what="Judging uncertainty", total=total):
         truth = _truth(reading, truths)
         if truth is None:
             continue
