@@ -14,7 +14,8 @@ from math import nan
 import numpy as np
 from scipy.stats import rankdata
 
-from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected
+from adumbra.errors import ImplausibleValues, InputRejected
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.intervals import RESAMPLES, cases_by_patient, percentile_interval, resampled
 from adumbra.references import cites
 
@@ -127,15 +128,8 @@ def split_half(first: np.ndarray, second: np.ndarray, within: np.ndarray) -> Spl
         GridMismatch: The shapes differ.
         ImplausibleValues: ``within`` is not boolean, or a map is not finite in it.
     """
-    if not first.shape == second.shape == within.shape:
-        raise GridMismatch(
-            "halves and region",
-            expected=f"one shape, {first.shape}",
-            found=f"{second.shape} and {within.shape}",
-            do="make both halves on one grid",
-        )
-    if within.dtype != bool:
-        raise ImplausibleValues("region", expected="a boolean mask", found=f"{within.dtype}", do="threshold it first")
+    require_one_shape("halves and region", first.shape, second, within)
+    require_masks(region=within)
     a, b = first[within].astype(np.float64), second[within].astype(np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ImplausibleValues(

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from adumbra.errors import GridMismatch, ImplausibleValues
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.space.components import labelled
 from adumbra.space.grid import Grid
 
@@ -38,7 +38,8 @@ class Pair:
 
     def __post_init__(self) -> None:
         for name, mask in (("prediction", self.prediction), ("truth", self.truth)):
-            _checked(mask, name, self.grid)
+            require_one_shape(name, self.grid.shape, mask)
+            require_masks(**{name: mask})
 
     @cached_property
     def both(self) -> int:
@@ -64,17 +65,3 @@ class Pair:
     def true_components(self) -> Components:
         """The components of the truth."""
         return Components(*labelled(self.truth, connectivity=26))
-
-
-def _checked(mask: np.ndarray, name: str, grid: Grid) -> None:
-    if mask.shape != grid.shape:
-        raise GridMismatch(
-            name,
-            expected=f"a mask of the grid's shape {grid.shape}",
-            found=f"shape {mask.shape}",
-            do="bring both masks onto one grid first (adumbra.prepare.resample)",
-        )
-    if mask.dtype != bool:
-        raise ImplausibleValues(
-            name, expected="a boolean mask", found=f"values of type {mask.dtype}", do="threshold it first"
-        )

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected
+from adumbra.errors import ImplausibleValues, InputRejected
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.pair import Pair
 from adumbra.references import cites
 
@@ -133,16 +134,8 @@ def _score(curves: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
 
 def _checked(pair: Pair, uncertainty: np.ndarray, brain: np.ndarray, largest: float) -> np.ndarray:
     """The uncertainty as a share of the largest, float64."""
-    for name, volume in (("uncertainty", uncertainty), ("brain", brain)):
-        if volume.shape != pair.grid.shape:
-            raise GridMismatch(
-                name,
-                expected=f"the grid's shape {pair.grid.shape}",
-                found=f"{volume.shape}",
-                do="bring it onto the grid first",
-            )
-    if brain.dtype != bool:
-        raise ImplausibleValues("brain", expected="a boolean mask", found=f"{brain.dtype}", do="threshold it first")
+    require_one_shape("uncertainty and brain", pair.grid.shape, uncertainty, brain)
+    require_masks(brain=brain)
     if not 0.0 < largest < np.inf:
         raise InputRejected("largest", expected="above 0", found=f"{largest}", do="give ln 2 for an entropy in nats")
     share = uncertainty.astype(np.float64) / largest

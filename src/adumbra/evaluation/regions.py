@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected
+from adumbra.errors import InputRejected
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.pair import Pair
 from adumbra.references import cites
 from adumbra.shapes import Mask
@@ -50,7 +51,8 @@ def regions(pair: Pair, brain: np.ndarray, *, by_mm: float = BOUNDARY_MM) -> Reg
         ImplausibleValues: The brain is not boolean.
         InputRejected: The distance is not above 0.
     """
-    _checked_brain(brain, pair.grid)
+    require_one_shape("brain", pair.grid.shape, brain)
+    require_masks(brain=brain)
     near = near_border(pair.truth, pair.grid, by_mm=by_mm) | near_border(pair.prediction, pair.grid, by_mm=by_mm)
     return Regions(brain, near & brain)
 
@@ -83,15 +85,3 @@ def _box(mask: np.ndarray, grid: Grid, by_mm: float) -> tuple[slice, ...]:
         margin = int((by_mm + ROUNDING_MM) / spacing_mm) + 1 if np.isfinite(by_mm) else mask.shape[axis]
         sides.append(slice(max(0, int(filled[0]) - margin), int(filled[-1]) + margin + 1))
     return tuple(sides)
-
-
-def _checked_brain(brain: np.ndarray, grid: Grid) -> None:
-    if brain.shape != grid.shape:
-        raise GridMismatch(
-            "brain",
-            expected=f"the grid's shape {grid.shape}",
-            found=f"{brain.shape}",
-            do="bring it onto the grid first",
-        )
-    if brain.dtype != bool:
-        raise ImplausibleValues("brain", expected="a boolean mask", found=f"{brain.dtype}", do="threshold it first")

@@ -18,7 +18,8 @@ from math import nan
 
 import numpy as np
 
-from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected
+from adumbra.errors import ImplausibleValues, InputRejected
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.ties import runs
 from adumbra.references import cites
 
@@ -231,15 +232,8 @@ def _filled(edges: np.ndarray, probability: np.ndarray, truth: np.ndarray) -> Re
 
 def _chunks(probability: np.ndarray, truth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Probabilities (float64) and truths (bool) in rows of at most CHUNK voxels, checked."""
-    if probability.shape != truth.shape:
-        raise GridMismatch(
-            "probability and truth",
-            expected=f"one shape, {truth.shape}",
-            found=f"{probability.shape}",
-            do="bring both onto one grid, and take the same region of both",
-        )
-    if truth.dtype != bool:
-        raise ImplausibleValues("truth", expected="a boolean mask", found=f"{truth.dtype}", do="threshold it first")
+    require_one_shape("probability and truth", truth.shape, probability)
+    require_masks(truth=truth)
     p, y = probability.ravel(), truth.ravel()
     for start in range(0, y.size, CHUNK):
         row = p[start : start + CHUNK].astype(np.float64)

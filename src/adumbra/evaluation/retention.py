@@ -26,6 +26,7 @@ from math import nan
 import numpy as np
 
 from adumbra.errors import GridMismatch, ImplausibleValues
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.pair import Components, Pair
 from adumbra.evaluation.ties import runs
 from adumbra.references import cites
@@ -132,7 +133,8 @@ def voxel_retention(
         GridMismatch: The shapes differ.
         ImplausibleValues: A mask is not boolean, or an uncertainty is NaN.
     """
-    _checked(prediction, truth, uncertainty)
+    require_one_shape("prediction, truth and uncertainty", truth.shape, prediction, uncertainty)
+    require_masks(prediction=prediction, truth=truth)
     prediction, truth = prediction.ravel(), truth.ravel()
     true = int(np.count_nonzero(truth))
 
@@ -204,16 +206,3 @@ def _means(components: Components, uncertainty: np.ndarray) -> np.ndarray:
 def _touching(components: Components, mask: np.ndarray) -> np.ndarray:
     """Which components have a voxel in the mask; bool (count,)."""
     return np.bincount(components.labels[mask], minlength=components.count + 1)[1:] > 0
-
-
-def _checked(prediction: np.ndarray, truth: np.ndarray, uncertainty: np.ndarray) -> None:
-    if not prediction.shape == truth.shape == uncertainty.shape:
-        raise GridMismatch(
-            "prediction, truth and uncertainty",
-            expected=f"one shape, {truth.shape}",
-            found=f"{prediction.shape} and {uncertainty.shape}",
-            do="bring all onto one grid, and take the same region of each",
-        )
-    for name, mask in (("prediction", prediction), ("truth", truth)):
-        if mask.dtype != bool:
-            raise ImplausibleValues(name, expected="a boolean mask", found=f"{mask.dtype}", do="threshold it first")

@@ -18,7 +18,7 @@ from math import nan
 
 import numpy as np
 
-from adumbra.errors import GridMismatch, ImplausibleValues
+from adumbra.evaluation.alike import require_masks, require_one_shape
 from adumbra.evaluation.ties import runs
 from adumbra.references import cites
 
@@ -112,17 +112,8 @@ def error_detection(uncertainty: np.ndarray, wrong: np.ndarray, *, points: int =
 
 def ranked(uncertainty: np.ndarray, wrong: np.ndarray) -> Ranking:
     """The voxels in order of their uncertainty: sorted once for all measures. Errors as in ``error_detection``."""
-    if uncertainty.shape != wrong.shape:
-        raise GridMismatch(
-            "uncertainty and errors",
-            expected=f"one shape, {wrong.shape}",
-            found=f"{uncertainty.shape}",
-            do="bring both onto one grid, and take the same region of both",
-        )
-    if wrong.dtype != bool:
-        raise ImplausibleValues(
-            "errors", expected="a boolean mask", found=f"{wrong.dtype}", do="give prediction != truth of boolean masks"
-        )
+    require_one_shape("uncertainty and errors", wrong.shape, uncertainty)
+    require_masks(errors=wrong)
     ordered = runs(uncertainty.ravel(), "uncertainty")
     return Ranking(ordered.ends, ordered.counted(uncertainty[wrong]))
 
