@@ -42,7 +42,7 @@ from adumbra.uncertainty.maps import summarised
 from adumbra.uncertainty.saved import read_calibration
 from adumbra.uncertainty.voxels import Voxels, bands, pooled, voxels_of
 
-JUDGED, FITTED, PRESETS, DRAWS, ALPHA = 41, 42, ("monocentric", "multicentric"), 20, 0.05
+JUDGED, FITTED, PRESETS, DRAWS, ALPHA = 41, 42, ("monocentric", "multicentric"), 20, 0.1
 SHOWN = {
     "dice": "Dice", "nll_boundary": "NLL, boundary", "ece_boundary": "ECE, boundary", "auroc": "AUROC", "aurc": "AURC",
     "split_half": "split-half r",
@@ -170,13 +170,14 @@ def table(rows: list[dict]) -> None:
         heads(["estimator", "n", *SHOWN.values(), "case-level ρ", "volumes held", "CPU s", "GB"])
         for name, own in of_preset(rows, preset, JUDGED):
             generator = np.random.default_rng(0)
-            means = [bootstrap_mean([row[m] for row in own], generator=generator) for m in SHOWN]
+            whose = [str(row["case"]) for row in own]  # a case has one head, examined in two ways
+            means = [bootstrap_mean([row[m] for row in own], generator=generator, patients=whose) for m in SHOWN]
             having = [row for row in own if row["true_ml"] > 0]
             said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
-            rho = case_association(said, good, generator=generator)
-            held = coverage(*([row[key] for row in own] for key in ("low", "high", "true_ml")))
+            rho = case_association(said, good, generator=generator, patients=[str(row["case"]) for row in having])
+            held = shares_held([(row["low"], row["high"]) for row in own], own)
             cells = [cell(m.value, m.low, m.high) for m in means]
-            cells += [cell(rho.rho, rho.low, rho.high), cell(held.share, held.low, held.high)]
+            cells += [cell(rho.rho, rho.low, rho.high), held]
             cost = (
                 f"{np.median([row[key] for row in own]):.{digits}f}" for key, digits in (("seconds", 0), ("peak_gb", 1))
             )
@@ -186,22 +187,42 @@ def table(rows: list[dict]) -> None:
 def calibrations(out: Path, rows: list[dict]) -> None:
     """What each calibration, fitted on the other cohort, makes of the ECE near the boundary and of the intervals."""
     print("\n### After calibration: ECE of all voxels near the boundary; true volumes held by the conformal interval\n")
-    heads(["estimator", "preset", "none", *CALIBRATIONS, "volumes held", "mean width, ml", "median width, ml"])
+    heads(
+        ["estimator", "preset", "none", *CALIBRATIONS, f"volumes held by {1 - ALPHA:.0%} intervals", "median width, ml"]
+    )
+    maps: dict[str, dict] = {}
     for preset in [*PRESETS, "both"]:
         for name, own in of_preset(rows, preset, JUDGED):
             fitting = [row for row in rows if (row["estimator"], row["cohort"]) == (name, FITTED)]
-            if len(fitting) < least_cases(ALPHA):
+            if len(fitting) < 2 * least_cases(ALPHA):
+                plain = pooled_ece([boundary(out, row, None) for row in own], [row["case"] for row in own])
+                line([name, preset, cell(*plain), *["–"] * (len(CALIBRATIONS) + 2)])
                 continue
-            voxels = pooled(*(kept_voxels(out, row) for row in fitting))
-            maps = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
-            cells = [cell(*pooled_ece([boundary(out, row, found) for row in own])) for found in maps.values()]
-            names = [f"{row['preset']}-{row['case']}" for row in fitting]
-            true_ml = [row["true_ml"] for row in fitting]
-            interval = fitted_interval([drawn(row) for row in fitting], true_ml, cases=names, alpha=ALPHA)
+            if name not in maps:
+                voxels = pooled(*(kept_voxels(out, row) for row in fitting))
+                maps[name] = {"none": None, **{kind: fit(voxels) for kind, fit in CALIBRATIONS.items()}}
+            whose = [row["case"] for row in own]
+            tables = ([boundary(out, row, found) for row in own] for found in maps[name].values())
+            cells = [cell(*pooled_ece(some, whose)) for some in tables]
+            single = [row for row in fitting if row["preset"] == PRESETS[row["case"] % 2]]  # a patient counts once
+            interval = fitted_interval(
+                [drawn(row) for row in single], [row["true_ml"] for row in single],
+                cases=[str(row["case"]) for row in single], alpha=ALPHA,
+            )  # fmt: skip
             said = [interval.interval(drawn(row)) for row in own]
-            held = coverage([s.low for s in said], [s.high for s in said], [row["true_ml"] for row in own])
             width = f"{np.median([s.high - s.low for s in said]):.1f}"
-            line([name, preset, *cells, cell(held.share, held.low, held.high), f"{held.mean_width:.1f}", width])
+            line([name, preset, *cells, shares_held([(s.low, s.high) for s in said], own), width])
+
+
+def shares_held(intervals: list[tuple[float, float]], rows: list[dict]) -> str:
+    """The share of true volumes that lie in their intervals; its own interval is by patient."""
+    found = coverage([low for low, _ in intervals], [high for _, high in intervals], [row["true_ml"] for row in rows])
+    patients = [str(row["case"]) for row in rows]
+    if len(set(patients)) == len(rows):
+        return cell(found.share, found.low, found.high)
+    inside = [float(low <= row["true_ml"] <= high) for (low, high), row in zip(intervals, rows, strict=True)]
+    mean = bootstrap_mean(inside, generator=np.random.default_rng(0), patients=patients)
+    return cell(mean.value, mean.low, mean.high)
 
 
 def drawn(row: dict) -> VolumeDraws:
@@ -237,7 +258,8 @@ def against(rows: list[dict], one: str, other: str) -> None:
         cells = []
         for measure in measures:
             differences = [of[one][key][measure] - of[other][key][measure] for key in both]
-            mean = bootstrap_mean(differences, generator=np.random.default_rng(0))
+            whose = [str(number) for _, number in both]
+            mean = bootstrap_mean(differences, generator=np.random.default_rng(0), patients=whose)
             cells.append(cell(mean.value, mean.low, mean.high))
         line([preset, len(both), *cells, cell(*rho_difference(of[one], of[other], both))])
 
@@ -252,7 +274,9 @@ def rho_difference(one: dict, other: dict, keys: list) -> tuple[float, float, fl
         return spearman(np.array(said), np.array(good))
 
     found = rho(one, keys) - rho(other, keys)
-    drawn = [[keys[i] for i in generator.integers(0, len(keys), len(keys))] for _ in range(500)]
+    numbers = sorted({number for _, number in keys})
+    chosen = [generator.choice(numbers, len(numbers)) for _ in range(500)]
+    drawn = [[key for number in some for key in keys if key[1] == number] for some in chosen]
     return found, *percentile_interval(np.array([rho(one, d) - rho(other, d) for d in drawn]), 0.95)
 
 
@@ -282,7 +306,7 @@ def boundary(out: Path, row: dict, calibration) -> ReliabilityTable:
     return equal_width_table(p, y)
 
 
-def pooled_ece(tables: list[ReliabilityTable]) -> tuple[float, float, float]:
+def pooled_ece(tables: list[ReliabilityTable], patients: list[int]) -> tuple[float, float, float]:
     """ECE of the voxels of all cases together, with a bootstrap interval by patient."""
     generator = np.random.default_rng(0)
 
@@ -290,7 +314,9 @@ def pooled_ece(tables: list[ReliabilityTable]) -> tuple[float, float, float]:
         count, true, probability = (sum(getattr(t, k) for t in chosen) for k in ("count", "true", "probability"))
         return expected_calibration_error(ReliabilityTable(chosen[0].edges, count, true, probability))
 
-    drawn = [[tables[i] for i in generator.integers(0, len(tables), len(tables))] for _ in range(500)]
+    of = {patient: [t for t, whose in zip(tables, patients, strict=True) if whose == patient] for patient in patients}
+    chosen = [generator.choice(list(of), len(of)) for _ in range(500)]
+    drawn = [[table for patient in some for table in of[patient]] for some in chosen]
     return ece(tables), *percentile_interval(np.array([ece(chosen) for chosen in drawn]), 0.95)
 
 
@@ -335,6 +361,7 @@ def main() -> None:
     calibrations(asked.out, rows)
     for one, other in (
         ("dropout", "everywhere"),
+        ("calibrated", "dropout"),
         ("ensemble", "dropout"),
         ("ensemble", "member1"),
         ("ensemble", "member2"),

@@ -32,7 +32,7 @@ from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.progress import Progress, quiet
 from adumbra.references import citations
 from adumbra.report.reading import read_back, refuse_earlier, write_page, write_reading
-from adumbra.results import Curves, Findings, Maps, Reading, VolumeDraws
+from adumbra.results import Curves, Estimate, Findings, Maps, Reading, VolumeDraws
 from adumbra.shapes import Modality, Target
 from adumbra.space.components import dilated
 from adumbra.space.resampling import resampled
@@ -202,7 +202,9 @@ def read(
         )  # fmt: skip
     with clock.at("find"):
         regional = regional_uncertainty(maps, volume_draws, calls)
-        found = promised(findings(maps, volume_draws, brain=near, regional=regional), volume_draws, calibration)
+        interval, said = promised(volume_draws, calibration)
+        found = findings(maps, volume_draws, brain=near, regional=regional, promised=interval)
+        found = replace(found, notes=(*found.notes, *said))
     with clock.at("judge"):
         score, lines = _judged(aligned, maps, volume_draws, found)
     return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score, lines)
@@ -219,16 +221,15 @@ def _judged(
     return scores(maps.mask, truth.data, maps.grid), lines
 
 
-def promised(found: Findings, draws: VolumeDraws, calibration: Calibration | None) -> Findings:
-    """Findings whose volume has the calibrated interval, where there is one for so many draws."""
+def promised(draws: VolumeDraws, calibration: Calibration | None) -> tuple[Estimate | None, tuple[str, ...]]:
+    """The calibrated interval of the volume, where there is one for so many draws; and what must be said if not."""
     if calibration is None or calibration.volume is None:
-        return found
+        return None, ()
     if calibration.volume.draws != len(draws.volumes_ml):
-        text = f"The interval is that of the draws: the calibrated one is for {calibration.volume.draws} draws."
-        return replace(found, notes=(*found.notes, text))
-    interval = calibration.volume.interval(draws)
-    volume = replace(interval, value=found.volume_ml.value, by="calibration")
-    return replace(found, volume_ml=volume)
+        return None, (
+            f"The interval is that of the draws: the calibrated one is for {calibration.volume.draws} draws.",
+        )
+    return calibration.volume.interval(draws), ()
 
 
 def _listed(weights: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:

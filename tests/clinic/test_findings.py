@@ -8,7 +8,7 @@ import pytest
 from adumbra.clinic.findings import estimate, findings
 from adumbra.clinic.regions import DOUBTFUL_NATS, doubtful_regions
 from adumbra.errors import InputRejected, MissingInput
-from adumbra.results import Maps, VolumeDraws
+from adumbra.results import Estimate, Maps, VolumeDraws
 from adumbra.space.grid import Grid
 
 SHAPE = (21, 16, 10)
@@ -120,6 +120,15 @@ def test_few_draws_are_said_to_be_few() -> None:
 
 def test_a_volume_outside_its_interval_is_said_to_be_so() -> None:
     assert any("outside the interval" in note for note in findings(maps_of(scene()), steady(0.3), brain=BRAIN).notes)
+
+
+def test_a_calibrated_interval_stands_in_the_place_of_the_draws() -> None:
+    """The draws agree on 0.3 ml, the outline has 0.24; the interval that was promised holds both."""
+    told = findings(maps_of(scene()), steady(0.3), brain=BRAIN, promised=Estimate(0.31, 0.1, 0.9, 0.9, "ml"))
+    assert (told.volume_ml.low, told.volume_ml.high, told.volume_ml.level) == (0.1, 0.9, 0.9)
+    assert told.volume_ml.by == "calibration"
+    assert told.volume_ml.value == findings(maps_of(scene()), steady(0.3), brain=BRAIN).volume_ml.value
+    assert not told.notes
 
 
 def test_draws_of_another_run_are_refused() -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from adumbra.errors import MissingInput, WeightsRejected
+from adumbra.networks.catalogue import load
+from adumbra.posterior.catalogue import natural
 from adumbra.uncertainty.calibrate import Isotonic, Temperature, VectorScaling
 from adumbra.uncertainty.conformal import ControlledThreshold, VolumeInterval
 from adumbra.uncertainty.saved import Calibration, read_calibration, require_for, write_calibration
@@ -79,3 +81,12 @@ def test_a_map_with_level_parts_keeps_every_mask():
     for threshold in (0.2, 0.455, 0.505, 0.595, 0.8):
         assert np.array_equal(fitted.apply(p) >= fitted.moved(threshold), p >= threshold)
     assert np.abs(fitted.apply(p) - fitted.probability.apply(p)).max() <= 1e-3
+
+
+def test_the_calibration_that_ships_is_of_the_weights_that_ship() -> None:
+    network = load("lesion")
+    assert network.calibration is not None
+    found = read_calibration(network.calibration)
+    require_for(found, target="lesion", posterior=natural(network), weights=(network.card.sha256,))
+    assert found.volume is not None
+    assert (found.volume.level, found.draws, len(found.cases)) == (0.95, 20, 40)

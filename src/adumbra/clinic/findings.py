@@ -1,6 +1,7 @@
 """What the clinician reads: volume and count with their intervals over the draws, doubtful regions, and the caveats."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ def findings(
     *,
     brain: Mask,
     regional: RegionalUncertainty | None = None,
+    promised: Estimate | None = None,
     level: float = 0.95,
     most: int = 10,
 ) -> Findings:
@@ -32,6 +34,7 @@ def findings(
         draws: Of the same target and the same draws.
         brain: (X, Y, Z), on the maps' grid.
         regional: How far the draws agree on each part of the mask, where that is to be told.
+        promised: An interval of the volume that was calibrated, to stand in the place of the draws' own.
         level: Of the central intervals, between 0 and 1.
         most: How many doubtful regions at most.
 
@@ -43,6 +46,8 @@ def findings(
     _checked(maps, draws, level)
     volume_ml = int(np.count_nonzero(maps.mask)) * maps.grid.voxel_ml
     volume = estimate(volume_ml, draws.volumes_ml, level=level, unit="ml")
+    if promised is not None:
+        volume = replace(promised, value=float(volume_ml), by="calibration")
     components = estimate(float(labelled(maps.mask)[1]), draws.components, level=level, unit="lesions")
     regions = doubtful_regions(maps, brain=brain, most=most)
     return Findings(maps.target, volume, components, regions, notes(maps, volume), regional)
@@ -64,7 +69,7 @@ def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
         )
         if volume.high > 0.0:
             said.append("Some draws do hold a lesion: look at the doubtful regions.")
-    if maps.draws < FEW_DRAWS:
+    if maps.draws < FEW_DRAWS and volume.by == "draws":
         said.append(
             f"The interval rests on {maps.draws} draw{'s' if maps.draws != 1 else ''} only "
             f"and is too coarse to be read as {volume.level:.0%}."
@@ -72,7 +77,7 @@ def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
     margin = maps.grid.voxel_ml / 2.0  # so that rounding says nothing
     if maps.mask.any() and not volume.low - margin <= volume.value <= volume.high + margin:
         said.append(
-            f"The outlined volume ({volume.value:.2f} ml) lies outside the interval of the draws: "
+            f"The outlined volume ({volume.value:.2f} ml) lies outside the interval: "
             "single draws differ in shape from their mean, so read both."
         )
     return tuple(said)
