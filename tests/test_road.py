@@ -14,6 +14,9 @@ from adumbra import cohort, road
 from adumbra.errors import MissingInput, OutputRefused, WeightsRejected
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import save_weights
+from adumbra.results import VolumeDraws
+from adumbra.uncertainty.conformal import VolumeInterval
+from adumbra.uncertainty.saved import Calibration
 
 Predict = Callable[..., road.Outcome]
 
@@ -212,3 +215,13 @@ def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_ima
     (manifest,) = (tmp_path / "out").glob("*_run.json")
     run = json.loads(manifest.read_text("utf-8"))
     assert any(c["station"] == "prepare.phase" and c["subject"] == "swi" for c in run["conversions"])
+
+
+def test_an_interval_from_phantoms_says_so() -> None:
+    draws = VolumeDraws("lesion", (1.0, 2.0), (1, 1))
+    interval = VolumeInterval("lesion", 1.0, 0.9, "both", 2, 0.1, 0.1, cases=("a",))
+    for name, told in (("sub-phantom43n00001", 1), ("sub-07", 0)):
+        found = Calibration("lesion", "dropout", 2, ("aa",), volume=interval, cases={name: ""})
+        estimate, said = road.promised(draws, found)
+        assert estimate is not None
+        assert len([note for note in said if "not on patients" in note]) == told

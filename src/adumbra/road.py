@@ -229,7 +229,9 @@ def promised(draws: VolumeDraws, calibration: Calibration | None) -> tuple[Estim
         return None, (
             f"The interval is that of the draws: the calibrated one is for {calibration.volume.draws} draws.",
         )
-    return calibration.volume.interval(draws), ()
+    drawn = calibration.cases and all("phantom" in name for name in calibration.cases)
+    said = ("The interval was calibrated on phantoms, simulated strokes, and not on patients.",) if drawn else ()
+    return calibration.volume.interval(draws), said
 
 
 def _listed(weights: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
