@@ -140,6 +140,13 @@ REFERENCES: dict[str, Reference] = {
         2011,
         "10.1016/j.neuroimage.2010.07.033",
     ),
+    "Frenzel2007": Reference(
+        "Frenzel S, Pompe B",
+        "Partial mutual information for coupling analysis of multivariate time series",
+        "Physical Review Letters 99:204101",
+        2007,
+        "10.1103/PhysRevLett.99.204101",
+    ),
     "Gal2016": Reference(
         "Gal Y, Ghahramani Z",
         "Dropout as a Bayesian approximation: representing model uncertainty in deep learning",
@@ -204,6 +211,14 @@ REFERENCES: dict[str, Reference] = {
         2011,
         "arXiv:1112.5745",
     ),
+    "Ince2017": Reference(
+        "Ince RAA, Giordano BL, Kayser C, et al.",
+        "A statistical framework for neuroimaging data analysis based on mutual information estimated via a Gaussian"
+        " copula",
+        "Human Brain Mapping 38(3):1541–1573",
+        2017,
+        "10.1002/hbm.23471",
+    ),
     "Jenkinson2004": Reference(
         "Jenkinson M, Wilson JL, Jezzard P",
         "Perturbation method for magnetic field calculations of nonconductive objects",
@@ -217,6 +232,13 @@ REFERENCES: dict[str, Reference] = {
         "NeurIPS 30:5574–5584",
         2017,
         "arXiv:1703.04977",
+    ),
+    "Kraskov2004": Reference(
+        "Kraskov A, Stögbauer H, Grassberger P",
+        "Estimating mutual information",
+        "Physical Review E 69:066138",
+        2004,
+        "10.1103/PhysRevE.69.066138",
     ),
     "Lakshminarayanan2017": Reference(
         "Lakshminarayanan B, Pritzel A, Blundell C",
@@ -324,6 +346,20 @@ REFERENCES: dict[str, Reference] = {
         1979,
         "10.1109/TSMC.1979.4310076",
     ),
+    "Paninski2003": Reference(
+        "Paninski L",
+        "Estimation of entropy and mutual information",
+        "Neural Computation 15(6):1191–1253",
+        2003,
+        "10.1162/089976603321780272",
+    ),
+    "Panzeri2007": Reference(
+        "Panzeri S, Senatore R, Montemurro MA, Petersen RS",
+        "Correcting for the sampling bias problem in spike train information measures",
+        "Journal of Neurophysiology 98(3):1064–1072",
+        2007,
+        "10.1152/jn.00559.2007",
+    ),
     "Perez2018": Reference(
         "Perez E, Strub F, de Vries H, et al.",
         "FiLM: visual reasoning with a general conditioning layer",
@@ -387,6 +423,13 @@ REFERENCES: dict[str, Reference] = {
         "Magnetic Resonance in Medicine 54(3):507–512",
         2005,
         "10.1002/mrm.20605",
+    ),
+    "Strong1998": Reference(
+        "Strong SP, Koberle R, de Ruyter van Steveninck RR, Bialek W",
+        "Entropy and information in neural spike trains",
+        "Physical Review Letters 80(1):197–200",
+        1998,
+        "10.1103/PhysRevLett.80.197",
     ),
     "Wang2019": Reference(
         "Wang G, Li W, Aertsen M, et al.",

@@ -15,6 +15,7 @@ from adumbra.cli import manner
 from adumbra.cli.calibrate import calibrate
 from adumbra.cli.demo import demo
 from adumbra.cli.evaluate import evaluate
+from adumbra.cli.information import information
 from adumbra.cli.manner import RESEARCH_USE
 from adumbra.cli.predict import predict
 from adumbra.cli.quality import quality
@@ -32,7 +33,7 @@ app = App(
     # Control-C is answered below, with the exit code that shells expect.
     suppress_keyboard_interrupt=False,
 )
-for command in (predict, simulate, train, calibrate, evaluate, quality, report, demo):
+for command in (predict, simulate, train, calibrate, evaluate, quality, information, report, demo):
     app.command(command)
 
 

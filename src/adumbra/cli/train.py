@@ -114,14 +114,14 @@ def train(
     return OK
 
 
-def cases_of(data: Path | None, drawn: Drawn) -> "Sequence[CaseRef]":
+def cases_of(data: Path | None, drawn: Drawn, *, named: str = "--data FOLDER") -> "Sequence[CaseRef]":
     """The cases of a data set, or phantoms.
 
     Raises:
         UsageError: Both were asked for, or neither.
     """
     if (data is None) == (drawn.phantom == 0):
-        raise UsageError("give either --data FOLDER or --phantom N")
+        raise UsageError(f"give either {named} or --phantom N")
     if data is not None:
         from adumbra.cases.catalogue import find_cases
 

@@ -1,0 +1,469 @@
+"""Bounds of what two sources tell together at the least, where the target has three symbols or more.
+
+Of all distributions q that have the marginals (T, X) and (T, Y), the union information is the least I(T; X, Y)
+(Bertschinger et al. 2014). It is H(T) + min Σ q ln q(t|x,y), a convex problem whose dual has T (X + Y) unknowns:
+
+    max  Σ p(t,x) α(t,x) + Σ p(t,y) β(t,y)    such that    c(x,y) = ln Σ_t exp(α(t,x) + β(t,y)) ≤ 0
+
+The multiplier of a constraint is w(x,y) = q(x,y), and π = exp(α + β - c) is q(t|x,y). A primal-dual interior point
+(Mehrotra 1992: predictor, corrector, here with one step for all) follows w s = μ ω to μ = 0.
+
+    s  is a slack of its own for c + s = 0: with s = -c in its place the iteration stalls
+    ω  is about the mass that (x, y) may have. With ω = 1, as is usual, a symbol of mass 1e-6 would ask for s of 1e6 μ,
+       and the path to a target of low prevalence would begin far away
+    H  Newton's matrix, has the block w diag(π) + w (1/s - 1) π πᵀ at each (x, y). The α of one x meet those of no
+       other, so they are eliminated one x after another, and T Y equations remain
+
+Whatever the iteration does, both bounds hold: any α and β give a lower one once they are shifted so that c ≤ 0, and
+q = w π gives an upper one once it is rounded to the marginals (Altschuler et al. 2017).
+"""
+
+from math import exp, inf, log, sqrt
+
+import numpy as np
+
+from adumbra.information.compiled import compiled_loosely
+
+TOLERANCE = 5e-11  # nats between the bounds: then it is done
+LOST = 1e-12  # the mass that cells which are left out, too small for the arithmetic, have together at the most
+LOST_NATS = 70.0  # what a unit of it may change: no -α or -β is larger
+FLOOR = 1e-300
+
+
+@compiled_loosely
+def bounds(p: np.ndarray) -> np.ndarray:
+    """(N, 2): the lower and the upper bound of min -H(T|X,Y), in nats, of each of the problems (N, T, X, Y)."""
+    found = np.empty((p.shape[0], 2))
+    for i in range(p.shape[0]):
+        tx, ty, lost = _marginals(p[i])
+        lower, upper = -inf, inf
+        for careful in (0, 1):  # one in thousands: a step too bold came too near to w = 0 or s = 0
+            if upper - lower > TOLERANCE:
+                low, high = _bounds(tx, ty, (60, 200)[careful], (0.995, 0.9)[careful], (0.1, 0.3)[careful])
+                lower, upper = max(lower, low), min(upper, high)
+        found[i, 0], found[i, 1] = lower - LOST_NATS * lost, upper
+    return found
+
+
+@compiled_loosely
+def _marginals(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """(X, T) and (T, Y) of the symbols that have mass, X the larger source; and the mass that is lost.
+
+    A cell left out makes no upper bound wrong: put back to any q, it changes Σ q ln q(t|x,y) by less than nothing.
+    The lower bound it costs its mass times its -α or -β.
+    """
+    T, X, Y = p.shape
+    tx, ty, lost = np.zeros((X, T)), np.zeros((T, Y)), 0.0
+    of_t, of_x, of_y = np.zeros(T), np.zeros(X), np.zeros(Y)
+    for t in range(T):
+        for x in range(X):
+            for y in range(Y):
+                mass = p[t, x, y]
+                if mass > LOST / p.size:
+                    tx[x, t] += mass
+                    ty[t, y] += mass
+                    of_t[t] += mass
+                    of_x[x] += mass
+                    of_y[y] += mass
+                else:
+                    lost += mass
+    first = _without_empty(tx, of_x, of_t)
+    second = _without_empty(ty, of_t, of_y)
+    if first.shape[0] < second.shape[1]:
+        return second.T.copy(), first.T.copy(), lost
+    return first, second, lost
+
+
+@compiled_loosely
+def _without_empty(table: np.ndarray, of_row: np.ndarray, of_column: np.ndarray) -> np.ndarray:
+    kept, i = np.empty((_count(of_row), _count(of_column))), 0
+    for row in range(of_row.size):
+        if of_row[row] > 0:
+            j = 0
+            for column in range(of_column.size):
+                if of_column[column] > 0:
+                    kept[i, j] = table[row, column]
+                    j += 1
+            i += 1
+    return kept
+
+
+@compiled_loosely
+def _count(masses: np.ndarray) -> int:
+    count = 0
+    for i in range(masses.size):
+        count += masses[i] > 0.0
+    return count
+
+
+@compiled_loosely
+def _bounds(tx: np.ndarray, ty: np.ndarray, most: int, share: float, bold: float) -> tuple[float, float]:
+    """After ``most`` iterations at the latest; each goes ``share`` of the way to where a w or an s becomes 0.
+
+    A predictor that gets no further than ``bold`` of its way says nothing of the curve, and the corrector leaves it.
+    """
+    (m, T), n = tx.shape, ty.shape[1]
+    alpha, beta, w, s, omega = _start(tx, ty)
+    pi, c, target = np.empty((m, T, n)), np.empty((m, n)), np.empty((m, n))
+    rows = (T * n + 3) // 4 * 4  # the tiles of the factor are four wide
+    L, W, z = np.empty((m, T, T)), np.empty((rows, m * T + rows)), np.empty(m * T + rows)
+    da, db = z[: m * T].reshape(m, T), z[m * T : m * T + T * n].reshape(T, n)
+    dw, ds = np.empty((m, n)), np.empty((m, n))
+    lower, upper = -inf, inf
+    for iteration in range(most):
+        _posterior(alpha, beta, pi, c)
+        gap = _complementarity(w, s, dw, ds, 0.0)
+        lower = max(lower, _lower(tx, ty, alpha, beta, c))
+        if gap < 10.0 * TOLERANCE or iteration == most - 1:
+            upper = min(upper, _upper(tx, ty, pi, w))
+        if upper - lower <= TOLERANCE:
+            break
+        _factor(pi, w, s, ty, L, W)
+        target[:] = 0.0
+        for corrector in (0, 1):
+            step = _direction(tx, ty, pi, c, w, s, target, L, W, z, dw, ds)
+            if not corrector:
+                mu = max((_complementarity(w, s, dw, ds, step) / gap) ** 4 * gap, 0.2 * TOLERANCE)
+                for x in range(m):
+                    for y in range(n):
+                        target[x, y] = mu * omega[x, y] - (dw[x, y] * ds[x, y] if step >= bold else 0.0)
+        step = min(1.0, share * step, 3.0 / max(_largest(da), _largest(db), FLOOR))
+        for new, change in ((alpha, da), (beta, db), (w, dw), (s, ds)):
+            _advance(new, change, step)
+    return lower, upper
+
+
+@compiled_loosely
+def _start(tx: np.ndarray, ty: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """α, β, w, s and ω, with q of sources that are independent once the target is given: its marginals are right."""
+    (m, T), n = tx.shape, ty.shape[1]
+    px, pt, py = np.zeros(m), np.zeros(T), np.zeros(n)
+    for t in range(T):
+        for x in range(m):
+            px[x] += tx[x, t]
+            pt[t] += tx[x, t]
+        for y in range(n):
+            py[y] += ty[t, y]
+    alpha, beta = np.full((m, T), -inf), np.full((T, n), -inf)
+    w, s, omega, total = np.zeros((m, n)), np.ones((m, n)), np.zeros((m, n)), 0.0
+    for t in range(T):
+        for x in range(m):
+            if tx[x, t] > 0.0:
+                alpha[x, t] = log(tx[x, t] / px[x]) - 0.5 * log(pt[t])
+        for y in range(n):
+            if ty[t, y] > 0.0:
+                beta[t, y] = log(ty[t, y] / py[y]) - 0.5 * log(pt[t])
+    for x in range(m):
+        for y in range(n):
+            for t in range(T):
+                w[x, y] += tx[x, t] * (ty[t, y] / pt[t])
+                omega[x, y] += min(tx[x, t], ty[t, y])
+            if w[x, y] > 0.0:
+                s[x, y] = max(log(px[x]) + log(py[y]) - log(w[x, y]), 0.1)
+            else:  # no symbol of the target is with both
+                omega[x, y] = 0.0
+            total += omega[x, y]
+    for x in range(m):
+        for y in range(n):
+            omega[x, y] /= total
+    return alpha, beta, w, s, omega
+
+
+@compiled_loosely
+def _posterior(alpha: np.ndarray, beta: np.ndarray, pi: np.ndarray, c: np.ndarray) -> None:
+    """Fills π (X, T, Y) and c (X, Y). A pair that has no t keeps π = 0, c = -1: with w = 0 and s = 1 it asks nothing."""
+    (m, T), n = alpha.shape, beta.shape[1]
+    b, z = np.empty((T, n)), np.empty(n)
+    for t in range(T):
+        for y in range(n):
+            b[t, y] = exp(beta[t, y])
+    for x in range(m):
+        z[:] = 0.0
+        for t in range(T):
+            a, bt, row = exp(alpha[x, t]), b[t], pi[x, t]
+            for y in range(n):
+                row[y] = a * bt[y]
+                z[y] += row[y]
+        for y in range(n):
+            c[x, y] = log(z[y]) if z[y] > 0.0 else -1.0
+            z[y] = 1.0 / z[y] if z[y] > 0.0 else 0.0
+        for t in range(T):
+            row = pi[x, t]
+            for y in range(n):
+                row[y] *= z[y]
+
+
+@compiled_loosely
+def _complementarity(w: np.ndarray, s: np.ndarray, dw: np.ndarray, ds: np.ndarray, step: float) -> float:
+    """Σ w s after the step: the distance of the bounds, were all equations fulfilled."""
+    total = 0.0
+    for x in range(w.shape[0]):
+        for y in range(w.shape[1]):
+            total += (w[x, y] + step * dw[x, y]) * (s[x, y] + step * ds[x, y]) if step > 0.0 else w[x, y] * s[x, y]
+    return total
+
+
+@compiled_loosely
+def _largest(change: np.ndarray) -> float:
+    largest = 0.0
+    for i in range(change.shape[0]):
+        for j in range(change.shape[1]):
+            largest = max(largest, abs(change[i, j]))
+    return largest
+
+
+@compiled_loosely
+def _advance(values: np.ndarray, change: np.ndarray, step: float) -> None:
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            values[i, j] += step * change[i, j]
+
+
+@compiled_loosely
+def _lower(tx: np.ndarray, ty: np.ndarray, alpha: np.ndarray, beta: np.ndarray, c: np.ndarray) -> float:
+    """The dual's value once the α of each x are lowered until its constraints hold."""
+    (m, T), n = alpha.shape, beta.shape[1]
+    total = 0.0
+    for x in range(m):
+        above = 0.0
+        for y in range(n):
+            above = max(above, c[x, y])
+        for t in range(T):
+            if tx[x, t] > 0.0:
+                total += tx[x, t] * (alpha[x, t] - above)
+    for t in range(T):
+        for y in range(n):
+            if ty[t, y] > 0.0:
+                total += ty[t, y] * beta[t, y]
+    return total
+
+
+@compiled_loosely
+def _upper(tx: np.ndarray, ty: np.ndarray, pi: np.ndarray, w: np.ndarray) -> float:
+    """Σ q ln q(t|x,y) of q = w π, its rows and columns cut to the marginals and what they then lack put back."""
+    m, T, n = pi.shape
+    q, of_x, of_y = np.empty((m, T, n)), tx.copy(), np.zeros((T, n))
+    cuts, lack = np.empty((T, n)), np.zeros(T)
+    for x in range(m):
+        for t in range(T):
+            total = 0.0
+            for y in range(n):
+                q[x, t, y] = w[x, y] * pi[x, t, y]
+                total += q[x, t, y]
+            cut = min(1.0, tx[x, t] / max(total, FLOOR))
+            for y in range(n):
+                q[x, t, y] *= cut
+                of_y[t, y] += q[x, t, y]
+    for t in range(T):
+        for y in range(n):
+            cuts[t, y] = min(1.0, ty[t, y] / max(of_y[t, y], FLOOR))
+            of_y[t, y] = ty[t, y]
+    for x in range(m):
+        for t in range(T):
+            for y in range(n):
+                q[x, t, y] *= cuts[t, y]
+                of_x[x, t] -= q[x, t, y]
+                of_y[t, y] -= q[x, t, y]
+            lack[t] += max(of_x[x, t], 0.0)
+    value, z = 0.0, np.empty(n)
+    for x in range(m):
+        z[:] = 0.0
+        for t in range(T):
+            share = max(of_x[x, t], 0.0) / max(lack[t], FLOOR)
+            for y in range(n):
+                q[x, t, y] += share * max(of_y[t, y], 0.0)
+                z[y] += q[x, t, y]
+        for t in range(T):
+            for y in range(n):
+                if q[x, t, y] > 0.0:
+                    value += q[x, t, y] * log(q[x, t, y] / z[y])
+    return value
+
+
+@compiled_loosely
+def _factor(pi: np.ndarray, w: np.ndarray, s: np.ndarray, ty: np.ndarray, L: np.ndarray, W: np.ndarray) -> None:
+    """Fills the Cholesky factor of H: L (X, T, T) of each x, and W, the rows of the β.
+
+    The first X T columns of W are what binds the β to the α, divided by L; the others, up to the diagonal, their own.
+    """
+    m, T, n = pi.shape
+    K, N = m * T, T * n
+    v, D, g = np.empty(n), np.zeros((T, N)), np.empty((T, N))
+    W[N:, :] = 0.0
+    W[:, K:] = 0.0
+    for x in range(m):
+        wx, Lx = w[x], L[x]
+        for y in range(n):
+            v[y] = wx[y] * (1.0 / s[x, y] - 1.0)
+        for t in range(T):
+            pt, row, sums = pi[x, t], g[t], D[t]
+            for u in range(T):
+                pu, part, total = pi[x, u], row[u * n : (u + 1) * n], 0.0
+                for y in range(n):
+                    part[y] = (v[y] * pu[y] + (wx[y] if u == t else 0.0)) * pt[y]
+                    total += part[y]
+                Lx[t, u] = total
+            for j in range(N):
+                sums[j] += row[j]
+        _eliminate(Lx, g)
+        for j in range(N):
+            for t in range(T):
+                W[j, x * T + t] = g[t, j]
+    for t in range(T):
+        heaviest = 0
+        for y in range(n):
+            heaviest = y if ty[t, y] > ty[t, heaviest] else heaviest
+            for u in range(t + 1):
+                W[t * n + y, K + u * n + y] = D[t, u * n + y]
+        # α(t) + a with β(t) - a is the same for every a: this keeps one β of each t where it is
+        W[t * n + heaviest, K + t * n + heaviest] *= 2.0
+    for k in range(0, W.shape[0], 4):
+        for i in range(k, W.shape[0], 4):
+            _less_products(W, i, k, K + k)
+        _triangular(W, k, K)
+
+
+@compiled_loosely
+def _eliminate(L: np.ndarray, g: np.ndarray) -> None:
+    """L (T, T) becomes its Cholesky factor, g (T, N) is divided by it; a row of what is not allowed, by infinity."""
+    T, N = g.shape
+    for t in range(T):
+        row = g[t]
+        for u in range(t):
+            h, above = L[t, u], g[u]
+            for k in range(u):
+                h -= L[t, k] * L[u, k]
+            h /= L[u, u]
+            L[t, u] = h
+            for j in range(N):
+                row[j] -= h * above[j]
+        h = L[t, t]
+        for k in range(t):
+            h -= L[t, k] * L[t, k]
+        L[t, t] = sqrt(h) if h > 0.0 else 1.0
+        scale = 1.0 / L[t, t] if h > 0.0 else 0.0
+        for j in range(N):
+            row[j] *= scale
+
+
+@compiled_loosely
+def _less_products(W: np.ndarray, i: int, j: int, stop: int) -> None:
+    """Four rows from i on lose, in the four columns from ``stop`` on, their products with the four rows from j on."""
+    a0, a1, a2, a3 = W[i, :stop], W[i + 1, :stop], W[i + 2, :stop], W[i + 3, :stop]
+    b0, b1, b2, b3 = W[j, :stop], W[j + 1, :stop], W[j + 2, :stop], W[j + 3, :stop]
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
+    for k in range(stop):  # no array, so that the sixteen sums stay in registers
+        s00 += a0[k] * b0[k]
+        s01 += a0[k] * b1[k]
+        s02 += a0[k] * b2[k]
+        s03 += a0[k] * b3[k]
+        s10 += a1[k] * b0[k]
+        s11 += a1[k] * b1[k]
+        s12 += a1[k] * b2[k]
+        s13 += a1[k] * b3[k]
+        s20 += a2[k] * b0[k]
+        s21 += a2[k] * b1[k]
+        s22 += a2[k] * b2[k]
+        s23 += a2[k] * b3[k]
+        s30 += a3[k] * b0[k]
+        s31 += a3[k] * b1[k]
+        s32 += a3[k] * b2[k]
+        s33 += a3[k] * b3[k]
+    sums = ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
+    for r in range(4):
+        for c in range(4):
+            W[i + r, stop + c] -= sums[r][c]
+
+
+@compiled_loosely
+def _triangular(W: np.ndarray, k: int, K: int) -> None:
+    """The four columns of the rows from k on are divided by their own factor."""
+    for c in range(k, k + 4):
+        for d in range(k, c):
+            W[c, K + c] -= W[c, K + d] * W[c, K + d]
+        pivot = W[c, K + c]
+        W[c, K + c] = sqrt(pivot) if pivot > 0.0 else 1.0
+        scale = 1.0 / W[c, K + c] if pivot > 0.0 else 0.0  # 0: a symbol that is not allowed
+        for i in range(c + 1, W.shape[0]):
+            for d in range(k, c):
+                W[i, K + c] -= W[i, K + d] * W[c, K + d]
+            W[i, K + c] *= scale
+
+
+@compiled_loosely
+def _direction(
+    tx: np.ndarray,
+    ty: np.ndarray,
+    pi: np.ndarray,
+    c: np.ndarray,
+    w: np.ndarray,
+    s: np.ndarray,
+    target: np.ndarray,
+    L: np.ndarray,
+    W: np.ndarray,
+    z: np.ndarray,
+    dw: np.ndarray,
+    ds: np.ndarray,
+) -> float:
+    """Fills Newton's step to w s = target, with z that of α and β; the share of it, 1 at most, that keeps w and s ≥ 0."""
+    m, T, n = pi.shape
+    da, db, zx = z[: m * T].reshape(m, T), z[m * T : m * T + T * n].reshape(T, n), np.empty(n)
+    z[m * T + T * n :] = 0.0
+    for t in range(T):
+        for y in range(n):
+            db[t, y] = ty[t, y]
+    for x in range(m):
+        for y in range(n):
+            dw[x, y] = (target[x, y] + w[x, y] * (c[x, y] + s[x, y])) / s[x, y] if w[x, y] > 0.0 else 0.0
+        for t in range(T):
+            total, row, rest, new = 0.0, pi[x, t], db[t], dw[x]
+            for y in range(n):
+                h = row[y] * new[y]
+                total += h
+                rest[y] -= h
+            da[x, t] = tx[x, t] - total
+    _solve(L, W, z)
+    step = 1.0
+    for x in range(m):
+        zx[:] = 0.0
+        for t in range(T):
+            a, row, rest = da[x, t], pi[x, t], db[t]
+            for y in range(n):
+                zx[y] += row[y] * (a + rest[y])
+        for y in range(n):
+            ds[x, y] = -(c[x, y] + s[x, y]) - zx[y]
+            dw[x, y] += w[x, y] / s[x, y] * zx[y] - w[x, y]
+            if ds[x, y] * step < -s[x, y]:
+                step = -s[x, y] / ds[x, y]
+            if dw[x, y] * step < -w[x, y]:
+                step = -w[x, y] / dw[x, y]
+    return step
+
+
+@compiled_loosely
+def _solve(L: np.ndarray, W: np.ndarray, z: np.ndarray) -> None:
+    """The right-hand side z, of the α and then the β, becomes the solution."""
+    (m, T, _), K = L.shape, L.shape[0] * L.shape[1]
+    a = z[:K].reshape(m, T)
+    for x in range(m):
+        for t in range(T):
+            for u in range(t):
+                a[x, t] -= L[x, t, u] * a[x, u]
+            a[x, t] /= L[x, t, t]
+    for i in range(K, z.size):
+        h, row = z[i], W[i - K]
+        for j in range(i):
+            h -= row[j] * z[j]
+        z[i] = h / row[i]
+    for i in range(z.size - 1, K - 1, -1):
+        row = W[i - K]
+        z[i] /= row[i]
+        h = z[i]
+        for j in range(i):
+            z[j] -= h * row[j]
+    for x in range(m):
+        for t in range(T - 1, -1, -1):
+            for u in range(t + 1, T):
+                a[x, t] -= L[x, u, t] * a[x, u]
+            a[x, t] /= L[x, t, t]

@@ -1,0 +1,123 @@
+"""By patient: intervals, chance and extrapolation, on tables that can be added by hand."""
+
+import numpy as np
+import pytest
+
+from adumbra.errors import ImplausibleValues, InputRejected
+from adumbra.information.significance import bootstrap, chance, of_infinitely_many, pooled
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def information(p: np.ndarray) -> np.ndarray:
+    """I(A; B) of tables (B, A, B), by its definition."""
+    product = p.sum(axis=2, keepdims=True) * p.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(p > 0, p * np.log2(p / product), 0.0)
+    return terms.sum(axis=(1, 2))
+
+
+SAME, NONE = np.array([[40, 0], [0, 40]]), np.array([[20, 20], [20, 20]])
+
+
+def test_patients_are_pooled_with_all_their_voxels() -> None:
+    tables = np.stack([np.array([[1, 0], [0, 0]]), np.array([[0, 0], [0, 3]])])
+    assert pooled(tables, np.array([[1, 1], [2, 0]])).tolist() == [[[0.25, 0], [0, 0.75]], [[1.0, 0], [0, 0]]]
+
+
+def test_equal_patients_have_an_interval_of_no_width() -> None:
+    found = bootstrap(np.stack([SAME] * 5), information, generator=rng(), resamples=50)
+    assert (float(found.value), float(found.low), float(found.high)) == pytest.approx((1.0, 1.0, 1.0))
+    assert found.patients == 5
+
+
+def test_patients_that_differ_widen_it_however_many_voxels_they_have() -> None:
+    tables = np.stack([SAME, NONE] * 4)
+    small, large = (bootstrap(tables * n, information, generator=rng()) for n in (1, 1000))
+    assert float(small.low) < float(small.value) - 0.05
+    assert float(small.high) > float(small.value) + 0.05
+    assert float(large.high - large.low) == pytest.approx(float(small.high - small.low)), "voxels are no patients"
+
+
+def test_a_single_patient_has_no_interval() -> None:
+    assert np.isnan(bootstrap(SAME[None], information, generator=rng()).low)
+
+
+def test_several_values_are_measured_at_once() -> None:
+    found = bootstrap(np.stack([SAME, NONE]), lambda p: p.reshape(len(p), -1), generator=rng(), resamples=20)
+    assert found.value.shape == found.low.shape == (4,)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """The share of one cell, of patients whose shares scatter about 0.3."""
+    generator, held = np.random.default_rng(5), 0
+    for _ in range(200):
+        shares = np.clip(generator.normal(0.3, 0.1, 25), 0, 1)
+        tables = np.stack([np.round([1000 * s, 1000 * (1 - s)]) for s in shares])
+        found = bootstrap(tables, lambda p: p[:, 0], generator=generator, resamples=200)
+        held += float(found.low) <= 0.3 <= float(found.high)
+    assert 0.86 <= held / 200 <= 0.98
+
+
+def crossed(linked: bool) -> np.ndarray:
+    """Images that tell their own outline everything, or nothing; and nothing of another's."""
+    tables = np.stack([np.stack([NONE] * 6)] * 6)
+    if linked:
+        tables[np.arange(6), np.arange(6)] = SAME
+    return tables
+
+
+def test_what_another_patients_outline_would_give_is_chance() -> None:
+    values, p = chance(crossed(True), information, generator=rng(), resamples=99)
+    assert values.max() == pytest.approx(0.0, abs=1e-12)
+    assert float(p) == pytest.approx(0.01)
+    assert float(chance(crossed(False), information, generator=rng(), resamples=99)[1]) == 1.0
+
+
+def test_no_patient_keeps_his_own_outline() -> None:
+    """With two there is one way only: each the other's."""
+    tables = np.zeros((2, 2, 2, 2))
+    tables[0, 1], tables[1, 0], tables[0, 0], tables[1, 1] = SAME, SAME, NONE, NONE
+    values, p = chance(tables, information, generator=rng(), resamples=9)
+    assert values.tolist() == pytest.approx([1.0] * 9)
+    assert float(p) == 1.0
+
+
+def test_extrapolation_takes_off_what_falls_with_the_patients() -> None:
+    """Of a measure a + b / n + c / n², with n the share of patients that are there, a is left."""
+    tables = np.eye(16)[:, None, :]  # each patient has a cell of his own, so that patients can be counted
+    found = of_infinitely_many(
+        tables, lambda p: 2.0 + 3.0 / (p > 0).sum(axis=(1, 2)) + 5.0 / (p > 0).sum(axis=(1, 2)) ** 2, generator=rng()
+    )
+    assert float(found) == pytest.approx(2.0)
+
+
+def test_extrapolation_lowers_what_noise_makes() -> None:
+    generator = np.random.default_rng(1)
+    tables = generator.multinomial(200, np.full(64, 1 / 64), size=16).reshape(16, 8, 8)
+    plain = float(bootstrap(tables, information, generator=rng(), resamples=2).value)
+    assert abs(float(of_infinitely_many(tables, information, generator=rng()))) < 0.25 * plain
+
+
+@pytest.mark.parametrize(
+    ("tables", "named"),
+    [(-np.ones((2, 2, 2)), "counts"), (np.zeros((2, 2, 2)), "at least one voxel"), (np.full((2, 2), np.nan), "counts")],
+)
+def test_what_are_no_counts_is_refused(tables: np.ndarray, named: str) -> None:
+    with pytest.raises(ImplausibleValues, match=named):
+        bootstrap(tables, information, generator=rng())
+
+
+def test_impossible_questions_are_refused() -> None:
+    with pytest.raises(InputRejected, match="level"):
+        bootstrap(np.stack([SAME]), information, generator=rng(), level=1.0)
+    with pytest.raises(InputRejected, match="resamples"):
+        bootstrap(np.stack([SAME]), information, generator=rng(), resamples=0)
+    with pytest.raises(InputRejected, match="two patients"):
+        chance(NONE[None, None], information, generator=rng())
+    with pytest.raises(ImplausibleValues, match="pair"):
+        chance(np.stack([SAME] * 3), information, generator=rng())
+    with pytest.raises(InputRejected, match="four patients"):
+        of_infinitely_many(np.stack([SAME, SAME]), information, generator=rng())
