@@ -42,12 +42,40 @@ REFERENCES: dict[str, Reference] = {
         2007,
         "10.1364/AO.46.006623",
     ),
+    "Altschuler2017": Reference(
+        "Altschuler J, Weed J, Rigollet P",
+        "Near-linear time approximation algorithms for optimal transport via Sinkhorn iteration",
+        "NeurIPS 30",
+        2017,
+        "arXiv:1705.09634",
+    ),
     "Angelopoulos2024": Reference(
         "Angelopoulos AN, Bates S, Fisch A, et al.",
         "Conformal risk control",
         "ICLR",
         2024,
         "arXiv:2208.02814",
+    ),
+    "Bertschinger2014": Reference(
+        "Bertschinger N, Rauh J, Olbrich E, et al.",
+        "Quantifying unique information",
+        "Entropy 16(4):2161–2183",
+        2014,
+        "10.3390/e16042161",
+    ),
+    "BertschingerRauh2014": Reference(
+        "Bertschinger N, Rauh J",
+        "The Blackwell relation defines no lattice",
+        "ISIT",
+        2014,
+        "arXiv:1401.3146",
+    ),
+    "Blackwell1953": Reference(
+        "Blackwell D",
+        "Equivalent comparisons of experiments",
+        "Annals of Mathematical Statistics 24(2):265–272",
+        1953,
+        "10.1214/aoms/1177729032",
     ),
     "Blundell2015": Reference(
         "Blundell C, Cornebise J, Kavukcuoglu K, et al.",
@@ -176,6 +204,13 @@ REFERENCES: dict[str, Reference] = {
         1994,
         "10.1364/JOSAA.11.000107",
     ),
+    "Griffith2014": Reference(
+        "Griffith V, Koch C",
+        "Quantifying synergistic mutual information",
+        "Guided Self-Organization: Inception, 159–190",
+        2014,
+        "arXiv:1205.4265",
+    ),
     "Guo2017": Reference(
         "Guo C, Pleiss G, Sun Y, Weinberger KQ",
         "On calibration of modern neural networks",
@@ -196,6 +231,13 @@ REFERENCES: dict[str, Reference] = {
         "Radiology 143(1):29–36",
         1982,
         "10.1148/radiology.143.1.7063747",
+    ),
+    "Harder2013": Reference(
+        "Harder M, Salge C, Polani D",
+        "Bivariate measure of redundant information",
+        "Physical Review E 87:012130",
+        2013,
+        "10.1103/PhysRevE.87.012130",
     ),
     "HernandezPetzsche2022": Reference(
         "Hernandez Petzsche MR, de la Rosa E, Hanning U, et al.",
@@ -295,6 +337,13 @@ REFERENCES: dict[str, Reference] = {
         "IEEE Transactions on Medical Imaging 22(1):120–128",
         2003,
         "10.1109/TMI.2003.809072",
+    ),
+    "Mehrotra1992": Reference(
+        "Mehrotra S",
+        "On the implementation of a primal-dual interior point method",
+        "SIAM Journal on Optimization 2(4):575–601",
+        1992,
+        "10.1137/0802028",
     ),
     "Mehrtash2020": Reference(
         "Mehrtash A, Wells WM, Tempany CM, et al.",
@@ -452,6 +501,13 @@ REFERENCES: dict[str, Reference] = {
         "ICLR",
         2018,
         "arXiv:1803.04386",
+    ),
+    "Williams2010": Reference(
+        "Williams PL, Beer RD",
+        "Nonnegative decomposition of multivariate information",
+        "arXiv preprint",
+        2010,
+        "arXiv:1004.2515",
     ),
     "Wilson1927": Reference(
         "Wilson EB",

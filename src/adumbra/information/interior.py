@@ -9,7 +9,7 @@ The multiplier of a constraint is w(x,y) = q(x,y), and π = exp(α + β - c) is 
 (Mehrotra 1992: predictor, corrector, here with one step for all) follows w s = μ ω to μ = 0.
 
     s  is a slack of its own for c + s = 0: with s = -c in its place the iteration stalls
-    ω  is about the mass that (x, y) may have. With ω = 1, as is usual, a symbol of mass 1e-6 would ask for s of 1e6 μ,
+    ω  goes with the mass that (x, y) may have. With ω = 1, as is usual, a symbol of mass 1e-6 would ask for s of 1e6 μ,
        and the path to a target of low prevalence would begin far away
     H  Newton's matrix, has the block w diag(π) + w (1/s - 1) π πᵀ at each (x, y). The α of one x meet those of no
        other, so they are eliminated one x after another, and T Y equations remain
@@ -26,116 +26,94 @@ from adumbra.information.compiled import compiled_loosely
 
 TOLERANCE = 5e-11  # nats between the bounds: then it is done
 LOST = 1e-12  # the mass that cells which are left out, too small for the arithmetic, have together at the most
-LOST_NATS = 70.0  # what a unit of it may change: no -α or -β is larger
+UNSEEN = 40.0  # nats: exp(-40) beside 1 is none
 FLOOR = 1e-300
 
 
-@compiled_loosely
 def bounds(p: np.ndarray) -> np.ndarray:
-    """(N, 2): the lower and the upper bound of min -H(T|X,Y), in nats, of each of the problems (N, T, X, Y)."""
-    found = np.empty((p.shape[0], 2))
-    for i in range(p.shape[0]):
-        tx, ty, lost = _marginals(p[i])
-        lower, upper = -inf, inf
-        for careful in (0, 1):  # one in thousands: a step too bold came too near to w = 0 or s = 0
-            if upper - lower > TOLERANCE:
-                low, high = _bounds(tx, ty, (60, 200)[careful], (0.995, 0.9)[careful], (0.1, 0.3)[careful])
-                lower, upper = max(lower, low), min(upper, high)
-        found[i, 0], found[i, 1] = lower - LOST_NATS * lost, upper
+    """(N, 2): the lower and the upper bound of min -H(T|X,Y), in nats, of each of the problems (N, T, X, Y).
+
+    A cell that is left out makes no upper bound wrong: put back to any q, it changes Σ q ln q(t|x,y) by less than
+    nothing. The lower bound it costs its mass times its -α or -β, and they need not be lower than the others by more
+    than ``UNSEEN``.
+    """
+    kept = np.where(p > LOST / p[0].size, p, 0.0)
+    lost = (p - kept).sum((1, 2, 3))
+    used = [kept.any(axis=tuple({0, 1, 2, 3} - {axis})) for axis in (1, 2, 3)]
+    kept = kept[:, used[0]][:, :, used[1]][:, :, :, used[2]]
+    if kept.shape[2] < kept.shape[3]:  # the work grows with the cube of the last
+        kept = kept.swapaxes(2, 3)
+    tx, ty = np.ascontiguousarray(kept.sum(3).swapaxes(1, 2)), np.ascontiguousarray(kept.sum(2))
+    return _all_bounds(tx, ty, lost)
+
+
+@compiled_loosely
+def _all_bounds(tx: np.ndarray, ty: np.ndarray, lost: np.ndarray) -> np.ndarray:
+    """(N, 2), of problems with the marginals (N, X, T) and (N, T, Y) and the lost mass (N)."""
+    found = np.empty((tx.shape[0], 2))
+    for i in range(tx.shape[0]):
+        found[i, 0], found[i, 1] = -inf, inf
+        for careful in (False, True):  # one in thousands: a step too bold came too near to w = 0 or s = 0
+            if found[i, 1] - found[i, 0] > TOLERANCE:
+                lower, upper = _bounds(tx[i], ty[i], lost[i], careful)
+                found[i, 0], found[i, 1] = max(found[i, 0], lower), min(found[i, 1], upper)
     return found
 
 
 @compiled_loosely
-def _marginals(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """(X, T) and (T, Y) of the symbols that have mass, X the larger source; and the mass that is lost.
+def _bounds(tx: np.ndarray, ty: np.ndarray, lost: float, careful: bool) -> tuple[float, float]:
+    """The best bounds of all iterations.
 
-    A cell left out makes no upper bound wrong: put back to any q, it changes Σ q ln q(t|x,y) by less than nothing.
-    The lower bound it costs its mass times its -α or -β.
+    A step goes ``share`` of the way to where the first w or s is 0. A predictor that gets no further than ``straight``
+    of its way says nothing of the curve, and the corrector does not follow it.
     """
-    T, X, Y = p.shape
-    tx, ty, lost = np.zeros((X, T)), np.zeros((T, Y)), 0.0
-    of_t, of_x, of_y = np.zeros(T), np.zeros(X), np.zeros(Y)
-    for t in range(T):
-        for x in range(X):
-            for y in range(Y):
-                mass = p[t, x, y]
-                if mass > LOST / p.size:
-                    tx[x, t] += mass
-                    ty[t, y] += mass
-                    of_t[t] += mass
-                    of_x[x] += mass
-                    of_y[y] += mass
-                else:
-                    lost += mass
-    first = _without_empty(tx, of_x, of_t)
-    second = _without_empty(ty, of_t, of_y)
-    if first.shape[0] < second.shape[1]:
-        return second.T.copy(), first.T.copy(), lost
-    return first, second, lost
-
-
-@compiled_loosely
-def _without_empty(table: np.ndarray, of_row: np.ndarray, of_column: np.ndarray) -> np.ndarray:
-    kept, i = np.empty((_count(of_row), _count(of_column))), 0
-    for row in range(of_row.size):
-        if of_row[row] > 0:
-            j = 0
-            for column in range(of_column.size):
-                if of_column[column] > 0:
-                    kept[i, j] = table[row, column]
-                    j += 1
-            i += 1
-    return kept
-
-
-@compiled_loosely
-def _count(masses: np.ndarray) -> int:
-    count = 0
-    for i in range(masses.size):
-        count += masses[i] > 0.0
-    return count
-
-
-@compiled_loosely
-def _bounds(tx: np.ndarray, ty: np.ndarray, most: int, share: float, bold: float) -> tuple[float, float]:
-    """After ``most`` iterations at the latest; each goes ``share`` of the way to where a w or an s becomes 0.
-
-    A predictor that gets no further than ``bold`` of its way says nothing of the curve, and the corrector leaves it.
-    """
+    most, share, straight = (200, 0.9, 0.3) if careful else (60, 0.995, 0.1)
     (m, T), n = tx.shape, ty.shape[1]
-    alpha, beta, w, s, omega = _start(tx, ty)
-    pi, c, target = np.empty((m, T, n)), np.empty((m, n)), np.empty((m, n))
     rows = (T * n + 3) // 4 * 4  # the tiles of the factor are four wide
-    L, W, z = np.empty((m, T, T)), np.empty((rows, m * T + rows)), np.empty(m * T + rows)
-    da, db = z[: m * T].reshape(m, T), z[m * T : m * T + T * n].reshape(T, n)
-    dw, ds = np.empty((m, n)), np.empty((m, n))
+    z, dz = np.zeros(m * T + rows), np.zeros(m * T + rows)  # α, β and what fills the last tile
+    alpha, beta = z[: m * T].reshape(m, T), z[m * T : m * T + T * n].reshape(T, n)
+    w, s, omega = _start(tx, ty, alpha, beta, careful)
+    dw, ds, target = np.zeros((m, n)), np.zeros((m, n)), np.empty((m, n))
+    pi, c, L, W = np.empty((m, T, n)), np.empty((m, n)), np.empty((m, T, T)), np.empty((rows, z.size))
     lower, upper = -inf, inf
     for iteration in range(most):
         _posterior(alpha, beta, pi, c)
         gap = _complementarity(w, s, dw, ds, 0.0)
-        lower = max(lower, _lower(tx, ty, alpha, beta, c))
-        if gap < 10.0 * TOLERANCE or iteration == most - 1:
+        lower = max(lower, _lower(tx, ty, lost, alpha, beta, c))
+        if gap < 4.0 * TOLERANCE or iteration == most - 1:
             upper = min(upper, _upper(tx, ty, pi, w))
         if upper - lower <= TOLERANCE:
             break
         _factor(pi, w, s, ty, L, W)
         target[:] = 0.0
-        for corrector in (0, 1):
-            step = _direction(tx, ty, pi, c, w, s, target, L, W, z, dw, ds)
+        for corrector in (False, True):
+            step = _direction(tx, ty, pi, c, w, s, target, L, W, dz, dw, ds)
             if not corrector:
                 mu = max((_complementarity(w, s, dw, ds, step) / gap) ** 4 * gap, 0.2 * TOLERANCE)
                 for x in range(m):
                     for y in range(n):
-                        target[x, y] = mu * omega[x, y] - (dw[x, y] * ds[x, y] if step >= bold else 0.0)
-        step = min(1.0, share * step, 3.0 / max(_largest(da), _largest(db), FLOOR))
-        for new, change in ((alpha, da), (beta, db), (w, dw), (s, ds)):
-            _advance(new, change, step)
+                        target[x, y] = mu * omega[x, y] - (dw[x, y] * ds[x, y] if step >= straight else 0.0)
+        largest = FLOOR
+        for i in range(dz.size):
+            largest = max(largest, abs(dz[i]))
+        step = min(1.0, share * step, 3.0 / largest)
+        for i in range(dz.size):
+            z[i] += step * dz[i]
+        for x in range(m):
+            for y in range(n):
+                w[x, y] += step * dw[x, y]
+                s[x, y] += step * ds[x, y]
     return lower, upper
 
 
 @compiled_loosely
-def _start(tx: np.ndarray, ty: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """α, β, w, s and ω, with q of sources that are independent once the target is given: its marginals are right."""
+def _start(
+    tx: np.ndarray, ty: np.ndarray, alpha: np.ndarray, beta: np.ndarray, careful: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fills α and β; w, s and ω. Their q is that of sources independent given the target: its marginals are right.
+
+    ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10.
+    """
     (m, T), n = tx.shape, ty.shape[1]
     px, pt, py = np.zeros(m), np.zeros(T), np.zeros(n)
     for t in range(T):
@@ -144,34 +122,32 @@ def _start(tx: np.ndarray, ty: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
             pt[t] += tx[x, t]
         for y in range(n):
             py[y] += ty[t, y]
-    alpha, beta = np.full((m, T), -inf), np.full((T, n), -inf)
-    w, s, omega, total = np.zeros((m, n)), np.ones((m, n)), np.zeros((m, n)), 0.0
     for t in range(T):
         for x in range(m):
-            if tx[x, t] > 0.0:
-                alpha[x, t] = log(tx[x, t] / px[x]) - 0.5 * log(pt[t])
+            alpha[x, t] = log(tx[x, t] / px[x]) - 0.5 * log(pt[t]) if tx[x, t] > 0.0 else -inf
         for y in range(n):
-            if ty[t, y] > 0.0:
-                beta[t, y] = log(ty[t, y] / py[y]) - 0.5 * log(pt[t])
+            beta[t, y] = log(ty[t, y] / py[y]) - 0.5 * log(pt[t]) if ty[t, y] > 0.0 else -inf
+    w, s, omega, total = np.zeros((m, n)), np.ones((m, n)), np.zeros((m, n)), 0.0
     for x in range(m):
         for y in range(n):
             for t in range(T):
-                w[x, y] += tx[x, t] * (ty[t, y] / pt[t])
+                w[x, y] += tx[x, t] * (ty[t, y] / max(pt[t], FLOOR))
                 omega[x, y] += min(tx[x, t], ty[t, y])
             if w[x, y] > 0.0:
                 s[x, y] = max(log(px[x]) + log(py[y]) - log(w[x, y]), 0.1)
             else:  # no symbol of the target is with both
                 omega[x, y] = 0.0
+            omega[x, y] = omega[x, y] if careful else sqrt(omega[x, y] * sqrt(omega[x, y]))
             total += omega[x, y]
     for x in range(m):
         for y in range(n):
             omega[x, y] /= total
-    return alpha, beta, w, s, omega
+    return w, s, omega
 
 
 @compiled_loosely
 def _posterior(alpha: np.ndarray, beta: np.ndarray, pi: np.ndarray, c: np.ndarray) -> None:
-    """Fills π (X, T, Y) and c (X, Y). A pair that has no t keeps π = 0, c = -1: with w = 0 and s = 1 it asks nothing."""
+    """Fills π (X, T, Y) and c (X, Y). A pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing."""
     (m, T), n = alpha.shape, beta.shape[1]
     b, z = np.empty((T, n)), np.empty(n)
     for t in range(T):
@@ -199,31 +175,15 @@ def _complementarity(w: np.ndarray, s: np.ndarray, dw: np.ndarray, ds: np.ndarra
     total = 0.0
     for x in range(w.shape[0]):
         for y in range(w.shape[1]):
-            total += (w[x, y] + step * dw[x, y]) * (s[x, y] + step * ds[x, y]) if step > 0.0 else w[x, y] * s[x, y]
+            total += (w[x, y] + step * dw[x, y]) * (s[x, y] + step * ds[x, y])
     return total
 
 
 @compiled_loosely
-def _largest(change: np.ndarray) -> float:
-    largest = 0.0
-    for i in range(change.shape[0]):
-        for j in range(change.shape[1]):
-            largest = max(largest, abs(change[i, j]))
-    return largest
-
-
-@compiled_loosely
-def _advance(values: np.ndarray, change: np.ndarray, step: float) -> None:
-    for i in range(values.shape[0]):
-        for j in range(values.shape[1]):
-            values[i, j] += step * change[i, j]
-
-
-@compiled_loosely
-def _lower(tx: np.ndarray, ty: np.ndarray, alpha: np.ndarray, beta: np.ndarray, c: np.ndarray) -> float:
+def _lower(tx: np.ndarray, ty: np.ndarray, lost: float, alpha: np.ndarray, beta: np.ndarray, c: np.ndarray) -> float:
     """The dual's value once the α of each x are lowered until its constraints hold."""
     (m, T), n = alpha.shape, beta.shape[1]
-    total = 0.0
+    total, largest = 0.0, 0.0
     for x in range(m):
         above = 0.0
         for y in range(n):
@@ -231,11 +191,13 @@ def _lower(tx: np.ndarray, ty: np.ndarray, alpha: np.ndarray, beta: np.ndarray, 
         for t in range(T):
             if tx[x, t] > 0.0:
                 total += tx[x, t] * (alpha[x, t] - above)
+                largest = max(largest, abs(alpha[x, t] - above))
     for t in range(T):
         for y in range(n):
             if ty[t, y] > 0.0:
                 total += ty[t, y] * beta[t, y]
-    return total
+                largest = max(largest, abs(beta[t, y]))
+    return total - lost * (largest + UNSEEN)
 
 
 @compiled_loosely
@@ -402,14 +364,14 @@ def _direction(
     target: np.ndarray,
     L: np.ndarray,
     W: np.ndarray,
-    z: np.ndarray,
+    dz: np.ndarray,
     dw: np.ndarray,
     ds: np.ndarray,
 ) -> float:
-    """Fills Newton's step to w s = target, with z that of α and β; the share of it, 1 at most, that keeps w and s ≥ 0."""
+    """Fills Newton's step to w s = target, dz that of α and β; the share of it, 1 at most, that keeps w and s ≥ 0."""
     m, T, n = pi.shape
-    da, db, zx = z[: m * T].reshape(m, T), z[m * T : m * T + T * n].reshape(T, n), np.empty(n)
-    z[m * T + T * n :] = 0.0
+    da, db, z = dz[: m * T].reshape(m, T), dz[m * T : m * T + T * n].reshape(T, n), np.empty(n)
+    dz[m * T + T * n :] = 0.0
     for t in range(T):
         for y in range(n):
             db[t, y] = ty[t, y]
@@ -423,17 +385,17 @@ def _direction(
                 total += h
                 rest[y] -= h
             da[x, t] = tx[x, t] - total
-    _solve(L, W, z)
+    _solve(L, W, dz)
     step = 1.0
     for x in range(m):
-        zx[:] = 0.0
+        z[:] = 0.0
         for t in range(T):
             a, row, rest = da[x, t], pi[x, t], db[t]
             for y in range(n):
-                zx[y] += row[y] * (a + rest[y])
+                z[y] += row[y] * (a + rest[y])
         for y in range(n):
-            ds[x, y] = -(c[x, y] + s[x, y]) - zx[y]
-            dw[x, y] += w[x, y] / s[x, y] * zx[y] - w[x, y]
+            ds[x, y] = -(c[x, y] + s[x, y]) - z[y]
+            dw[x, y] += w[x, y] / s[x, y] * z[y] - w[x, y]
             if ds[x, y] * step < -s[x, y]:
                 step = -s[x, y] / ds[x, y]
             if dw[x, y] * step < -w[x, y]:

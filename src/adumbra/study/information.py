@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from math import prod
 from multiprocessing import get_context
 
 import numpy as np
@@ -176,6 +177,8 @@ def shared_bins(heads: Sequence[Observed], asked: Asked) -> Edges:
 
 def counted(head: Observed, pair: Pair, within: Mask, outline: Mask, edges: Edges) -> np.ndarray:
     """The counts of a case (2, X, Y): target or not, and the symbols of both sources, of the voxels of a zone."""
+    if not within.any():  # no target, or none of the brain
+        return np.zeros((2, *(prod(bins.count for bins in edges[source]) for source in pair)), dtype=np.int64)
     symbols, sizes = zip(*(_symbols(head, source, within, edges[source]) for source in pair), strict=True)
     return target_counts(outline[within].astype(np.uint8), *symbols, shape=(2, *sizes))
 
@@ -208,7 +211,7 @@ def _answer(
         ("+".join(pair[0]), "+".join(pair[1])), name, quantile, int(there.sum()), int(total.sum()),
         float(total[1].sum() / total.sum()), found, extrapolated,
         _rarity(heads, pair, name, quantile, edges, asked) if asked.permutations else undefined,
-        float(broja.atoms(total / total.sum()).gap),
+        float(broja.atoms((total / total.sum())[None]).gap[0]),
     )  # fmt: skip
 
 

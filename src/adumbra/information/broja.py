@@ -1,0 +1,67 @@
+"""The decomposition of Bertschinger, Rauh, Olbrich, Jost and Ay (2014), for two sources.
+
+What is unique depends on no more than the marginals (T, X) and (T, Y). Of all distributions that have them, the least
+I(T; X, Y) is the union information: what the sources tell without synergy. A binary target has a formula for it
+(``blackwell``); of others it is found between two bounds (``interior``).
+"""
+
+import numpy as np
+
+from adumbra.information.atoms import Atoms, atoms_of_union
+from adumbra.information.blackwell import union_informations
+from adumbra.information.distribution import checked
+from adumbra.information.entropy import BITS, entropy, told
+from adumbra.information.interior import bounds
+from adumbra.references import cites
+
+ROUNDING = 1e-14  # bits
+
+
+@cites("Altschuler2017", "Bertschinger2014", "Blackwell1953", "Mehrotra1992")
+def atoms(p: np.ndarray) -> Atoms:
+    """The atoms of each distribution, in bits.
+
+    Each problem goes the way that its own symbols ask for. A part is exactly 0 where the bounds admit it.
+
+    Args:
+        p: (..., T, X, Y), the probability of each symbol of the target with each symbol of the sources; any batch.
+
+    Returns:
+        Atoms of the batch's shape. Their gap is rounding for a target of two symbols that have mass, or fewer, and
+        wherever a source tells nothing or all there is to tell; for others the distance of the bounds, 1e-10.
+
+    Raises:
+        ImplausibleValues: A probability is negative or not finite, or a distribution's sum is not 1 within 1e-9.
+        InputRejected: There are fewer than three axes, or one of the last three is empty.
+    """
+    table = checked(p)
+    batch, problems = table.shape[:-3], table.reshape(-1, *table.shape[-3:])
+    specific, tx, ty = told(problems)
+    first, second, both = specific.sum(2)
+    least, most = np.maximum(first, second), np.minimum(both, first + second)
+    lower, upper = _union_bounds(problems, tx, ty, least, most)
+    union = np.where(upper >= most - ROUNDING, most, (lower + upper) / 2.0)
+    union = np.where(lower <= least + ROUNDING, least, union)
+    return atoms_of_union(
+        *(part.reshape(batch) for part in (first, second, both)),
+        union=union.reshape(batch),
+        gap=(upper - lower).reshape(batch),
+    )
+
+
+def _union_bounds(
+    problems: np.ndarray, tx: np.ndarray, ty: np.ndarray, least: np.ndarray, most: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and the upper bound of each union information, bits, not beyond those that are known."""
+    lower, upper, targets = least.copy(), most.copy(), tx.sum(2)
+    unknown, binary = most - least > ROUNDING, np.count_nonzero(targets, axis=1) <= 2
+    one, other = unknown & binary, unknown & ~binary
+    if one.any():
+        pair = np.argsort(targets[one], axis=1)[:, -2:, None]
+        marginals = (np.take_along_axis(marginal[one], pair, axis=1) for marginal in (tx, ty))
+        lower[one] = upper[one] = BITS * union_informations(*marginals)
+    if other.any():
+        found = entropy(targets[other], axis=1)[:, None] + BITS * bounds(problems[other])
+        lower[other], upper[other] = found[:, 0], found[:, 1]
+    lower = np.clip(lower, least, most)
+    return lower, np.clip(upper, lower, most)

@@ -1,0 +1,71 @@
+"""The decomposition of Williams and Beer (2010), by I_min: redundant is the least that any source tells of a symbol.
+
+It compares amounts. Of two independent bits, each the half of a target of two, it says that they share one bit and
+have one in synergy, since both tell one bit of every symbol, though not the same one: read it beside ``broja``.
+"""
+
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from adumbra.information.atoms import Atoms, atoms_of_union
+from adumbra.information.distribution import checked
+from adumbra.information.entropy import specific_information, told
+from adumbra.information.lattice import Lattice, Sources, antichains, moebius, sets_of
+from adumbra.references import cites
+
+
+@cites("Williams2010")
+def atoms(p: np.ndarray) -> Atoms:
+    """The atoms of two sources, in bits, by a formula: the gap is 0.
+
+    Args:
+        p: (..., T, X, Y), the probability of each symbol of the target with each symbol of the sources; any batch.
+
+    Raises:
+        ImplausibleValues: A probability is negative or not finite, or a distribution's sum is not 1 within 1e-9.
+        InputRejected: There are fewer than three axes, or one of the last three is empty.
+    """
+    table = checked(p)
+    batch, problems = table.shape[:-3], table.reshape(-1, *table.shape[-3:])
+    specific, _, _ = told(problems)
+    union = np.maximum(specific[0], specific[1]).sum(1).reshape(batch)
+    parts = (part.reshape(batch) for part in specific.sum(2))
+    return atoms_of_union(*parts, union=union, gap=np.zeros(batch))
+
+
+@cites("Williams2010")
+def lattice(p: np.ndarray, *, sources: Literal[2, 3] = 3) -> Lattice:
+    """The atoms of each node of the lattice, in bits.
+
+    Args:
+        p: (..., T, X, Y, Z), or (..., T, X, Y) of two sources; any batch.
+        sources: How many there are.
+
+    Raises:
+        ImplausibleValues: A probability is negative or not finite, or a distribution's sum is not 1 within 1e-9.
+        InputRejected: There are too few axes, or one of the last is empty.
+    """
+    table = checked(p, sources=sources)
+    batch, problems = table.shape[: -1 - sources], table.reshape(-1, *table.shape[-1 - sources :])
+    informations, nodes = _specific_informations(problems, sources), antichains(sources)
+    shared = np.stack([np.minimum.reduce([informations[a] for a in node]) for node in nodes])
+    # no atom of a symbol is below 0: Williams and Beer, theorem 5
+    alone = np.maximum(np.tensordot(moebius(sources), shared, axes=1), 0.0)
+    atom, redundancy = (
+        MappingProxyType(dict(zip(nodes, values.sum(-1).reshape(-1, *batch), strict=True))) for values in (alone, shared)
+    )
+    return Lattice(atom, redundancy)
+
+
+def _specific_informations(problems: np.ndarray, sources: int) -> dict[Sources, np.ndarray]:
+    """(N, T) of each set of sources, at least that of the sets inside."""
+    found: dict[Sources, np.ndarray] = {}
+    for members in sets_of(sources):
+        others = tuple(1 + number for number in range(1, 1 + sources) if number not in members)
+        marginal = problems.sum(axis=others)
+        told_by = specific_information(marginal.reshape(*marginal.shape[:2], -1))
+        inside = [found[smaller] for smaller in found if set(smaller) < set(members)]
+        found[members] = np.maximum.reduce([told_by, *inside])
+    return found
