@@ -161,6 +161,13 @@ REFERENCES: dict[str, Reference] = {
         2007,
         "10.1111/j.1467-9868.2007.00593.x",
     ),
+    "Finn2018": Reference(
+        "Finn C, Lizier JT",
+        "Pointwise partial information decomposition using the specificity and ambiguity lattices",
+        "Entropy 20(4):297",
+        2018,
+        "10.3390/e20040297",
+    ),
     "Fonov2011": Reference(
         "Fonov V, Evans AC, Botteron K, et al.",
         "Unbiased average age-appropriate atlases for pediatric studies",

@@ -44,4 +44,5 @@ def atoms_of_union(
         union: What is told without synergy.
         gap: Of the union.
     """
-    return Atoms(first + second - union, union - second, union - first, both - union, gap)
+    parts = (first + second - union, union - second, union - first, both - union, gap)
+    return Atoms(*(np.asarray(part) for part in parts))

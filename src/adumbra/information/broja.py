@@ -57,9 +57,11 @@ def _union_bounds(
     unknown, binary = most - least > ROUNDING, np.count_nonzero(targets, axis=1) <= 2
     one, other = unknown & binary, unknown & ~binary
     if one.any():
-        pair = np.argsort(targets[one], axis=1)[:, -2:, None]
-        marginals = (np.take_along_axis(marginal[one], pair, axis=1) for marginal in (tx, ty))
-        lower[one] = upper[one] = BITS * union_informations(*marginals)
+        first, second = tx[one], ty[one]
+        if targets.shape[1] > 2:  # some symbols have no mass
+            pair = np.argsort(targets[one], axis=1)[:, -2:, None]
+            first, second = (np.take_along_axis(marginal, pair, axis=1) for marginal in (first, second))
+        lower[one] = upper[one] = BITS * union_informations(first, second)
     if other.any():
         found = entropy(targets[other], axis=1)[:, None] + BITS * bounds(problems[other])
         lower[other], upper[other] = found[:, 0], found[:, 1]

@@ -6,9 +6,9 @@ functions that call each other stay in one module.
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from numba import njit  # type: ignore[import-untyped]
+from numba import njit
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -30,7 +30,7 @@ def compiled_loosely(function: F) -> F:
 def _compiled(function: F, *, fastmath: bool | set[str]) -> F:
     plain = inspect.unwrap(function)
     try:
-        loop: F = njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(plain)
+        loop = njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath)(plain)
     except RuntimeError:  # there is no folder to keep it in
         loop = njit(nogil=True, error_model="numpy", fastmath=fastmath)(plain)
-    return loop
+    return cast(F, loop)

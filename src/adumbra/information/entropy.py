@@ -15,12 +15,12 @@ ROUNDING = 2e-15  # of a probability, where logarithms of ratios that should be 
 def entropy(p: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:
     """-Σ p log2 p over the axes, by default over all; of the shape of the others."""
     logs = np.log2(p, out=np.zeros(p.shape), where=p > 0)
-    return np.abs((p * logs).sum(axis))
+    return np.asarray(np.abs((p * logs).sum(axis)))
 
 
 def mutual_information_of(p: np.ndarray) -> np.ndarray:
     """I(A; B) of each table (..., A, B), shape (...); never below 0, and 0 where it is nothing but rounding."""
-    return specific_information(p).sum(-1)
+    return np.asarray(specific_information(p).sum(-1))
 
 
 def specific_information(p: np.ndarray) -> np.ndarray:

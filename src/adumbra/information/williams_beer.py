@@ -4,6 +4,7 @@ It compares amounts. Of two independent bits, each the half of a target of two, 
 have one in synergy, since both tell one bit of every symbol, though not the same one: read it beside ``broja``.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 from adumbra.information.atoms import Atoms, atoms_of_union
 from adumbra.information.distribution import checked
 from adumbra.information.entropy import specific_information, told
-from adumbra.information.lattice import Lattice, Sources, antichains, moebius, sets_of
+from adumbra.information.lattice import Antichain, Lattice, Sources, antichains, moebius, sets_of
 from adumbra.references import cites
 
 
@@ -51,12 +52,13 @@ def lattice(p: np.ndarray, *, sources: Literal[2, 3] = 3) -> Lattice:
     batch, problems = table.shape[: -1 - sources], table.reshape(-1, *table.shape[-1 - sources :])
     informations, nodes = _specific_informations(problems, sources), antichains(sources)
     shared = np.stack([np.minimum.reduce([informations[a] for a in node]) for node in nodes])
-    # no atom of a symbol is below 0: Williams and Beer, theorem 5
+    # no symbol has an atom below 0, as Williams and Beer prove: what is below is rounding
     alone = np.maximum(np.tensordot(moebius(sources), shared, axes=1), 0.0)
-    atom, redundancy = (
-        MappingProxyType(dict(zip(nodes, values.sum(-1).reshape(-1, *batch), strict=True))) for values in (alone, shared)
-    )
-    return Lattice(atom, redundancy)
+    return Lattice(*(_by_node(values.sum(-1).reshape(-1, *batch), sources) for values in (alone, shared)))
+
+
+def _by_node(values: np.ndarray, sources: int) -> Mapping[Antichain, np.ndarray]:
+    return MappingProxyType({node: np.asarray(of_it) for node, of_it in zip(antichains(sources), values, strict=True)})
 
 
 def _specific_informations(problems: np.ndarray, sources: int) -> dict[Sources, np.ndarray]:

@@ -1,0 +1,47 @@
+"""Every gate, by both measures, against what its source says."""
+
+import numpy as np
+import pytest
+from information.distributions import stacked, stored
+
+from adumbra.information import broja, williams_beer
+from adumbra.information.examples import EXAMPLES, of_outcomes
+from adumbra.references import REFERENCES
+
+SAME = {"XOR-AND": "XORAND", "RDN-XOR": "RDNXOR", "RDN-UNQ-XOR": "RDNUNQXOR", "PW-UNQ": "PWUNQ"}
+SAME |= {"COPY": "COPY_corr_0.25", "WB-4A": "WB_fig4A", "WB-4B": "WB_fig4B"}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_published_atoms(name):
+    example = EXAMPLES[name]
+    for measure, parts in ((williams_beer, example.williams_beer), (broja, example.broja)):
+        if parts is not None:
+            expected = [parts.redundancy, parts.unique_1, parts.unique_2, parts.synergy]
+            assert stacked(measure.atoms(example.p)) == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_gate_is_a_distribution_with_a_source(name):
+    example = EXAMPLES[name]
+    assert example.p.sum() == pytest.approx(1.0, abs=1e-15)
+    assert example.source in REFERENCES
+    with pytest.raises(ValueError, match="read-only"):
+        example.p[0, 0, 0] = 1.0
+
+
+def test_the_same_gates_are_stored_with_the_same_atoms(shared_data):
+    """Symbols may have other names there: their masses are compared in order."""
+    known = {name: (p, *parts) for name, p, *parts in stored(shared_data)}
+    for name, example in EXAMPLES.items():
+        p, i_min, unique = known[SAME.get(name, name)]
+        assert np.sort(p[p > 0]) == pytest.approx(np.sort(example.p[example.p > 0]))
+        assert [*vars(example.williams_beer).values()] == pytest.approx(i_min.tolist(), abs=1e-12)
+        if example.broja is not None:
+            assert [*vars(example.broja).values()] == pytest.approx(unique.tolist(), abs=1e-10)
+
+
+def test_an_outcome_named_twice_is_twice_as_likely():
+    p = of_outcomes([(0, 0, 0), (0, 0, 0), (1, 0, 1)])
+    assert p.shape == (2, 1, 2)
+    assert p[0, 0, 0] == pytest.approx(2 / 3)
