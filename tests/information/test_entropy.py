@@ -4,9 +4,9 @@ from math import log2
 
 import numpy as np
 import pytest
-from information.distributions import drawn
 
 from adumbra.information.entropy import entropy, mutual_information_of, specific_information, told
+from information.distributions import drawn
 
 
 def test_entropy_by_hand():

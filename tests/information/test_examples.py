@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from information.distributions import stacked, stored
 
 from adumbra.information import broja, williams_beer
 from adumbra.information.examples import EXAMPLES, of_outcomes
 from adumbra.references import REFERENCES
+from information.distributions import stacked, stored
 
 SAME = {"XOR-AND": "XORAND", "RDN-XOR": "RDNXOR", "RDN-UNQ-XOR": "RDNUNQXOR", "PW-UNQ": "PWUNQ"}
 SAME |= {"COPY": "COPY_corr_0.25", "WB-4A": "WB_fig4A", "WB-4B": "WB_fig4B"}

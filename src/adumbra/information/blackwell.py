@@ -13,17 +13,19 @@ tells no more.
 import numpy as np
 
 from adumbra.information.compiled import compiled
+from adumbra.information.entropy import NOTHING
 
 
 def union_informations(tx: np.ndarray, ty: np.ndarray) -> np.ndarray:
     """(N,), in nats, of problems with the marginals (N, 2, X) and (N, 2, Y)."""
-    return _hull_informations(tx, ty, _order(tx), _order(ty))
+    first, second = np.ascontiguousarray(tx), np.ascontiguousarray(ty)
+    return _hull_informations(first, second, _order(first), _order(second))
 
 
 def _order(marginals: np.ndarray) -> np.ndarray:
-    """The symbols of each source, from the one that speaks most for the second of the target."""
+    """The symbols of each source, from the one that speaks least for the second of the target."""
     mass = marginals.sum(1)
-    return np.argsort(marginals[:, 1] / np.where(mass > 0, mass, 1.0), axis=1)[:, ::-1]
+    return np.argsort(marginals[:, 1] / np.where(mass > 0, mass, 1.0), axis=1)
 
 
 @compiled
@@ -38,10 +40,10 @@ def _hull_informations(tx: np.ndarray, ty: np.ndarray, of_x: np.ndarray, of_y: n
         points = _hull(first, second, hull)
         for k in range(1, points):
             u, v = hull[k, 0] - hull[k - 1, 0], hull[k, 1] - hull[k - 1, 1]
-            if u > 0.0:
-                found[i] += u * np.log(u / ((u + v) * corner[0]))
-            if v > 0.0:
-                found[i] += v * np.log(v / ((u + v) * corner[1]))
+            if u > NOTHING:
+                found[i] += u * np.log(u / (u + v) / corner[0])
+            if v > NOTHING:
+                found[i] += v * np.log(v / (u + v) / corner[1])
     return found
 
 
@@ -50,8 +52,9 @@ def _trace(marginals: np.ndarray, order: np.ndarray, corner: tuple[float, float]
     """Fills in the curve's vertices after (0, 0). Both curves end in the same corner, whatever rounding says."""
     u = v = 0.0
     for k in range(order.size):
-        u += marginals[0, order[k]]
-        v += marginals[1, order[k]]
+        symbol = order[order.size - 1 - k]
+        u += marginals[0, symbol]
+        v += marginals[1, symbol]
         curve[k, 0], curve[k, 1] = min(u, corner[0]), min(v, corner[1])
     curve[-1, 0], curve[-1, 1] = corner
 

@@ -2,7 +2,7 @@
 
 What is unique depends on no more than the marginals (T, X) and (T, Y). Of all distributions that have them, the least
 I(T; X, Y) is the union information: what the sources tell without synergy. A binary target has a formula for it
-(``blackwell``); of others it is found between two bounds (``interior``).
+(``blackwell``); of others it is found between two bounds (``union``).
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from adumbra.information.atoms import Atoms, atoms_of_union
 from adumbra.information.blackwell import union_informations
 from adumbra.information.distribution import checked
 from adumbra.information.entropy import BITS, entropy, told
-from adumbra.information.interior import bounds
+from adumbra.information.union import bounds
 from adumbra.references import cites
 
 ROUNDING = 1e-14  # bits

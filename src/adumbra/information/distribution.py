@@ -13,7 +13,7 @@ AXES = ("T", "X", "Y", "Z")
 
 
 def checked(p: Any, *, sources: int = 2) -> np.ndarray:
-    """The distributions as float64, each with the sum 1, of the same shape; never the array that was given.
+    """The distributions as float64, in C order, each with the sum 1; never the array that was given.
 
     Args:
         p: (..., T, X, Y) for two sources, (..., T, X, Y, Z) for three: the probability of each symbol of the target
@@ -32,7 +32,7 @@ def checked(p: Any, *, sources: int = 2) -> np.ndarray:
         raise InputRejected(
             "p", expected=f"the shape {names}, none of them empty", found=f"{array.shape}", do=_ask_for(names)
         )
-    values = array.astype(np.float64)
+    values = array.astype(np.float64, order="C")
     totals = values.sum(axis=tuple(range(-axes, 0)), keepdims=True)
     if not (values.min(initial=0.0) >= 0.0 and (np.abs(totals - 1.0) <= TOLERANCE).all()):
         raise _refused(values, totals, axes)

@@ -9,6 +9,7 @@ from adumbra.information.compiled import compiled_loosely
 BITS = 1.0 / log(2.0)
 """Of a nat."""
 
+NOTHING = 1e-290  # a probability whose inverse, and what it tells, are out of the range of numbers
 ROUNDING = 2e-15  # of a probability, where logarithms of ratios that should be 1 are summed
 
 
@@ -37,7 +38,8 @@ def specific_information(p: np.ndarray) -> np.ndarray:
 def told(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of problems (N, T, X, Y): the specific information of the first source, the second and both, (3, N, T).
 
-    Both tell at least what either does, of every symbol. And the marginals (N, T, X) and (N, T, Y).
+    Both tell at least what either does, of every symbol, and just that where more is nothing but rounding. And the
+    marginals (N, T, X) and (N, T, Y).
     """
     N, T, X, Y = p.shape
     found, tx, ty = np.empty((3, N, T)), np.empty((N, T, X)), np.empty((N, T, Y))
@@ -67,7 +69,10 @@ def _fill_told(p: np.ndarray, found: np.ndarray, tx: np.ndarray, ty: np.ndarray)
         _fill_one(ty[i], of_a, found[1, i])
         _fill_one(p[i].reshape(T, X * Y), of_a, found[2, i])
         for t in range(T):
-            found[2, i, t] = max(found[0, i, t], found[1, i, t], found[2, i, t])
+            of_t, least = 0.0, max(found[0, i, t], found[1, i, t])
+            for x in range(X):
+                of_t += tx[i, t, x]
+            found[2, i, t] = found[2, i, t] if found[2, i, t] > least + ROUNDING * of_t else least
 
 
 @compiled_loosely
@@ -82,6 +87,6 @@ def _fill_one(p: np.ndarray, of_a: np.ndarray, found: np.ndarray) -> None:
         for a in range(A):
             of_t += p[t, a]
         for a in range(A):
-            if p[t, a] > 0.0:
-                total += p[t, a] * np.log(p[t, a] / (of_t * of_a[a]))
+            if p[t, a] > NOTHING:
+                total += p[t, a] * np.log(p[t, a] / of_t / of_a[a])
         found[t] = BITS * total if total > ROUNDING * of_t else 0.0
