@@ -65,5 +65,5 @@ def _union_bounds(
     if other.any():
         found = entropy(targets[other], axis=1)[:, None] + BITS * bounds(problems[other])
         lower[other], upper[other] = found[:, 0], found[:, 1]
-    lower = np.clip(lower, least, most)
-    return lower, np.clip(upper, lower, most)
+    lower = np.fmin(np.fmax(lower, least), most)
+    return lower, np.fmax(np.fmin(upper, most), lower)

@@ -62,14 +62,15 @@ def bootstrap(
     """
     _checked(tables, resamples=resamples, level=level)
     patients = len(tables)
-    value = measure(pooled(tables, np.ones((1, patients))))[0]
+    value = np.asarray(measure(pooled(tables, np.ones((1, patients))))[0])
     if patients < 2:
         undefined = np.full_like(value, np.nan)
         return Interval(value, undefined, undefined, level, patients)
     weights = generator.multinomial(patients, np.full(patients, 1.0 / patients), size=resamples)
     weights = weights[(weights @ tables.reshape(patients, -1).sum(axis=1)) > 0]  # a draw of patients without voxels
     ends = np.quantile(measure(pooled(tables, weights)), [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
-    return Interval(value, ends[0], ends[1], level, patients)
+    low, high = (np.asarray(end) for end in ends)
+    return Interval(value, low, high, level, patients)
 
 
 def chance(
@@ -108,7 +109,7 @@ def chance(
     own = crossed[np.arange(patients), np.arange(patients)]
     observed = measure(pooled(own, np.ones((1, patients))))[0]
     larger = (values >= observed - 1e-12).sum(axis=0)  # so that rounding does not tell equals apart
-    return values, (1.0 + larger) / (1.0 + resamples)
+    return values, np.asarray((1.0 + larger) / (1.0 + resamples))
 
 
 @cites("Strong1998")
@@ -139,7 +140,7 @@ def of_infinitely_many(
         inverse = patients / weights.sum(axis=1)
         rows.append([1.0, inverse.mean(), np.square(inverse).mean()])
     weight = np.linalg.solve(np.array(rows).T, np.array([1.0, 0.0, 0.0]))
-    return np.tensordot(weight, np.stack(means), axes=1)
+    return np.asarray(np.tensordot(weight, np.stack(means), axes=1))
 
 
 def pooled(tables: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from adumbra.errors import ImplausibleValues
+from adumbra.information.entropy import entropy
 from adumbra.information.samples import one_of
 
 Norm = Literal["min", "mean", "max", "joint", "sqrt"]
@@ -66,7 +67,8 @@ def normalised_table_information(counts: Any, *, by: Norm) -> np.ndarray:
     """
     one_of("by", by, NORMS)
     checked = checked_counts(counts, axes=2)
-    of_a, of_b, of_both = _entropy(checked.sum(-1), 1), _entropy(checked.sum(-2), 1), _entropy(checked, 2)
+    share = checked / checked.sum((-2, -1), keepdims=True)
+    of_a, of_b, of_both = entropy(share.sum(-1), -1), entropy(share.sum(-2), -1), entropy(share, (-2, -1))
     over = {
         "min": np.minimum(of_a, of_b),
         "mean": (of_a + of_b) / 2.0,
@@ -106,13 +108,6 @@ def _local(counts: np.ndarray) -> np.ndarray:
 def _mean(local: np.ndarray, counts: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """Over the samples; below 0 it is rounding."""
     return np.asarray(np.maximum((counts * local).sum(axes) / counts.sum(axes), 0.0))
-
-
-def _entropy(counts: np.ndarray, axes: int) -> np.ndarray:
-    over = tuple(range(-axes, 0))
-    share = counts / counts.sum(over, keepdims=True)
-    logs = np.log2(share, out=np.zeros_like(share), where=share > 0)
-    return np.asarray(np.abs((share * logs).sum(over)))
 
 
 def _refused(expected: str, found: str) -> ImplausibleValues:

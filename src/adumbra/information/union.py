@@ -38,12 +38,12 @@ def bounds(p: np.ndarray) -> np.ndarray:
         kept = kept.swapaxes(2, 3)
     tx, ty = np.ascontiguousarray(kept.sum(3).swapaxes(1, 2)), np.ascontiguousarray(kept.sum(2))
     found = _certified(tx, ty, lost, *solved(tx, ty, careful=False))
-    again = found[:, 1] - found[:, 0] > 2.0 * TOLERANCE
+    again = ~(found[:, 1] - found[:, 0] <= 2.0 * TOLERANCE)
     if again.any():
         tx, ty, lost = tx[again], ty[again], lost[again]
         more = _certified(tx, ty, lost, *solved(tx, ty, careful=True))
-        found[again, 0] = np.maximum(found[again, 0], more[:, 0])
-        found[again, 1] = np.minimum(found[again, 1], more[:, 1])
+        found[again, 0] = np.fmax(found[again, 0], more[:, 0])
+        found[again, 1] = np.fmin(found[again, 1], more[:, 1])
     return found
 
 
