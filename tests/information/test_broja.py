@@ -1,5 +1,9 @@
 """The decomposition of Bertschinger et al.: known answers, identities, symmetries, degenerate and bad input."""
 
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from math import fsum, log2
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -173,9 +177,44 @@ def test_low_prevalence_keeps_its_digits(rng):
         assert swapped[[0, 2, 1, 3]] == pytest.approx(found, abs=1e-13)
 
 
+def exact(counts: np.ndarray) -> list[float]:
+    """The atoms of counts (2, X, Y): hull and ratios in fractions, only logarithms in floating point."""
+
+    def told(columns) -> float:
+        rows = [sum(column[t] for column in columns) for t in (0, 1)]
+        terms = [(n, Fraction(n * sum(rows), rows[t] * sum(c))) for c in columns for t, n in enumerate(c) if n]
+        return fsum(n * log2(ratio) for n, ratio in terms) / sum(rows)
+
+    tables = [[tuple(map(int, column)) for column in counts.sum(axis).T] for axis in (2, 1)]
+    points = {(0, 0)}
+    for table in tables:
+        steps = sorted((c for c in table if sum(c)), key=lambda c: Fraction(c[1], sum(c)), reverse=True)
+        points |= set(accumulate(steps, lambda point, step: (point[0] + step[0], point[1] + step[1])))
+    hull = []
+    for u, v in sorted(points):
+        while len(hull) > 1 and (hull[-1][0] - hull[-2][0]) * (v - hull[-2][1]) >= (hull[-1][1] - hull[-2][1]) * (
+            u - hull[-2][0]
+        ):
+            hull.pop()
+        hull.append((u, v))
+    union = told([(c - a, d - b) for (a, b), (c, d) in pairwise(hull)])
+    first, second, both = (told(table) for table in (*tables, list(map(tuple, counts.reshape(2, -1).T.tolist()))))
+    return [first + second - union, union - second, union - first, both - union]
+
+
+@pytest.mark.parametrize("prevalence", [5e-4, 2e-3, 0.3])
+def test_counts_have_the_atoms_of_exact_arithmetic(prevalence, rng):
+    for bins in (4, 16, 32):
+        p = of_low_prevalence(rng, prevalence=prevalence, bins=bins, voxels=100_000)
+        assert stacked(broja.atoms(p)) == pytest.approx(exact(np.rint(p * 100_000).astype(int)), abs=1e-13)
+
+
 def test_masses_next_to_nothing_do_not_break_it():
-    for tiny in (1e-15, 1e-30, 1e-300, 5e-324):
+    for tiny in (1e-15, 1e-30, 1e-200, 1e-300, 5e-324):
         for T in (2, 3):
+            alone = np.zeros((T, 2, 2))
+            alone[0, 0, 0], alone[1, 1, 1] = 1.0, tiny
+            assert stacked(broja.atoms(alone)).max() <= 1.1e3 * tiny  # -log2 of it, times itself
             p = np.full((T, 2, 2), tiny)
             p[0, 0, 0] = 1.0
             found = broja.atoms(p)

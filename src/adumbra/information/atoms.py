@@ -4,6 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adumbra.information.compiled import compiled
+
+ROUNDING = 1e-14
+"""Bits that arithmetic may add or take."""
+
 
 @dataclass(frozen=True, eq=False)
 class Atoms:
@@ -32,17 +37,32 @@ class Atoms:
     gap: np.ndarray
 
 
-def atoms_of_union(
-    first: np.ndarray, second: np.ndarray, both: np.ndarray, *, union: np.ndarray, gap: np.ndarray
-) -> Atoms:
-    """The parts that a union information leaves, which must be in [max(first, second), min(both, first + second)].
+def atoms_between(specific: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, batch: tuple[int, ...]) -> Atoms:
+    """The atoms that bounds of the union information leave; where one may be exactly 0, it is.
 
     Args:
-        first: I(T; X), bits.
-        second: I(T; Y).
-        both: I(T; X, Y).
-        union: What is told without synergy.
-        gap: Of the union.
+        specific: What the first source, the second and both tell of each symbol of the target, bits (3, N, T).
+        lower: Of what is told without synergy, (N,).
+        upper: Of the same. No bound leads beyond what is known, be it infinite or NaN.
+        batch: The shape to return, of N problems.
     """
-    parts = (first + second - union, union - second, union - first, both - union, gap)
-    return Atoms(*(np.asarray(part) for part in parts))
+    parts = np.empty((5, lower.size))
+    _fill_parts(specific, lower, upper, parts)
+    return Atoms(*(part.reshape(batch) for part in parts))
+
+
+@compiled
+def _fill_parts(specific: np.ndarray, lower: np.ndarray, upper: np.ndarray, parts: np.ndarray) -> None:
+    """Fills the atoms and the gap: a union is in [max(first, second), min(both, first + second)] in any case."""
+    for i in range(lower.size):
+        first, second, both = specific[0, i].sum(), specific[1, i].sum(), specific[2, i].sum()
+        least, most = max(first, second), min(both, first + second)
+        low = min(max(lower[i], least), most) if lower[i] >= least else least
+        high = max(min(upper[i], most), low) if upper[i] <= most else max(most, low)
+        union = (low + high) / 2.0
+        if low <= least + ROUNDING:
+            union = least
+        elif high >= most - ROUNDING:
+            union = most
+        parts[0, i], parts[1, i], parts[2, i] = first + second - union, union - second, union - first
+        parts[3, i], parts[4, i] = both - union, high - low

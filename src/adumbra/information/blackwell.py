@@ -18,25 +18,18 @@ from adumbra.information.entropy import NOTHING
 
 def union_informations(tx: np.ndarray, ty: np.ndarray) -> np.ndarray:
     """(N,), in nats, of problems with the marginals (N, 2, X) and (N, 2, Y)."""
-    first, second = np.ascontiguousarray(tx), np.ascontiguousarray(ty)
-    return _hull_informations(first, second, _order(first), _order(second))
-
-
-def _order(marginals: np.ndarray) -> np.ndarray:
-    """The symbols of each source, from the one that speaks least for the second of the target."""
-    mass = marginals.sum(1)
-    return np.argsort(marginals[:, 1] / np.where(mass > 0, mass, 1.0), axis=1)
+    return _hull_informations(np.ascontiguousarray(tx), np.ascontiguousarray(ty))
 
 
 @compiled
-def _hull_informations(tx: np.ndarray, ty: np.ndarray, of_x: np.ndarray, of_y: np.ndarray) -> np.ndarray:
+def _hull_informations(tx: np.ndarray, ty: np.ndarray) -> np.ndarray:
     found = np.zeros(tx.shape[0])
     first, second = np.empty((tx.shape[2], 2)), np.empty((ty.shape[2], 2))
     hull = np.empty((first.shape[0] + second.shape[0] + 1, 2))
     for i in range(found.size):
         corner = (tx[i, 0].sum(), tx[i, 1].sum())
-        _trace(tx[i], of_x[i], corner, first)
-        _trace(ty[i], of_y[i], corner, second)
+        _trace(tx[i], corner, first)
+        _trace(ty[i], corner, second)
         points = _hull(first, second, hull)
         for k in range(1, points):
             u, v = hull[k, 0] - hull[k - 1, 0], hull[k, 1] - hull[k - 1, 1]
@@ -48,8 +41,10 @@ def _hull_informations(tx: np.ndarray, ty: np.ndarray, of_x: np.ndarray, of_y: n
 
 
 @compiled
-def _trace(marginals: np.ndarray, order: np.ndarray, corner: tuple[float, float], curve: np.ndarray) -> None:
+def _trace(marginals: np.ndarray, corner: tuple[float, float], curve: np.ndarray) -> None:
     """Fills in the curve's vertices after (0, 0). Both curves end in the same corner, whatever rounding says."""
+    mass = marginals[0] + marginals[1]
+    order = np.argsort(marginals[1] / np.where(mass > 0.0, mass, 1.0))
     u = v = 0.0
     for k in range(order.size):
         symbol = order[order.size - 1 - k]

@@ -7,14 +7,12 @@ I(T; X, Y) is the union information: what the sources tell without synergy. A bi
 
 import numpy as np
 
-from adumbra.information.atoms import Atoms, atoms_of_union
+from adumbra.information.atoms import ROUNDING, Atoms, atoms_between
 from adumbra.information.blackwell import union_informations
 from adumbra.information.distribution import checked
 from adumbra.information.entropy import BITS, entropy, told
 from adumbra.information.union import bounds
 from adumbra.references import cites
-
-ROUNDING = 1e-14  # bits
 
 
 @cites("Altschuler2017", "Bertschinger2014", "Blackwell1953", "Mehrotra1992")
@@ -37,33 +35,28 @@ def atoms(p: np.ndarray) -> Atoms:
     table = checked(p)
     batch, problems = table.shape[:-3], table.reshape(-1, *table.shape[-3:])
     specific, tx, ty = told(problems)
-    first, second, both = specific.sum(2)
-    least, most = np.maximum(first, second), np.minimum(both, first + second)
-    lower, upper = _union_bounds(problems, tx, ty, least, most)
-    union = np.where(upper >= most - ROUNDING, most, (lower + upper) / 2.0)
-    union = np.where(lower <= least + ROUNDING, least, union)
-    return atoms_of_union(
-        *(part.reshape(batch) for part in (first, second, both)),
-        union=union.reshape(batch),
-        gap=(upper - lower).reshape(batch),
-    )
+    if problems.shape[1] <= 2:
+        lower = upper = BITS * union_informations(tx, ty)
+    else:
+        lower, upper = _union_bounds(problems, specific, tx, ty)
+    return atoms_between(specific, lower, upper, batch=batch)
 
 
 def _union_bounds(
-    problems: np.ndarray, tx: np.ndarray, ty: np.ndarray, least: np.ndarray, most: np.ndarray
+    problems: np.ndarray, specific: np.ndarray, tx: np.ndarray, ty: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper bound of each union information, bits, not beyond those that are known."""
-    lower, upper, targets = least.copy(), most.copy(), tx.sum(2)
-    unknown, binary = most - least > ROUNDING, np.count_nonzero(targets, axis=1) <= 2
+    """The lower and the upper bound of each union information, bits; infinite where what is known leaves no doubt."""
+    first, second, both = specific.sum(2)
+    unknown = np.minimum(both, first + second) - np.maximum(first, second) > ROUNDING
+    targets = tx.sum(2)
+    binary = np.count_nonzero(targets, axis=1) <= 2
+    lower, upper = np.full(len(problems), -np.inf), np.full(len(problems), np.inf)
     one, other = unknown & binary, unknown & ~binary
-    if one.any():
-        first, second = tx[one], ty[one]
-        if targets.shape[1] > 2:  # some symbols have no mass
-            pair = np.argsort(targets[one], axis=1)[:, -2:, None]
-            first, second = (np.take_along_axis(marginal, pair, axis=1) for marginal in (first, second))
-        lower[one] = upper[one] = BITS * union_informations(first, second)
+    if one.any():  # all symbols but two have no mass
+        pair = np.argsort(targets[one], axis=1)[:, -2:, None]
+        marginals = (np.take_along_axis(marginal[one], pair, axis=1) for marginal in (tx, ty))
+        lower[one] = upper[one] = BITS * union_informations(*marginals)
     if other.any():
         found = entropy(targets[other], axis=1)[:, None] + BITS * bounds(problems[other])
         lower[other], upper[other] = found[:, 0], found[:, 1]
-    lower = np.fmin(np.fmax(lower, least), most)
-    return lower, np.fmax(np.fmin(upper, most), lower)
+    return lower, upper

@@ -86,7 +86,8 @@ def _fill_one(p: np.ndarray, of_a: np.ndarray, found: np.ndarray) -> None:
         of_t, total = 0.0, 0.0
         for a in range(A):
             of_t += p[t, a]
+        share = 1.0 / of_t if of_t > NOTHING else 0.0
         for a in range(A):
             if p[t, a] > NOTHING:
-                total += p[t, a] * np.log(p[t, a] / of_t / of_a[a])
+                total += p[t, a] * np.log(p[t, a] * share / of_a[a])
         found[t] = BITS * total if total > ROUNDING * of_t else 0.0

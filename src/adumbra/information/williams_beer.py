@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from adumbra.information.atoms import Atoms, atoms_of_union
+from adumbra.information.atoms import Atoms, atoms_between
 from adumbra.information.distribution import checked
 from adumbra.information.entropy import specific_information, told
 from adumbra.information.lattice import Antichain, Lattice, Sources, antichains, moebius, sets_of
@@ -31,9 +31,8 @@ def atoms(p: np.ndarray) -> Atoms:
     table = checked(p)
     batch, problems = table.shape[:-3], table.reshape(-1, *table.shape[-3:])
     specific, _, _ = told(problems)
-    union = np.maximum(specific[0], specific[1]).sum(1).reshape(batch)
-    parts = (part.reshape(batch) for part in specific.sum(2))
-    return atoms_of_union(*parts, union=union, gap=np.zeros(batch))
+    union = np.maximum(specific[0], specific[1]).sum(1)
+    return atoms_between(specific, union, union, batch=batch)
 
 
 @cites("Williams2010")
