@@ -1,5 +1,7 @@
 """Every gate, by both measures, against what its source says."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,15 @@ def test_an_outcome_named_twice_is_twice_as_likely():
     p = of_outcomes([(0, 0, 0), (0, 0, 0), (1, 0, 1)])
     assert p.shape == (2, 1, 2)
     assert p[0, 0, 0] == pytest.approx(2 / 3)
+
+
+def test_the_docs_show_them():
+    page = (Path(__file__).parents[2] / "docs/concepts/information.md").read_text()
+    for name, example in EXAMPLES.items():
+        told = [digits(parts) for parts in (example.williams_beer, example.broja)]
+        cells = [name, example.rule, *told, example.source]
+        assert "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" in page, name
+
+
+def digits(parts) -> str:
+    return ", ".join(f"{value:.4f}".rstrip("0").rstrip(".") for value in vars(parts).values()) if parts else ""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from multiprocessing import get_context
 
@@ -38,6 +38,8 @@ QUANTITIES = (
 """I(M1; M2), I(T; M1), I(T; M2), I(T; M1, M2), and the atoms of the last by both measures."""
 Edges = Mapping[Source, tuple[Bins, ...]]
 Pair = tuple[Source, Source]
+Key = tuple[Pair, str, int | None]
+"""Sources, zone, quantile."""
 _MOST = 20_000  # voxels of a case, half of them of the target, that edges are found from
 
 
@@ -81,6 +83,11 @@ class Asked:
     def modalities(self) -> tuple[Modality, ...]:
         """All that are looked at, each once."""
         return tuple(dict.fromkeys(modality for source in self.sources for modality in source))
+
+    @property
+    def parts(self) -> tuple[int | None, ...]:
+        """The quantiles of a zone; None for the whole."""
+        return tuple(range(self.quantiles)) if self.quantiles > 1 else (None,)
 
     @property
     def doubts(self) -> bool:
@@ -154,13 +161,13 @@ def answers(heads: Sequence[Observed], asked: Asked, *, progress: Progress = qui
         MissingInput: No case has a voxel in a zone, or a zone needs a prediction that was not made.
     """
     edges = shared_bins(heads, asked)
-    pairs = [(first, second) for first, second in combinations(asked.sources, 2)]
-    work = [(pair, name) for pair in pairs for name in asked.zones]
-    found: list[Answer] = []
-    for pair, name in progress.track(work, what="Decomposing", total=len(work)):
-        for quantile in range(asked.quantiles) if asked.quantiles > 1 else [None]:
-            found.append(_answer(heads, pair, name, quantile, edges, asked))
-    return found
+    pairs = list(combinations(asked.sources, 2))
+    rarity = _rarities(heads, pairs, edges, asked, progress) if asked.permutations else {}
+    work = list(product(pairs, asked.zones, asked.parts))
+    return [
+        _answer(heads, *key, edges, asked, p=rarity.get(key, np.full(len(QUANTITIES), np.nan)))
+        for key in progress.track(work, what="Decomposing", total=len(work))
+    ]
 
 
 def shared_bins(heads: Sequence[Observed], asked: Asked) -> Edges:
@@ -193,7 +200,14 @@ def measured(p: np.ndarray) -> np.ndarray:
 
 
 def _answer(
-    heads: Sequence[Observed], pair: Pair, name: str, quantile: int | None, edges: Edges, asked: Asked
+    heads: Sequence[Observed],
+    pair: Pair,
+    name: str,
+    quantile: int | None,
+    edges: Edges,
+    asked: Asked,
+    *,
+    p: np.ndarray,
 ) -> Answer:
     withins = [_part(head, head.outline, name, quantile, asked.quantiles) for head in heads]
     tables = np.stack([counted(h, pair, w, h.outline, edges) for h, w in zip(heads, withins, strict=True)])
@@ -204,29 +218,34 @@ def _answer(
     warn_of_few(total, float(information_bias(total.reshape(2, -1))), stacklevel=3)
     generator = np.random.default_rng(asked.seed)
     found = bootstrap(tables[there], measured, generator=generator, resamples=asked.resamples)
-    undefined = np.full(len(QUANTITIES), np.nan)
-    enough = there.sum() >= 4
-    extrapolated = of_infinitely_many(tables[there], measured, generator=generator) if enough else undefined
+    extrapolated = np.full(len(QUANTITIES), np.nan)
+    if there.sum() >= 4:
+        extrapolated = of_infinitely_many(tables[there], measured, generator=generator)
     return Answer(
         ("+".join(pair[0]), "+".join(pair[1])), name, quantile, int(there.sum()), int(total.sum()),
-        float(total[1].sum() / total.sum()), found, extrapolated,
-        _rarity(heads, pair, name, quantile, edges, asked) if asked.permutations else undefined,
+        float(total[1].sum() / total.sum()), found, extrapolated, p,
         float(broja.atoms((total / total.sum())[None]).gap[0]),
     )  # fmt: skip
 
 
-def _rarity(
-    heads: Sequence[Observed], pair: Pair, name: str, quantile: int | None, edges: Edges, asked: Asked
-) -> np.ndarray:
+def _rarities(
+    heads: Sequence[Observed], pairs: Sequence[Pair], edges: Edges, asked: Asked, progress: Progress
+) -> dict[Key, np.ndarray]:
     """p-values: how often the outlines of other patients, laid into these heads, give as much."""
-    rows = []
-    for head in heads:
+    crossed: dict[Key, list[np.ndarray]] = {key: [] for key in product(pairs, asked.zones, asked.parts)}
+    for head in progress.track(heads, what="Laying outlines of others", total=len(heads)):
         outlines = [head.outline if other is head else laid_into(head, other) for other in heads]
-        withins = [_part(head, outline, name, quantile, asked.quantiles) for outline in outlines]
-        rows.append([counted(head, pair, w, o, edges) for w, o in zip(withins, outlines, strict=True)])
-    crossed = np.stack([np.stack(row) for row in rows])
-    generator = np.random.default_rng(asked.seed)
-    return chance(crossed, measured, generator=generator, resamples=asked.permutations)[1]
+        for name, quantile in product(asked.zones, asked.parts):
+            withins = [_part(head, outline, name, quantile, asked.quantiles) for outline in outlines]
+            for pair in pairs:
+                tables = [counted(head, pair, w, o, edges) for w, o in zip(withins, outlines, strict=True)]
+                crossed[pair, name, quantile].append(np.stack(tables))
+    return {
+        key: chance(
+            np.stack(rows), measured, generator=np.random.default_rng(asked.seed), resamples=asked.permutations
+        )[1]
+        for key, rows in crossed.items()
+    }
 
 
 def laid_into(head: Observed, other: Observed) -> Mask:

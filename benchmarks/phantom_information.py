@@ -1,0 +1,133 @@
+"""What SWI and TOF know of the thrombus, and DWI, ADC and b0 of the lesion: two answers that are known beforehand.
+
+Run: ``python benchmarks/phantom_information.py --out FOLDER [--clots 20] [--lesion-masks MASKS] [--workers 2]``. It
+prints the tables of ``docs/concepts/information.md``. For the thrombus it draws phantoms of the monocentric preset with
+one clot, as many with a central one (internal carotid, M1, basilar) as with a distal one (M2, M3 and beyond), and asks
+for each group apart, in the clot and its mirror image. That SWI and TOF are redundant for central clots and SWI alone
+tells of distal ones is what their visibility to readers suggests; nothing of the measurement knows of it. For the
+lesion: phantoms of the diffusion preset, where b0 is the image of T2 that ADC and DWI have in common. FOLDER keeps the
+cases with clots (60 MB each): what is there is not drawn again. Phantoms are no patients.
+"""
+
+import argparse
+import os
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from multiprocessing import get_context
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from adumbra.case import Case
+from adumbra.cohort import PhantomRef, outline_files
+from adumbra.phantom.anatomy import head
+from adumbra.phantom.disease import befallen
+from adumbra.phantom.generate import phantom_of
+from adumbra.phantom.presets import preset
+from adumbra.phantom.stages import drawn
+from adumbra.phantom.streams import stream
+from adumbra.phantom.stroke import vasculature
+from adumbra.study.information import QUANTITIES, Answer, Asked, answers, observe, sources_of
+from adumbra.study.observed import Look
+from adumbra.training.cache import CaseRef
+
+GROUPS = {"central": {"ICA", "M1", "basilar"}, "distal": {"M2", "M3+"}}
+PLAN = replace(preset("monocentric"), patterns={"territorial": 1.0})
+FIRST_SEED = 71_000_000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A case in a file."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.path.stem
+
+    def open(self) -> Case:
+        """The case."""
+        with self.path.open("rb") as file:
+            return pickle.load(file)
+
+
+def group_of(seed: int) -> str | None:
+    """Where the one clot of a seed is; None where there are several, or it is in neither group. No image is made."""
+    anatomy, _ = head(stream(seed, "head"), spacing_mm=PLAN.spacing_mm)
+    vessels = vasculature(stream(seed, "vessels"), anatomy)
+    happened = befallen(stream(seed, "disease"), anatomy, vessels, plan=PLAN).stroke
+    if happened is None or happened.is_open or len(happened.clots) != 1:
+        return None
+    return next((name for name, sites in GROUPS.items() if happened.clots[0].site in sites), None)
+
+
+def made(seed: int, folder: Path, wanted: int) -> None:
+    """Writes the case of a seed into the folder of its group, unless that is full."""
+    marker = folder / f"seen-{seed}"
+    if marker.exists():
+        return
+    group = group_of(seed)
+    if group is not None and len(list(folder.glob(f"{group}/*.pickle"))) < wanted:
+        case = phantom_of(drawn(seed, plan=PLAN), seed, "monocentric").case
+        path = folder / group / f"{case.name}.pickle"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".part").open("wb") as file:
+            pickle.dump(case, file)
+        path.with_suffix(".part").replace(path)
+    marker.touch()
+
+
+def clots(folder: Path, wanted: int, *, workers: int) -> dict[str, list[CaseRef]]:
+    """So many cases of each group."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seeds = count(FIRST_SEED)
+    with get_context("spawn").Pool(workers) as pool:
+        while True:
+            found = {name: sorted(folder.glob(f"{name}/*.pickle")) for name in GROUPS}
+            if all(len(files) >= wanted for files in found.values()):
+                return {name: [Kept(path) for path in files[:wanted]] for name, files in found.items()}
+            print({name: len(files) for name, files in found.items()}, flush=True)
+            pool.map(
+                partial(made, folder=folder, wanted=wanted), [next(seeds) for _ in range(4 * workers)], chunksize=1
+            )
+
+
+def shown(found: Sequence[Answer], *, what: str) -> None:
+    """Prints a row of the table for each answer."""
+    columns = ("target_1", "target_2", *(name for name in QUANTITIES if name.startswith("broja")))
+    for answer in found:
+        place = [QUANTITIES.index(name) for name in columns]
+        low, high = answer.found.low, answer.found.high
+        cells = " | ".join(f"{answer.found.value[k]:.3f} ({low[k]:.3f} to {high[k]:.3f})" for k in place)
+        p = f"{answer.p[QUANTITIES.index('broja_synergy')]:.3f}"
+        names = f"{what} | {', '.join(answer.sources)} | {answer.zone} | {answer.patients} | {answer.voxels}"
+        print(f"| {names} | {cells} | {p} |", flush=True)
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder that keeps the cases")
+    parser.add_argument("--clots", type=int, default=20, help="phantoms of each group")
+    parser.add_argument("--lesions", type=int, default=40, help="phantoms with a lesion")
+    parser.add_argument("--lesion-masks", type=Path, help="outlines of real lesions in MNI space")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    outlines = outline_files(asked.lesion_masks)
+    lesions = [PhantomRef(51, number, outlines) for number in range(asked.lesions)]
+    wanted = Asked("lesion", sources_of("adc,b0,dwi+adc"), ("mirror", "border"), permutations=200)
+    seen = observe(lesions, Look("lesion", wanted.modalities, registration="never"), workers=asked.workers)
+    shown(answers(seen, wanted), what="lesion")
+    wanted = Asked("thrombus", sources_of("swi,tof"), ("mirror", "border"), bins=8, permutations=200)
+    look = Look("thrombus", wanted.modalities, registration="never")
+    for name, cases in clots(asked.out, asked.clots, workers=asked.workers).items():
+        shown(answers(observe(cases, look, workers=asked.workers), wanted), what=f"{name} thrombus")
+
+
+if __name__ == "__main__":
+    main()
