@@ -6,7 +6,7 @@ one clot, as many with a central one (internal carotid, M1, basilar) as with a d
 for each group apart, in the clot and its mirror image. That SWI and TOF are redundant for central clots and SWI alone
 tells of distal ones is what their visibility to readers suggests; nothing of the measurement knows of it. For the
 lesion: phantoms of the diffusion preset, where b0 is the image of T2 that ADC and DWI have in common. FOLDER keeps the
-cases with clots (60 MB each): what is there is not drawn again. Phantoms are no patients.
+cases with clots: what is there is not drawn again. Phantoms are no patients.
 """
 
 import argparse
@@ -52,8 +52,7 @@ class Kept:
 
     def open(self) -> Case:
         """The case."""
-        with self.path.open("rb") as file:
-            return pickle.load(file)
+        return Case(*pickle.loads(self.path.read_bytes()))
 
 
 def group_of(seed: int) -> str | None:
@@ -76,8 +75,9 @@ def made(seed: int, folder: Path, wanted: int) -> None:
         case = phantom_of(drawn(seed, plan=PLAN), seed, "monocentric").case
         path = folder / group / f"{case.name}.pickle"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_suffix(".part").open("wb") as file:
-            pickle.dump(case, file)
+        scans = {name: case.scans[name] for name in ("swi", "tof")}
+        masks = {name: case.masks[name] for name in ("brain", "thrombus") if name in case.masks}
+        path.with_suffix(".part").write_bytes(pickle.dumps((case.name, scans, masks, case.provenance)))
         path.with_suffix(".part").replace(path)
     marker.touch()
 
@@ -113,20 +113,31 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder that keeps the cases")
-    parser.add_argument("--clots", type=int, default=20, help="phantoms of each group")
-    parser.add_argument("--lesions", type=int, default=40, help="phantoms with a lesion")
+    parser.add_argument("--clots", type=int, default=20, help="phantoms of each group; 0 leaves them out")
+    parser.add_argument("--lesions", type=int, default=40, help="phantoms; 0 leaves them out")
     parser.add_argument("--lesion-masks", type=Path, help="outlines of real lesions in MNI space")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    outlines = outline_files(asked.lesion_masks)
-    lesions = [PhantomRef(51, number, outlines) for number in range(asked.lesions)]
-    wanted = Asked("lesion", sources_of("adc,b0,dwi+adc"), ("mirror", "border"), permutations=200)
-    seen = observe(lesions, Look("lesion", wanted.modalities, registration="never"), workers=asked.workers)
-    shown(answers(seen, wanted), what="lesion")
-    wanted = Asked("thrombus", sources_of("swi,tof"), ("mirror", "border"), bins=8, permutations=200)
-    look = Look("thrombus", wanted.modalities, registration="never")
-    for name, cases in clots(asked.out, asked.clots, workers=asked.workers).items():
-        shown(answers(observe(cases, look, workers=asked.workers), wanted), what=f"{name} thrombus")
+    if asked.lesions:
+        about_lesions(asked.lesions, outline_files(asked.lesion_masks), workers=asked.workers)
+    if asked.clots:
+        about_clots(asked.out, asked.clots, workers=asked.workers)
+
+
+def about_lesions(number: int, outlines: tuple[Path, ...], *, workers: int) -> None:
+    """Prints what ADC, b0 and both diffusion sequences know of the lesion."""
+    asked = Asked("lesion", sources_of("adc,b0,dwi+adc"), ("mirror", "border"), permutations=200)
+    cases = [PhantomRef(51, n, outlines) for n in range(number)]
+    look = Look("lesion", asked.modalities, registration="never")
+    shown(answers(observe(cases, look, workers=workers), asked), what="lesion")
+
+
+def about_clots(folder: Path, number: int, *, workers: int) -> None:
+    """Prints what SWI and TOF know of the thrombus, for each group of clots apart."""
+    asked = Asked("thrombus", sources_of("swi,tof"), ("mirror", "border"), bins=8, permutations=200)
+    look = Look("thrombus", asked.modalities, registration="never")
+    for name, cases in clots(folder, number, workers=workers).items():
+        shown(answers(observe(cases, look, workers=workers), asked), what=f"{name} thrombus")
 
 
 if __name__ == "__main__":
