@@ -310,6 +310,13 @@ REFERENCES: dict[str, Reference] = {
         2018,
         "arXiv:1604.04173",
     ),
+    "Liu2021": Reference(
+        "Liu Z, Lin Y, Cao Y, et al.",
+        "Swin transformer: hierarchical vision transformer using shifted windows",
+        "IEEE/CVF International Conference on Computer Vision, 10012–10022",
+        2021,
+        "arXiv:2103.14030",
+    ),
     "Lu2004": Reference(
         "Lu H, Clingman C, Golay X, van Zijl PCM",
         "Determining the longitudinal relaxation time (T1) of blood at 3.0 Tesla",
@@ -486,6 +493,13 @@ REFERENCES: dict[str, Reference] = {
         "Physical Review Letters 80(1):197–200",
         1998,
         "10.1103/PhysRevLett.80.197",
+    ),
+    "Vaswani2017": Reference(
+        "Vaswani A, Shazeer N, Parmar N, et al.",
+        "Attention is all you need",
+        "Advances in Neural Information Processing Systems 30",
+        2017,
+        "arXiv:1706.03762",
     ),
     "Wang2019": Reference(
         "Wang G, Li W, Aertsen M, et al.",

@@ -9,11 +9,14 @@ from pathlib import Path
 from torch import Tensor
 
 from adumbra.errors import WeightsRejected
+from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import FITTED, Card, load_into, read_weights
 
 ARCHITECTURES: Mapping[str, Callable[[dict[str, object]], UNet]] = {
     "unet": lambda config: UNet(UNetConfig.from_json(config)),
+    "crossmodal": lambda config: CrossModal(CrossModalConfig.from_json(config)),
+    "late-average": lambda config: LateAverage(UNetConfig.from_json(config)),
 }
 SHIPPED: tuple[str, ...] = ("lesion", "thrombus")
 

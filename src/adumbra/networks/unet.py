@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -77,7 +77,7 @@ class UNetConfig:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, object]) -> "UNetConfig":
+    def from_json(cls, values: Mapping[str, object]) -> Self:
         """The config of plain values; a name that was not written yet when they were takes its default.
 
         Raises:
@@ -89,15 +89,21 @@ class UNetConfig:
 
 
 class Encoder(nn.Module):
-    """One residual block a level; stride-two convolutions between them. Usually without chance."""
+    """One residual block a level; stride-two convolutions between them. Usually without chance.
 
-    def __init__(self, config: UNetConfig) -> None:
+    Args:
+        config: Its widths and channels.
+        conditions: Length of what it is told beside the channels; by default which of them are there.
+    """
+
+    def __init__(self, config: UNetConfig, *, conditions: int | None = None) -> None:
         super().__init__()
         channels, widths = len(config.modalities), config.widths
+        told = channels if conditions is None else conditions
         steps = itertools.pairwise(widths)
         self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2, bias=False) for a, b in steps)
         inputs = (channels, *widths[1:])
-        blocks = (ResidualBlock(a, b, conditions=channels) for a, b in zip(inputs, widths, strict=True))
+        blocks = (ResidualBlock(a, b, conditions=told) for a, b in zip(inputs, widths, strict=True))
         self.blocks = nn.ModuleList(blocks)
         sites = zip(widths, config.encoder_rates, strict=False)
         self.dropouts = nn.ModuleList(ChannelDropout(width, rate) for width, rate in sites)
@@ -145,12 +151,17 @@ class UNet(nn.Module):
         config: Its widths and channels.
     """
 
+    encoder: Any  # an ``Encoder``, or what another network puts in its place
+
     def __init__(self, config: UNetConfig | None = None) -> None:
         super().__init__()
-        self.config = config or UNetConfig()
-        self.encoder = Encoder(self.config)
+        self.config: UNetConfig = config or UNetConfig()
+        self.encoder = self._encoder()
         self.decoder = Decoder(self.config)
         self.noise = noise_head(self.config)
+
+    def _encoder(self) -> nn.Module:
+        return Encoder(self.config)
 
     @property
     def chance(self) -> Part:
