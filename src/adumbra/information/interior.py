@@ -10,7 +10,7 @@ multiplier of the constraint c(x,y) ≤ 0, and π = exp(α + β - c), which is q
        other, so they are eliminated one x after another, and T Y equations remain
 """
 
-from math import inf, log, sqrt
+from math import inf, log
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from adumbra.information.lanes import (
     LANES,
     at,
     exp_of,
+    four_at,
     if_positive,
     larger,
     log_of,
@@ -26,6 +27,7 @@ from adumbra.information.lanes import (
     one_at,
     plus_product,
     put,
+    put_four,
     put_one,
     root,
     smaller,
@@ -73,7 +75,12 @@ def _solve_all(
     K, J = m * T, T * n
     rows = (J + SIDE - 1) // SIDE * SIDE
     p, z, dz = np.empty((K + J, *lanes)), np.empty((K + J, *lanes)), np.zeros((K + rows, *lanes))
-    v, s, omega, gauge = np.empty((m, n, *lanes)), np.empty((m, n, *lanes)), np.empty((m, n, *lanes)), np.empty((J, *lanes))
+    v, s, omega, gauge = (
+        np.empty((m, n, *lanes)),
+        np.empty((m, n, *lanes)),
+        np.empty((m, n, *lanes)),
+        np.empty((J, *lanes)),
+    )
     dv, ds, target = np.zeros((m, n, *lanes)), np.zeros((m, n, *lanes)), np.zeros((m, n, *lanes))
     per_v, per_s = np.empty((m, n, *lanes)), np.empty((m, n, *lanes))
     pi, c = np.empty((m, T, n, *lanes)), np.empty((m, n, *lanes))
@@ -82,12 +89,15 @@ def _solve_all(
     problem, count, following, left = np.arange(width), np.zeros(width, np.int64), min(width, N), N
     for lane in range(width):
         first = min(lane, N - 1)  # a lane without a problem does another's, for nothing
-        _start(tx[first], ty[first], p, z, v, s, omega, gauge, lane, careful)
+        _start(tx[first], ty[first], p, z, pi, c, v, s, omega, gauge, lane, careful)
     while True:
-        _posterior(z, pi, c)
         gap = _complementarity(v, s, dv, ds, 0.0)
         put(seen, 0, gap)
-        put(seen, 1, gap + _misfit(p, pi, c, v))
+        put(seen, 1, gap)
+        for lane in range(width):
+            if problem[lane] < N and one_at(seen, 0, lane) < TOLERANCE:
+                put(seen, 1, gap + _misfit(p, pi, c, v))
+                break
         changed = False
         for lane in range(width):
             i = problem[lane]
@@ -96,12 +106,12 @@ def _solve_all(
             _write(z, v, lane, alpha[i], beta[i], w[i])
             problem[lane], count[lane], left = following, 0, left - 1
             if following < N:
-                _start(tx[following], ty[following], p, z, v, s, omega, gauge, lane, careful)
+                _start(tx[following], ty[following], p, z, pi, c, v, s, omega, gauge, lane, careful)
                 following, changed = following + 1, True
         if left == 0:
             return
         if changed:
-            continue
+            gap = _complementarity(v, s, dv, ds, 0.0)
         count += 1
         for x in range(m):
             vx, sx, qx, rx, goal = v[x], s[x], per_v[x], per_s[x], target[x]
@@ -129,6 +139,7 @@ def _solve_all(
             for y in range(n):
                 put(vx, y, plus_product(step, at(dvx, y), at(vx, y)))
                 put(sx, y, plus_product(step, at(dsx, y), at(sx, y)))
+        _posterior(z, pi, c)
 
 
 @compiled
@@ -137,6 +148,8 @@ def _start(
     ty: np.ndarray,
     p: np.ndarray,
     z: np.ndarray,
+    pi: np.ndarray,
+    c: np.ndarray,
     w: np.ndarray,
     s: np.ndarray,
     omega: np.ndarray,
@@ -146,51 +159,61 @@ def _start(
 ) -> None:
     """Fills a lane of them. The q of α, β and w is that of sources independent given the target: its marginals are right.
 
-    ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10.
+    ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10. A
+    pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing.
     """
     (m, T), n = tx.shape, ty.shape[1]
-    px, pt, py = np.zeros(m), np.zeros(T), np.zeros(n)
-    mass, most, slack, shares = np.empty(n), np.empty((m, n)), np.empty(n), np.empty((T, n))
+    px, pt, py, log_px, log_py = np.zeros(m), np.zeros(T), np.zeros(n), np.empty(m), np.empty(n)
+    mass, per_mass, height, most, q = np.empty(n), np.empty(n), np.empty(n), np.empty((m, n)), np.empty((T, n))
     for t in range(T):
-        heaviest = 0
         for x in range(m):
             px[x] += tx[x, t]
             pt[t] += tx[x, t]
         for y in range(n):
             py[y] += ty[t, y]
-            heaviest = y if ty[t, y] > ty[t, heaviest] else heaviest
-            shares[t, y] = ty[t, y] / max(pt[t], FLOOR)
-        for y in range(n):
-            put_one(gauge, t * n + y, lane, 2.0 if y == heaviest else 1.0)
+    for x in range(m):
+        log_px[x] = log_of(larger(px[x], FLOOR))
+    for y in range(n):
+        log_py[y] = log_of(larger(py[y], FLOOR))
     for t in range(T):
+        heaviest, half = 0, 0.5 * log_of(larger(pt[t], FLOOR))
         for x in range(m):
             put_one(p, x * T + t, lane, tx[x, t])
-            score = log(tx[x, t] / px[x]) - 0.5 * log(pt[t]) if tx[x, t] > 0.0 else -inf
-            put_one(z, x * T + t, lane, score)
+            put_one(z, x * T + t, lane, log(tx[x, t]) - log_px[x] - half if tx[x, t] > 0.0 else -inf)
         for y in range(n):
-            put_one(p, (m + 0) * T + t * n + y, lane, ty[t, y])
-            score = log(ty[t, y] / py[y]) - 0.5 * log(pt[t]) if ty[t, y] > 0.0 else -inf
-            put_one(z, m * T + t * n + y, lane, score)
+            heaviest = y if ty[t, y] > ty[t, heaviest] else heaviest
+            j = t * n + y
+            put_one(p, m * T + j, lane, ty[t, y])
+            put_one(z, m * T + j, lane, log(ty[t, y]) - log_py[y] - half if ty[t, y] > 0.0 else -inf)
+            put_one(gauge, j, lane, 1.0)
+        put_one(gauge, t * n + heaviest, lane, 2.0)
     total = 0.0
     for x in range(m):
+        row, wx, sx, cx = most[x], w[x], s[x], c[x]
         mass[:] = 0.0
-        row, wx, sx = most[x], w[x], s[x]
         row[:] = 0.0
         for t in range(T):
-            a, of_t, part = tx[x, t], ty[t], shares[t]
+            a, b, part = tx[x, t], ty[t], q[t]
+            share = a / larger(pt[t], FLOOR)
             for y in range(n):
-                mass[y] += a * part[y]
-                row[y] += min(a, of_t[y])
+                part[y] = share * b[y]
+                mass[y] += part[y]
+                row[y] += smaller(a, b[y])
         for y in range(n):
-            known = mass[y] > 0.0  # or no symbol of the target is with both
-            h = row[y] if known else 0.0
-            row[y] = h if careful else sqrt(h * sqrt(h))
-            ratio = max(log_of(max(px[x], FLOOR)) + log_of(max(py[y], FLOOR)) - log_of(max(mass[y], FLOOR)), 0.1)
-            slack[y] = ratio if known else 1.0
+            known = mass[y] - FLOOR
+            per_mass[y] = if_positive(known, 1.0 / mass[y], 0.0)
+            height[y] = if_positive(known, log_of(larger(mass[y], FLOOR)) - log_px[x] - log_py[y], -1.0)
+            h = if_positive(known, row[y], 0.0)
+            row[y] = h if careful else root(h * root(h))
         for y in range(n):
             total += row[y]
             put_one(wx, y, lane, mass[y])
-            put_one(sx, y, lane, slack[y])
+            put_one(cx, y, lane, height[y])
+            put_one(sx, y, lane, larger(-height[y], 0.1))
+        for t in range(T):
+            part, pt_row = q[t], pi[x, t]
+            for y in range(n):
+                put_one(pt_row, y, lane, part[y] * per_mass[y])
     for x in range(m):
         ox, row = omega[x], most[x]
         for y in range(n):
@@ -198,9 +221,7 @@ def _start(
 
 
 @compiled
-def _write(
-    z: np.ndarray, v: np.ndarray, lane: int, alpha: np.ndarray, beta: np.ndarray, w: np.ndarray
-) -> None:
+def _write(z: np.ndarray, v: np.ndarray, lane: int, alpha: np.ndarray, beta: np.ndarray, w: np.ndarray) -> None:
     """A lane's α, β and w go to where they are wanted."""
     (m, T), n = alpha.shape, beta.shape[1]
     for x in range(m):
@@ -216,7 +237,7 @@ def _write(
 
 @compiled
 def _posterior(z: np.ndarray, pi: np.ndarray, c: np.ndarray) -> None:
-    """Fills π (X, T, Y) and c (X, Y). A pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing."""
+    """Fills π (X, T, Y) and c (X, Y)."""
     m, T, n = pi.shape[:3]
     scores, inverse = np.empty_like(z), np.empty_like(c[0])
     for k in range(z.shape[0]):
@@ -296,15 +317,15 @@ def _factor(pi: np.ndarray, w: np.ndarray, per_s: np.ndarray, gauge: np.ndarray,
         for y in range(n):
             put(curve, y, at(wx, y) * (at(rx, y) - 1.0))
         for t in range(T):
-            pt = pi[x, t]
-            for u in range(T):
-                pu, part, mine = pi[x, u], g[t, u * n : u * n + n], own[t, u * n : u * n + n]
-                total = at(wx, 0) * 0.0
-                alone = 1.0 if u == t else 0.0
+            pt, mine = pi[x, t], own[t]
+            for u in range(t + 1):
+                pu, ours, part, other = pi[x, u], mine[u * n :], g[t, u * n :], g[u, t * n :]
+                total, alone = at(wx, 0) * 0.0, 1.0 if u == t else 0.0
                 for y in range(n):
                     h = plus_product(at(curve, y), at(pu, y), at(wx, y) * alone) * at(pt, y)
                     put(part, y, h)
-                    put(mine, y, at(mine, y) + h)
+                    put(other, y, h)
+                    put(ours, y, at(ours, y) + h)
                     total = total + h
                 put(Lx, t * T + u, total)
         _eliminate(Lx, g)
@@ -354,6 +375,18 @@ def _eliminate(L: np.ndarray, g: np.ndarray) -> None:
 @compiled
 def _less_products(W: np.ndarray, i: int, j: int, stop: int) -> None:
     """The tile at the column ``stop`` loses the products of four rows, which begin at i, with four that begin at j."""
+    if W.ndim == 1:
+        c0 = c1 = c2 = c3 = four_at(W, i) * 0.0
+        for k in range(0, stop * SIDE, SIDE):
+            a = four_at(W, i + k)
+            c0, c1 = plus_product(a, at(W, j + k), c0), plus_product(a, at(W, j + k + 1), c1)
+            c2, c3 = plus_product(a, at(W, j + k + 2), c2), plus_product(a, at(W, j + k + 3), c3)
+        k = i + stop * SIDE
+        put_four(W, k, four_at(W, k) - c0)
+        put_four(W, k + 4, four_at(W, k + 4) - c1)
+        put_four(W, k + 8, four_at(W, k + 8) - c2)
+        put_four(W, k + 12, four_at(W, k + 12) - c3)
+        return
     s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = at(W, i) * 0.0
     s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = s00
     for k in range(0, stop * SIDE, SIDE):  # no array, so that the sixteen sums stay in registers
@@ -440,7 +473,7 @@ def _direction(
                 put(rest, y, at(rest, y) - h)
             put(dz, x * T + t, total)
     _solve(L, W, dz, T)
-    most = at(z, 0) * 0.0 + 1.0
+    of_s = of_w = at(z, 0) * 0.0 + 1.0
     for x in range(m):
         wx, cx, sx, qx, rx, new, dsx = w[x], c[x], s[x], per_w[x], per_s[x], dw[x], ds[x]
         for y in range(n):
@@ -454,9 +487,9 @@ def _direction(
             put(dsx, y, -(at(cx, y) + at(sx, y)) - h)
             put(new, y, plus_product(at(wx, y), at(rx, y) * h - 1.0, at(new, y)))
         for y in range(n):
-            most = larger(-(at(dsx, y) * at(rx, y)), most)
-            most = larger(-(at(new, y) * at(qx, y)), most)
-    return 1.0 / most
+            of_s = larger(-(at(dsx, y) * at(rx, y)), of_s)
+            of_w = larger(-(at(new, y) * at(qx, y)), of_w)
+    return 1.0 / larger(of_s, of_w)
 
 
 @compiled

@@ -16,7 +16,6 @@ from numba.extending import intrinsic, models, overload, register_jitable, regis
 LANES = 8
 
 _DOUBLE, _INTEGER = ir.DoubleType(), ir.IntType(64)
-_VECTOR = ir.VectorType(_DOUBLE, LANES)
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the first has 32 bits
 _LOG2E = 1.44269504088896340736
 _ROUNDER = 6755399441055744.0  # 1.5 2^52: a sum with it is an integer, in its low bits
@@ -24,45 +23,49 @@ _ROOT_HALF = 0x3FE6A09E667F3BCD
 
 
 class _Lanes(types.Type):  # type: ignore[misc]
-    """A vector, one double of each problem."""
+    """A vector of doubles."""
 
-    def __init__(self) -> None:
-        super().__init__(name=f"lanes({LANES})")
+    def __init__(self, width: int) -> None:
+        self.width = width
+        super().__init__(name=f"lanes({width})")
 
 
-_LANES = _Lanes()
+_LANES, _FOUR = _Lanes(LANES), _Lanes(4)
 
 
 @register_model(_Lanes)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, ir.VectorType(_DOUBLE, kind.width))
 
 
 def _of(kind: ir.Type, scalar: ir.Type) -> ir.Type:
     """The scalar, or a vector of it where the kind is one."""
-    return ir.VectorType(scalar, LANES) if isinstance(kind, ir.VectorType) else scalar
+    return ir.VectorType(scalar, kind.count) if isinstance(kind, ir.VectorType) else scalar
 
 
 def _constant(kind: ir.Type, value: float) -> ir.Constant:
-    return ir.Constant(kind, [value] * LANES if isinstance(kind, ir.VectorType) else value)
+    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
 
 
-def _spread(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+def _spread(builder: ir.IRBuilder, number: ir.Value, width: int) -> ir.Value:
     """The number in each lane."""
-    first = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    integer, vector = ir.IntType(32), ir.VectorType(_DOUBLE, width)
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.Constant(integer, 0))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(integer, width), [0] * width))
 
 
 def _elementwise(emit: Callable[..., ir.Value], *kinds: types.Type) -> tuple[Any, Any]:
     """What an intrinsic returns: of numbers a number; of vectors, or of vectors and numbers, a vector."""
-    result = _LANES if _LANES in kinds else types.float64
+    result = next((kind for kind in kinds if isinstance(kind, _Lanes)), types.float64)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         wide = []
         for value, kind in zip(values, signature.args, strict=True):
-            number = value if kind == _LANES else context.cast(builder, value, kind, types.float64)
-            wide.append(_spread(builder, number) if result == _LANES != kind else number)
+            number = value if kind == result else context.cast(builder, value, kind, types.float64)
+            wide.append(
+                _spread(builder, number, result.width) if isinstance(result, _Lanes) and kind != result else number
+            )
         return emit(builder, *wide)
 
     return result(*kinds), generate
@@ -71,7 +74,7 @@ def _elementwise(emit: Callable[..., ir.Value], *kinds: types.Type) -> tuple[Any
 def _called(name: str) -> Callable[..., ir.Value]:
     def emit(builder: ir.IRBuilder, *values: ir.Value) -> ir.Value:
         kind = values[0].type
-        suffix = f"v{LANES}f64" if isinstance(kind, ir.VectorType) else "f64"
+        suffix = f"v{kind.count}f64" if isinstance(kind, ir.VectorType) else "f64"
         function = ir.FunctionType(kind, [kind] * len(values))
         module = builder.module
         known = module.globals.get(f"llvm.{name}.{suffix}")
@@ -103,43 +106,61 @@ def _mantissa(builder: ir.IRBuilder, a: ir.Value) -> ir.Value:
     return builder.bitcast(builder.add(bits, _constant(integers, _ROOT_HALF)), a.type)
 
 
-def _place(context: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> tuple[ir.Value, ir.Value]:
-    """The place in the array that is first of the values, at the index that is second; and that of its first lane."""
+def _place(context: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> ir.Value:
+    """The place, of the first lane, in the array that is first of the values, at the index that is second."""
     kind, array = kinds[0], context.make_array(kinds[0])(context, builder, values[0])
     index = context.cast(builder, values[1], kinds[1], types.intp)
-    if kind.ndim == 2:
-        index = builder.mul(index, ir.Constant(_INTEGER, LANES))
-    lane = builder.gep(array.data, [index])
-    return builder.bitcast(lane, _VECTOR.as_pointer()) if kind.ndim == 2 else lane, lane
+    return builder.gep(array.data, [builder.mul(index, ir.Constant(_INTEGER, LANES)) if kind.ndim == 2 else index])
 
 
-def _element(array: types.Type) -> types.Type:
-    return _LANES if array.ndim == 2 else types.float64
+def _loaded(element: types.Type, *kinds: types.Type) -> tuple[Any, Any]:
+    """What an intrinsic that reads returns."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        place = _place(context, builder, signature.args, values)
+        place = builder.bitcast(place, context.get_value_type(element).as_pointer())
+        return builder.load(place, align=8)
+
+    return element(*kinds), generate
+
+
+def _stored(element: types.Type, *kinds: types.Type) -> tuple[Any, Any]:
+    """What an intrinsic that writes returns."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        kind, value = signature.args[2], values[2]
+        if kind != element:
+            value = context.cast(builder, value, kind, types.float64)
+            value = _spread(builder, value, element.width) if isinstance(element, _Lanes) else value
+        place = _place(context, builder, signature.args, values)
+        builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
 
 
 @intrinsic
 def at(_: Any, array: Any, index: Any) -> Any:
     """The number at the index of an array (n,), or the vector at that of (n, LANES)."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        return builder.load(_place(context, builder, signature.args, values)[0], align=8)
-
-    return _element(array)(array, index), generate
+    return _loaded(_LANES if array.ndim == 2 else types.float64, array, index)
 
 
 @intrinsic
 def put(_: Any, array: Any, index: Any, value: Any) -> Any:
     """Writes the number, or the vector, there. A number goes to every lane."""
+    return _stored(_LANES if array.ndim == 2 else types.float64, array, index, value)
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        kind, number = signature.args[2], values[2]
-        if kind != _LANES:
-            number = context.cast(builder, number, kind, types.float64)
-            number = _spread(builder, number) if signature.args[0].ndim == 2 else number
-        builder.store(number, _place(context, builder, signature.args, values)[0], align=8)
-        return context.get_dummy_value()
 
-    return types.void(array, index, value), generate
+@intrinsic
+def four_at(_: Any, array: Any, index: Any) -> Any:
+    """The vector of four numbers of an array (n,), from the index on."""
+    return _loaded(_FOUR, array, index)
+
+
+@intrinsic
+def put_four(_: Any, array: Any, index: Any, value: Any) -> Any:
+    """Writes them."""
+    return _stored(_FOUR, array, index, value)
 
 
 @intrinsic
@@ -147,7 +168,7 @@ def one_at(_: Any, array: Any, index: Any, lane: Any) -> Any:
     """The number of one lane, which is 0 where there is no axis for it."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        place = _place(context, builder, signature.args, values)[1]
+        place = _place(context, builder, signature.args, values)
         return builder.load(builder.gep(place, [context.cast(builder, values[2], signature.args[2], types.intp)]))
 
     return types.float64(array, index, lane), generate
@@ -158,7 +179,7 @@ def put_one(_: Any, array: Any, index: Any, lane: Any, value: Any) -> Any:
     """Writes the number of one lane."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        place = _place(context, builder, signature.args, values)[1]
+        place = _place(context, builder, signature.args, values)
         number = context.cast(builder, values[3], signature.args[3], types.float64)
         builder.store(number, builder.gep(place, [context.cast(builder, values[2], signature.args[2], types.intp)]))
         return context.get_dummy_value()
@@ -176,6 +197,18 @@ def plus_product(_: Any, a: Any, b: Any, c: Any) -> Any:
 def if_positive(_: Any, a: Any, b: Any, c: Any) -> Any:
     """b where a > 0, and c elsewhere."""
     return _elementwise(_positive, a, b, c)
+
+
+@intrinsic
+def larger(_: Any, a: Any, b: Any) -> Any:
+    """The larger one, and b where one is NaN."""
+    return _elementwise(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b), a, b)
+
+
+@intrinsic
+def smaller(_: Any, a: Any, b: Any) -> Any:
+    """The smaller one, and b where one is NaN."""
+    return _elementwise(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b), a, b)
 
 
 @intrinsic
@@ -228,12 +261,12 @@ def _mantissa_of(_: Any, a: Any) -> Any:
 
 @overload(operator.neg, strict=False)
 def _negative(a: Any) -> Any:
-    return (lambda a: a * -1.0) if a == _LANES else None
+    return (lambda a: a * -1.0) if isinstance(a, _Lanes) else None
 
 
 def _operator(symbol: Any, function: Any) -> None:
     def chosen(a: Any, b: Any) -> Any:
-        return (lambda a, b: function(a, b)) if _LANES in (a, b) else None
+        return (lambda a, b: function(a, b)) if isinstance(a, _Lanes) or isinstance(b, _Lanes) else None
 
     overload(symbol, strict=False)(chosen)
 
@@ -251,20 +284,9 @@ for _symbol, _function in (
 
 
 @register_jitable
-def larger(a: Any, b: Any) -> Any:
-    return if_positive(a - b, a, b)
-
-
-@register_jitable
-def smaller(a: Any, b: Any) -> Any:
-    return if_positive(b - a, a, b)
-
-
-@register_jitable
 def exp_of(a: Any) -> Any:
     """exp(a) within an ulp; 0 below -700, and for a above 700 that of 700."""
-    a = if_positive(a - 700.0, 700.0, a)
-    near = if_positive(a + 700.0, a, -700.0)
+    near = smaller(larger(a, -700.0), 700.0)
     shifted = plus_product(near, _LOG2E, _ROUNDER)
     k = shifted - _ROUNDER
     r = plus_product(k, -_LN2_LOW, plus_product(k, -_LN2_HIGH, near))
