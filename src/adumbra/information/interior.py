@@ -38,7 +38,7 @@ TOLERANCE = 1e-10
 
 FLOOR = 1e-300
 NATS_OF_MOVED = 2.0  # what it changes, about, to move a unit of mass
-FEW = 3  # problems that are solved sooner one by one
+FEW = 4  # problems that are solved sooner one by one
 SIDE = 4  # of the factor's tiles
 
 
@@ -157,7 +157,7 @@ def _start(
     lane: int,
     careful: bool,
 ) -> None:
-    """Fills a lane of them. The q of α, β and w is that of sources independent given the target: its marginals are right.
+    """Fills a lane of them. The q of α, β and w is of sources independent given the target: its marginals are right.
 
     ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10. A
     pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing.

@@ -3,15 +3,18 @@
 A loop written with what is here serves one problem or ``LANES``: its arrays have no axis for the lane, or a last one of
 ``LANES``, and ``at`` then gives a number or a vector. Both are rounded alike, so that a problem has the same result
 with others as alone, if it is ``compiled`` and not ``compiled_loosely``: sums keep their order.
+
+What is kept of compiled loops (see ``compiled``) does not notice a change in here: remove ``__pycache__`` after one.
 """
 
+import inspect
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, overload, register_jitable, register_model
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, types
+from numba.extending import models, overload, register_model
 
 LANES = 8
 
@@ -37,6 +40,16 @@ _LANES, _FOUR = _Lanes(LANES), _Lanes(4)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, ir.VectorType(_DOUBLE, kind.width))
+
+
+def intrinsic(define: Callable[..., Any]) -> Callable[..., Any]:
+    """What compiled loops call, of what says its type and writes its instructions."""
+    return cast(Callable[..., Any], extending.intrinsic(define))
+
+
+def combined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, for compiled loops to call with numbers or vectors; what wraps it is taken off."""
+    return cast(Callable[..., Any], extending.register_jitable(inspect.unwrap(function)))
 
 
 def _of(kind: ir.Type, scalar: ir.Type) -> ir.Type:
@@ -189,13 +202,13 @@ def put_one(_: Any, array: Any, index: Any, lane: Any, value: Any) -> Any:
 
 @intrinsic
 def plus_product(_: Any, a: Any, b: Any, c: Any) -> Any:
-    """c + a b, rounded once where the processor can."""
+    """The sum c + a b, rounded once where the processor can."""
     return _elementwise(_called("fmuladd"), a, b, c)
 
 
 @intrinsic
 def if_positive(_: Any, a: Any, b: Any, c: Any) -> Any:
-    """b where a > 0, and c elsewhere."""
+    """Where a > 0 it is b, and c elsewhere."""
     return _elementwise(_positive, a, b, c)
 
 
@@ -213,11 +226,13 @@ def smaller(_: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def root(_: Any, a: Any) -> Any:
+    """The square root."""
     return _elementwise(_called("sqrt"), a)
 
 
 @intrinsic
 def magnitude(_: Any, a: Any) -> Any:
+    """The absolute value."""
     return _elementwise(_called("fabs"), a)
 
 
@@ -283,9 +298,9 @@ for _symbol, _function in (
     _operator(_symbol, _function)
 
 
-@register_jitable
+@combined
 def exp_of(a: Any) -> Any:
-    """exp(a) within an ulp; 0 below -700, and for a above 700 that of 700."""
+    """The exponential within two ulp; 0 from -700 on down, and from 700 on up that of 700."""
     near = smaller(larger(a, -700.0), 700.0)
     shifted = plus_product(near, _LOG2E, _ROUNDER)
     k = shifted - _ROUNDER
@@ -305,9 +320,9 @@ def exp_of(a: Any) -> Any:
     return if_positive(a + 700.0, p * _power_of_two(shifted), 0.0)
 
 
-@register_jitable
+@combined
 def log_of(a: Any) -> Any:
-    """ln a within two ulp, of a from 1e-300 to 1e300."""
+    """The natural logarithm within two ulp, of a from 1e-300 to 1e300."""
     k, f = _exponent_of(a), _mantissa_of(a) - 1.0
     s = f / (f + 2.0)  # ln(1 + f) = 2 artanh(s)
     z = s * s
