@@ -36,7 +36,17 @@ FROZEN = {
     "quality": ["--pred", "--truth", "--target", "--uncertainty", "--out", "--seed", "--overwrite", *OUTPUT],
     "information": [
         *["CASES", "--out", "-o", "--target", "--sources", "--regions", "--quantiles", "--bins", "--resamples"],
-        *["--permutations", "--maps", "--weights", "--draws", "--seed", "--registration", "--no-registration"],
+        *[
+            "--permutations",
+            "--reach",
+            "--sided",
+            "--maps",
+            "--weights",
+            "--draws",
+            "--seed",
+            "--registration",
+            "--no-registration",
+        ],
         *["--workers", "--overwrite", "--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],

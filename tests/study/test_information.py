@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -13,7 +14,7 @@ from adumbra.cli.main import main
 from adumbra.errors import InputRejected, MissingInput
 from adumbra.space.grid import Grid
 from adumbra.study.information import QUANTITIES, Answer, Asked, answers, laid_into, rows_of, shared_bins, sources_of
-from adumbra.study.observed import Observed
+from adumbra.study.observed import Look, Observed, described
 from adumbra.study.zones import Head, quantile_of, zone
 
 GRID = Grid((24, 20, 16), np.array([[2.0, 0, 0, -23], [0, 2, 0, -19], [0, 0, 2, -15], [0, 0, 0, 1.0]]))
@@ -153,6 +154,23 @@ def test_quantiles_are_of_equal_size_and_lose_no_voxel() -> None:
     found = answers([case(n, entropy=True) for n in range(2)], asked(quantiles=4))
     assert [answer.quantile for answer in found] == [0, 1, 2, 3]
     assert sum(answer.voxels for answer in found) == 2 * BRAIN.sum()
+
+
+def test_a_voxel_by_the_extremes_around_it_and_by_the_other_side() -> None:
+    """One voxel of 5 among zeros, 2 mm: the brightest within 2 mm is a cube of 3; the other half has its negative."""
+    image, head = np.zeros(GRID.shape, dtype=np.float32), Head(BRAIN, GRID)
+    image[5, 8, 7] = 5.0
+    usual = Look("lesion", ("dwi",))
+    assert described(image, head, usual, dark=False) is image
+    brightest = described(image, head, replace(usual, reach_mm=2.5), dark=False)
+    assert brightest.sum() == 27 * 5
+    assert brightest[4:7, 7:10, 6:9].min() == 5
+    assert described(image, head, replace(usual, reach_mm=2.5), dark=True).sum() == 0
+    sided = described(image, head, replace(usual, sided=True), dark=False)
+    assert sided[5, 8, 7] == 5
+    there = np.argwhere(sided == -5)
+    assert len(there) == 1
+    assert np.abs(there[0] - (18, 8, 7)).max() <= 1  # the plane is found, not given
 
 
 def test_bins_are_the_same_for_all_and_as_fine_where_the_target_is() -> None:

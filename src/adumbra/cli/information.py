@@ -23,6 +23,8 @@ def information(
     bins: Count = 16,
     resamples: Count = 1000,
     permutations: From0 = 0,
+    reach: From0 = 0,
+    sided: Flag = False,
     maps: Flag = False,
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     draws: Count = 20,
@@ -47,6 +49,8 @@ def information(
         bins: Of each sequence.
         resamples: Of patients, for the intervals.
         permutations: With the outlines of other patients, for p-values.
+        reach: Describe each voxel by the darkest SWI and ADC, the brightest of the others, within so many mm.
+        sided: Describe each voxel by how it differs from its mirror image in the other half of the brain.
         maps: Write the pointwise information of each pair of sources as images beside the page.
         weights: Of the prediction that gives the uncertainty; those of the target by default.
         draws: Of that prediction.
@@ -65,8 +69,9 @@ def information(
     zones = tuple(regions.split(","))
     asked = Asked(target, sources_of(sources), zones, bins, quantiles, resamples, permutations, seed)
     look = Look(
-        target, asked.modalities, asked.doubts, tuple(weights or ()), draws, seed, "auto" if registration else "never"
-    )
+        target, asked.modalities, asked.doubts, tuple(weights or ()), draws, seed,
+        "auto" if registration else "never", reach, sided,
+    )  # fmt: skip
     heads = observe(asked_of, look, workers=workers, progress=manner.watch())
     found = answers(heads, asked, progress=manner.watch())
     about = f"{len(heads)} case{'s' * (len(heads) > 1)} · target: {target} · {bins} bins"

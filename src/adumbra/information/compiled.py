@@ -1,7 +1,7 @@
 """Loops that NumPy has no word for: compiled by numba at their first call, kept on disk for the next run.
 
 What is kept does not notice that a function of another module, which it has compiled into itself, was changed since:
-functions that call each other stay in one module.
+functions that call each other stay in one module. Only what is in ``lanes`` is called from others.
 """
 
 import inspect

@@ -10,17 +10,36 @@ multiplier of the constraint c(x,y) ≤ 0, and π = exp(α + β - c), which is q
        other, so they are eliminated one x after another, and T Y equations remain
 """
 
-from math import exp, inf, log, sqrt
+from math import inf, log
 
 import numpy as np
 
-from adumbra.information.compiled import compiled_loosely
+from adumbra.information.compiled import compiled
+from adumbra.information.lanes import (
+    LANES,
+    at,
+    exp_of,
+    four_at,
+    if_positive,
+    larger,
+    log_of,
+    magnitude,
+    one_at,
+    plus_product,
+    put,
+    put_four,
+    put_one,
+    root,
+    smaller,
+)
 
 TOLERANCE = 1e-10
 """Nats between the bounds that the solution gives."""
 
 FLOOR = 1e-300
 NATS_OF_MOVED = 2.0  # what it changes, about, to move a unit of mass
+FEW = 4  # problems that are solved sooner one by one
+SIDE = 4  # of the factor's tiles
 
 
 def solved(tx: np.ndarray, ty: np.ndarray, *, careful: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -31,283 +50,402 @@ def solved(tx: np.ndarray, ty: np.ndarray, *, careful: bool) -> tuple[np.ndarray
     """
     alpha, beta = np.empty(tx.shape), np.empty(ty.shape)
     w = np.empty((tx.shape[0], tx.shape[1], ty.shape[2]))
-    _solve_all(tx, ty, alpha, beta, w, careful)
+    _solve_all(tx, ty, alpha, beta, w, careful, () if len(tx) <= FEW else (LANES,))
     return alpha, beta, w
 
 
-@compiled_loosely
+@compiled
 def _solve_all(
-    tx: np.ndarray, ty: np.ndarray, alpha: np.ndarray, beta: np.ndarray, w: np.ndarray, careful: bool
-) -> None:
-    """A step goes ``share`` of the way to where the first w or s is 0.
-
-    A predictor that gets no further than ``straight`` of its way says nothing of the curve: the corrector leaves it.
-    """
-    most, share, straight = (1000, 0.9, 0.3) if careful else (60, 0.995, 0.1)
-    N, m, T = tx.shape
-    n = ty.shape[2]
-    rows = (T * n + 3) // 4 * 4  # the tiles of the factor are four wide
-    dz = np.zeros(m * T + rows)  # of α, of β and of what fills the last tile
-    da, db = dz[: m * T].reshape(m, T), dz[m * T : m * T + T * n].reshape(T, n)
-    s, omega, slope = np.empty((m, n)), np.empty((m, n)), np.empty((m, n))
-    dw, ds, target = np.zeros((m, n)), np.zeros((m, n)), np.empty((m, n))
-    pi, c, L, W = np.empty((m, T, n)), np.empty((m, n)), np.empty((m, T, T)), np.empty((rows, dz.size))
-    for i in range(N):
-        _start(tx[i], ty[i], alpha[i], beta[i], w[i], s, omega, careful)
-        for _ in range(most):
-            _posterior(alpha[i], beta[i], pi, c)
-            gap = _complementarity(w[i], s, dw, ds, 0.0)
-            if gap < TOLERANCE and gap + _misfit(tx[i], ty[i], pi, c, w[i]) < TOLERANCE:
-                break
-            for x in range(m):
-                for y in range(n):
-                    slope[x, y], target[x, y] = 1.0 / s[x, y], 0.0
-            _factor(pi, w[i], slope, ty[i], L, W)
-            for corrector in (False, True):
-                step = _direction(tx[i], ty[i], pi, c, w[i], s, slope, target, L, W, dz, dw, ds)
-                if not corrector:
-                    mu = max((_complementarity(w[i], s, dw, ds, step) / gap) ** 4 * gap, 0.1 * TOLERANCE)
-                    for x in range(m):
-                        for y in range(n):
-                            target[x, y] = mu * omega[x, y] - (dw[x, y] * ds[x, y] if step >= straight else 0.0)
-            largest = FLOOR
-            for k in range(dz.size):
-                largest = max(largest, abs(dz[k]))
-            step = min(1.0, share * step, 3.0 / largest)
-            for x in range(m):
-                for t in range(T):
-                    alpha[i, x, t] += step * da[x, t]
-                for y in range(n):
-                    w[i, x, y] += step * dw[x, y]
-                    s[x, y] += step * ds[x, y]
-            for t in range(T):
-                for y in range(n):
-                    beta[i, t, y] += step * db[t, y]
-
-
-@compiled_loosely
-def _start(
     tx: np.ndarray,
     ty: np.ndarray,
     alpha: np.ndarray,
     beta: np.ndarray,
     w: np.ndarray,
+    careful: bool,
+    lanes: tuple[int, ...],
+) -> None:
+    """Each lane takes the next problem once its own is solved, until there are none; the arrays end with ``lanes``.
+
+    A step goes ``share`` of the way to where the first w or s is 0. A predictor that gets no further than ``straight``
+    of its way says nothing of the curve: the corrector leaves it.
+    """
+    most, share, straight = (1000, 0.9, 0.3) if careful else (60, 0.995, 0.1)
+    N, m, T = tx.shape
+    n = ty.shape[2]
+    K, J = m * T, T * n
+    rows = (J + SIDE - 1) // SIDE * SIDE
+    p, z, dz = np.empty((K + J, *lanes)), np.empty((K + J, *lanes)), np.zeros((K + rows, *lanes))
+    v, s, omega, gauge = (
+        np.empty((m, n, *lanes)),
+        np.empty((m, n, *lanes)),
+        np.empty((m, n, *lanes)),
+        np.empty((J, *lanes)),
+    )
+    dv, ds, target = np.zeros((m, n, *lanes)), np.zeros((m, n, *lanes)), np.zeros((m, n, *lanes))
+    per_v, per_s = np.empty((m, n, *lanes)), np.empty((m, n, *lanes))
+    pi, c = np.empty((m, T, n, *lanes)), np.empty((m, n, *lanes))
+    L, W = np.empty((m, T * T, *lanes)), np.zeros(((K + rows) * rows, *lanes))
+    seen, width = np.empty((2, *lanes)), v.size // (m * n)
+    problem, count, following, left = np.arange(width), np.zeros(width, np.int64), min(width, N), N
+    for lane in range(width):
+        first = min(lane, N - 1)  # a lane without a problem does another's, for nothing
+        _start(tx[first], ty[first], p, z, pi, c, v, s, omega, gauge, lane, careful)
+    while True:
+        gap = _complementarity(v, s, dv, ds, 0.0)
+        put(seen, 0, gap)
+        put(seen, 1, gap)
+        for lane in range(width):
+            if problem[lane] < N and one_at(seen, 0, lane) < TOLERANCE:
+                put(seen, 1, gap + _misfit(p, pi, c, v))
+                break
+        changed = False
+        for lane in range(width):
+            i = problem[lane]
+            if i >= N or not (count[lane] == most or max(one_at(seen, 0, lane), one_at(seen, 1, lane)) < TOLERANCE):
+                continue
+            _write(z, v, lane, alpha[i], beta[i], w[i])
+            problem[lane], count[lane], left = following, 0, left - 1
+            if following < N:
+                _start(tx[following], ty[following], p, z, pi, c, v, s, omega, gauge, lane, careful)
+                following, changed = following + 1, True
+        if left == 0:
+            return
+        if changed:
+            gap = _complementarity(v, s, dv, ds, 0.0)
+        count += 1
+        for x in range(m):
+            vx, sx, qx, rx, goal = v[x], s[x], per_v[x], per_s[x], target[x]
+            for y in range(n):
+                put(qx, y, 1.0 / larger(at(vx, y), FLOOR))
+                put(rx, y, 1.0 / at(sx, y))
+                put(goal, y, 0.0)
+        _factor(pi, v, per_s, gauge, L, W)
+        step = _direction(p, pi, c, v, s, per_v, per_s, target, L, W, dz, dv, ds)
+        left_over = _complementarity(v, s, dv, ds, step) / gap
+        mu = larger(left_over * left_over * left_over * left_over * gap, 0.1 * TOLERANCE)
+        for x in range(m):
+            goal, ox, dvx, dsx = target[x], omega[x], dv[x], ds[x]
+            for y in range(n):
+                put(goal, y, mu * at(ox, y) - if_positive(step - straight, at(dvx, y) * at(dsx, y), 0.0))
+        step = _direction(p, pi, c, v, s, per_v, per_s, target, L, W, dz, dv, ds)
+        largest = step * 0.0 + FLOOR
+        for k in range(K + J):
+            largest = larger(largest, magnitude(at(dz, k)))
+        step = smaller(smaller(step * share, 3.0 / largest), 1.0)
+        for k in range(K + J):
+            put(z, k, plus_product(step, at(dz, k), at(z, k)))
+        for x in range(m):
+            vx, sx, dvx, dsx = v[x], s[x], dv[x], ds[x]
+            for y in range(n):
+                put(vx, y, plus_product(step, at(dvx, y), at(vx, y)))
+                put(sx, y, plus_product(step, at(dsx, y), at(sx, y)))
+        _posterior(z, pi, c)
+
+
+@compiled
+def _start(
+    tx: np.ndarray,
+    ty: np.ndarray,
+    p: np.ndarray,
+    z: np.ndarray,
+    pi: np.ndarray,
+    c: np.ndarray,
+    w: np.ndarray,
     s: np.ndarray,
     omega: np.ndarray,
+    gauge: np.ndarray,
+    lane: int,
     careful: bool,
 ) -> None:
-    """Fills them. The q of α, β and w is that of sources independent given the target: its marginals are right.
+    """Fills a lane of them. The q of α, β and w is of sources independent given the target: its marginals are right.
 
-    ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10.
+    ω is the most that (x, y) can have, or its power of 3/4: that path is shorter, but not for masses below 1e-10. A
+    pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing.
     """
     (m, T), n = tx.shape, ty.shape[1]
-    px, pt, py = np.zeros(m), np.zeros(T), np.zeros(n)
+    px, pt, py, log_px, log_py = np.zeros(m), np.zeros(T), np.zeros(n), np.empty(m), np.empty(n)
+    mass, per_mass, height, most, q = np.empty(n), np.empty(n), np.empty(n), np.empty((m, n)), np.empty((T, n))
     for t in range(T):
         for x in range(m):
             px[x] += tx[x, t]
             pt[t] += tx[x, t]
         for y in range(n):
             py[y] += ty[t, y]
+    for x in range(m):
+        log_px[x] = log_of(larger(px[x], FLOOR))
+    for y in range(n):
+        log_py[y] = log_of(larger(py[y], FLOOR))
     for t in range(T):
+        heaviest, half = 0, 0.5 * log_of(larger(pt[t], FLOOR))
         for x in range(m):
-            alpha[x, t] = log(tx[x, t] / px[x]) - 0.5 * log(pt[t]) if tx[x, t] > 0.0 else -inf
+            put_one(p, x * T + t, lane, tx[x, t])
+            put_one(z, x * T + t, lane, log(tx[x, t]) - log_px[x] - half if tx[x, t] > 0.0 else -inf)
         for y in range(n):
-            beta[t, y] = log(ty[t, y] / py[y]) - 0.5 * log(pt[t]) if ty[t, y] > 0.0 else -inf
+            heaviest = y if ty[t, y] > ty[t, heaviest] else heaviest
+            j = t * n + y
+            put_one(p, m * T + j, lane, ty[t, y])
+            put_one(z, m * T + j, lane, log(ty[t, y]) - log_py[y] - half if ty[t, y] > 0.0 else -inf)
+            put_one(gauge, j, lane, 1.0)
+        put_one(gauge, t * n + heaviest, lane, 2.0)
     total = 0.0
     for x in range(m):
+        row, wx, sx, cx = most[x], w[x], s[x], c[x]
+        mass[:] = 0.0
+        row[:] = 0.0
+        for t in range(T):
+            a, b, part = tx[x, t], ty[t], q[t]
+            share = a / larger(pt[t], FLOOR)
+            for y in range(n):
+                part[y] = share * b[y]
+                mass[y] += part[y]
+                row[y] += smaller(a, b[y])
         for y in range(n):
-            w[x, y], s[x, y], omega[x, y] = 0.0, 1.0, 0.0
-            for t in range(T):
-                w[x, y] += tx[x, t] * (ty[t, y] / max(pt[t], FLOOR))
-                omega[x, y] += min(tx[x, t], ty[t, y])
-            if w[x, y] > 0.0:
-                s[x, y] = max(log(px[x]) + log(py[y]) - log(w[x, y]), 0.1)
-            else:  # no symbol of the target is with both
-                omega[x, y] = 0.0
-            omega[x, y] = omega[x, y] if careful else sqrt(omega[x, y] * sqrt(omega[x, y]))
-            total += omega[x, y]
+            known = mass[y] - FLOOR
+            per_mass[y] = if_positive(known, 1.0 / mass[y], 0.0)
+            height[y] = if_positive(known, log_of(larger(mass[y], FLOOR)) - log_px[x] - log_py[y], -1.0)
+            h = if_positive(known, row[y], 0.0)
+            row[y] = h if careful else root(h * root(h))
+        for y in range(n):
+            total += row[y]
+            put_one(wx, y, lane, mass[y])
+            put_one(cx, y, lane, height[y])
+            put_one(sx, y, lane, larger(-height[y], 0.1))
+        for t in range(T):
+            part, pt_row = q[t], pi[x, t]
+            for y in range(n):
+                put_one(pt_row, y, lane, part[y] * per_mass[y])
     for x in range(m):
+        ox, row = omega[x], most[x]
         for y in range(n):
-            omega[x, y] /= total
+            put_one(ox, y, lane, row[y] / total)
 
 
-@compiled_loosely
-def _posterior(alpha: np.ndarray, beta: np.ndarray, pi: np.ndarray, c: np.ndarray) -> None:
-    """Fills π (X, T, Y) and c (X, Y). A pair without any t keeps π = 0, c = -1: with w = 0, s = 1 it asks nothing."""
+@compiled
+def _write(z: np.ndarray, v: np.ndarray, lane: int, alpha: np.ndarray, beta: np.ndarray, w: np.ndarray) -> None:
+    """A lane's α, β and w go to where they are wanted."""
     (m, T), n = alpha.shape, beta.shape[1]
-    b, z = np.empty((T, n)), np.empty(n)
+    for x in range(m):
+        vx = v[x]
+        for t in range(T):
+            alpha[x, t] = one_at(z, x * T + t, lane)
+        for y in range(n):
+            w[x, y] = one_at(vx, y, lane)
     for t in range(T):
         for y in range(n):
-            b[t, y] = exp(beta[t, y])
+            beta[t, y] = one_at(z, m * T + t * n + y, lane)
+
+
+@compiled
+def _posterior(z: np.ndarray, pi: np.ndarray, c: np.ndarray) -> None:
+    """Fills π (X, T, Y) and c (X, Y)."""
+    m, T, n = pi.shape[:3]
+    scores, inverse = np.empty_like(z), np.empty_like(c[0])
+    for k in range(z.shape[0]):
+        put(scores, k, exp_of(at(z, k)))
     for x in range(m):
-        z[:] = 0.0
-        for t in range(T):
-            a, bt, row = exp(alpha[x, t]), b[t], pi[x, t]
-            for y in range(n):
-                row[y] = a * bt[y]
-                z[y] += row[y]
+        cx = c[x]
         for y in range(n):
-            c[x, y] = log(z[y]) if z[y] > 0.0 else -1.0
-            z[y] = 1.0 / z[y] if z[y] > 0.0 else 0.0
+            put(cx, y, 0.0)
+        for t in range(T):
+            a, row, b = at(scores, x * T + t), pi[x, t], scores[m * T + t * n :]
+            for y in range(n):
+                h = a * at(b, y)
+                put(row, y, h)
+                put(cx, y, at(cx, y) + h)
+        for y in range(n):
+            total = at(cx, y)
+            known = total - FLOOR
+            put(cx, y, if_positive(known, log_of(larger(total, FLOOR)), -1.0))
+            put(inverse, y, if_positive(known, 1.0 / total, 0.0))
         for t in range(T):
             row = pi[x, t]
             for y in range(n):
-                row[y] *= z[y]
+                put(row, y, at(row, y) * at(inverse, y))
 
 
-@compiled_loosely
+@compiled
 def _complementarity(w: np.ndarray, s: np.ndarray, dw: np.ndarray, ds: np.ndarray, step: float) -> float:
     """Σ w s after the step: the distance of the bounds, were all equations fulfilled."""
-    total = 0.0
+    total = at(w[0], 0) * 0.0
     for x in range(w.shape[0]):
+        wx, sx, dwx, dsx = w[x], s[x], dw[x], ds[x]
         for y in range(w.shape[1]):
-            total += (w[x, y] + step * dw[x, y]) * (s[x, y] + step * ds[x, y])
+            slack = plus_product(step, at(dsx, y), at(sx, y))
+            total = plus_product(plus_product(step, at(dwx, y), at(wx, y)), slack, total)
     return total
 
 
-@compiled_loosely
-def _misfit(tx: np.ndarray, ty: np.ndarray, pi: np.ndarray, c: np.ndarray, w: np.ndarray) -> float:
+@compiled
+def _misfit(p: np.ndarray, pi: np.ndarray, c: np.ndarray, w: np.ndarray) -> float:
     """About what the bounds will lose, in nats, when the constraints and the marginals are made to fit."""
-    m, T, n = pi.shape
-    total, of_y = 0.0, ty.copy()
+    m, T, n = pi.shape[:3]
+    none = at(p, 0) * 0.0
+    total, of_y = none, p[m * T :].copy()
     for x in range(m):
-        above, of_x = 0.0, 0.0
+        above, of_x, cx, wx = none, none, c[x], w[x]
         for y in range(n):
-            above = max(above, c[x, y])
+            above = larger(at(cx, y), above)
         for t in range(T):
-            left = tx[x, t]
+            row, rest = pi[x, t], of_y[t * n :]
+            left = at(p, x * T + t)
+            of_x = of_x + left
             for y in range(n):
-                left -= w[x, y] * pi[x, t, y]
-                of_y[t, y] -= w[x, y] * pi[x, t, y]
-            total += NATS_OF_MOVED * abs(left)
-            of_x += tx[x, t]
-        total += of_x * above
-    for t in range(T):
-        for y in range(n):
-            total += NATS_OF_MOVED * abs(of_y[t, y])
+                h = at(wx, y) * at(row, y)
+                left = left - h
+                put(rest, y, at(rest, y) - h)
+            total = total + magnitude(left) * NATS_OF_MOVED
+        total = total + of_x * above
+    for j in range(T * n):
+        total = total + magnitude(at(of_y, j)) * NATS_OF_MOVED
     return total
 
 
-@compiled_loosely
-def _factor(pi: np.ndarray, w: np.ndarray, slope: np.ndarray, ty: np.ndarray, L: np.ndarray, W: np.ndarray) -> None:
-    """Fills the Cholesky factor of H: L (X, T, T) of each x, and W, the rows of the β.
+@compiled
+def _factor(pi: np.ndarray, w: np.ndarray, per_s: np.ndarray, gauge: np.ndarray, L: np.ndarray, W: np.ndarray) -> None:
+    """Fills the Cholesky factor of H: L (X, T T) of each x, and W, the rows of the β. Diagonals are inverse.
 
     The first X T columns of W are what binds the β to the α, divided by L; the others, up to the diagonal, their own.
+    W is laid out as its tiles are read: four rows at a time, and of these one column after another.
     """
-    m, T, n = pi.shape
-    K, N = m * T, T * n
-    v, D, g = np.empty(n), np.zeros((T, N)), np.empty((T, N))
-    W[N:, :] = 0.0
-    W[:, K:] = 0.0
+    m, T, n = pi.shape[:3]
+    K, J = m * T, T * n
+    blocks = (J + SIDE - 1) // SIDE
+    depth = K + blocks * SIDE
+    curve, own, g = np.empty_like(w[0]), np.zeros((T, *gauge.shape)), np.empty((T, *gauge.shape))
     for x in range(m):
-        wx, Lx = w[x], L[x]
+        wx, rx, Lx = w[x], per_s[x], L[x]
         for y in range(n):
-            v[y] = wx[y] * (slope[x, y] - 1.0)
+            put(curve, y, at(wx, y) * (at(rx, y) - 1.0))
         for t in range(T):
-            pt, row, sums = pi[x, t], g[t], D[t]
-            for u in range(T):
-                pu, part, total = pi[x, u], row[u * n : (u + 1) * n], 0.0
-                for y in range(n):
-                    part[y] = (v[y] * pu[y] + (wx[y] if u == t else 0.0)) * pt[y]
-                    total += part[y]
-                Lx[t, u] = total
-            for j in range(N):
-                sums[j] += row[j]
-        _eliminate(Lx, g)
-        for j in range(N):
-            for t in range(T):
-                W[j, x * T + t] = g[t, j]
-    for t in range(T):
-        heaviest = 0
-        for y in range(n):
-            heaviest = y if ty[t, y] > ty[t, heaviest] else heaviest
+            pt, mine = pi[x, t], own[t]
             for u in range(t + 1):
-                W[t * n + y, K + u * n + y] = D[t, u * n + y]
-        # α(t) + a with β(t) - a is the same for every a: this keeps one β of each t where it is
-        W[t * n + heaviest, K + t * n + heaviest] *= 2.0
-    for k in range(0, W.shape[0], 4):
-        for i in range(k, W.shape[0], 4):
-            _less_products(W, i, k, K + k)
-        _triangular(W, k, K)
+                pu, ours, part, other = pi[x, u], mine[u * n :], g[t, u * n :], g[u, t * n :]
+                total, alone = at(wx, 0) * 0.0, 1.0 if u == t else 0.0
+                for y in range(n):
+                    h = plus_product(at(curve, y), at(pu, y), at(wx, y) * alone) * at(pt, y)
+                    put(part, y, h)
+                    put(other, y, h)
+                    put(ours, y, at(ours, y) + h)
+                    total = total + h
+                put(Lx, t * T + u, total)
+        _eliminate(Lx, g)
+        for t in range(T):
+            row, k = g[t], x * T + t
+            for j in range(J):
+                put(W, (j // SIDE * depth + k) * SIDE + j % SIDE, at(row, j))
+    for b in range(blocks):
+        for k in range((b * depth + K) * SIDE, (b * depth + K + b * SIDE + SIDE) * SIDE):
+            put(W, k, 0.0)
+    for t in range(T):
+        for u in range(t + 1):
+            row = own[t]
+            for y in range(n):
+                j, k = t * n + y, u * n + y
+                h = at(row, k) * at(gauge, k) if u == t else at(row, k)
+                put(W, (j // SIDE * depth + K + k) * SIDE + j % SIDE, h)
+    for b in range(blocks):
+        for i in range(b, blocks):
+            _less_products(W, i * depth * SIDE, b * depth * SIDE, K + b * SIDE)
+        _triangular(W, b, blocks, depth, K + b * SIDE)
 
 
-@compiled_loosely
+@compiled
 def _eliminate(L: np.ndarray, g: np.ndarray) -> None:
-    """L (T, T) becomes its Cholesky factor, g (T, N) is divided by it; a row of what is not allowed, by infinity."""
-    T, N = g.shape
+    """L (T T) becomes its Cholesky factor, g (T, N) is divided by it; a row of what is not allowed, by infinity."""
+    T, N = g.shape[:2]
     for t in range(T):
         row = g[t]
         for u in range(t):
-            h, above = L[t, u], g[u]
+            h, above = at(L, t * T + u), g[u]
             for k in range(u):
-                h -= L[t, k] * L[u, k]
-            h /= L[u, u]
-            L[t, u] = h
+                h = h - at(L, t * T + k) * at(L, u * T + k)
+            h = h * at(L, u * T + u)
+            put(L, t * T + u, h)
             for j in range(N):
-                row[j] -= h * above[j]
-        h = L[t, t]
+                put(row, j, plus_product(h, -at(above, j), at(row, j)))
+        h = at(L, t * T + t)
         for k in range(t):
-            h -= L[t, k] * L[t, k]
-        L[t, t] = sqrt(h) if h > 0.0 else 1.0
-        scale = 1.0 / L[t, t] if h > 0.0 else 0.0
+            h = h - at(L, t * T + k) * at(L, t * T + k)
+        scale = if_positive(h, 1.0 / root(h), 0.0)
+        put(L, t * T + t, scale)
         for j in range(N):
-            row[j] *= scale
+            put(row, j, at(row, j) * scale)
 
 
-@compiled_loosely
+@compiled
 def _less_products(W: np.ndarray, i: int, j: int, stop: int) -> None:
-    """Four rows from i on lose, in the four columns from ``stop`` on, their products with the four rows from j on."""
-    a0, a1, a2, a3 = W[i, :stop], W[i + 1, :stop], W[i + 2, :stop], W[i + 3, :stop]
-    b0, b1, b2, b3 = W[j, :stop], W[j + 1, :stop], W[j + 2, :stop], W[j + 3, :stop]
-    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
-    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
-    for k in range(stop):  # no array, so that the sixteen sums stay in registers
-        s00 += a0[k] * b0[k]
-        s01 += a0[k] * b1[k]
-        s02 += a0[k] * b2[k]
-        s03 += a0[k] * b3[k]
-        s10 += a1[k] * b0[k]
-        s11 += a1[k] * b1[k]
-        s12 += a1[k] * b2[k]
-        s13 += a1[k] * b3[k]
-        s20 += a2[k] * b0[k]
-        s21 += a2[k] * b1[k]
-        s22 += a2[k] * b2[k]
-        s23 += a2[k] * b3[k]
-        s30 += a3[k] * b0[k]
-        s31 += a3[k] * b1[k]
-        s32 += a3[k] * b2[k]
-        s33 += a3[k] * b3[k]
-    sums = ((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23), (s30, s31, s32, s33))
-    for r in range(4):
-        for c in range(4):
-            W[i + r, stop + c] -= sums[r][c]
+    """The tile at the column ``stop`` loses the products of four rows, which begin at i, with four that begin at j."""
+    if W.ndim == 1:
+        c0 = c1 = c2 = c3 = four_at(W, i) * 0.0
+        for k in range(0, stop * SIDE, SIDE):
+            a = four_at(W, i + k)
+            c0, c1 = plus_product(a, at(W, j + k), c0), plus_product(a, at(W, j + k + 1), c1)
+            c2, c3 = plus_product(a, at(W, j + k + 2), c2), plus_product(a, at(W, j + k + 3), c3)
+        k = i + stop * SIDE
+        put_four(W, k, four_at(W, k) - c0)
+        put_four(W, k + 4, four_at(W, k + 4) - c1)
+        put_four(W, k + 8, four_at(W, k + 8) - c2)
+        put_four(W, k + 12, four_at(W, k + 12) - c3)
+        return
+    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = at(W, i) * 0.0
+    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = s00
+    for k in range(0, stop * SIDE, SIDE):  # no array, so that the sixteen sums stay in registers
+        a0, a1, a2, a3 = at(W, i + k), at(W, i + k + 1), at(W, i + k + 2), at(W, i + k + 3)
+        b0, b1, b2, b3 = at(W, j + k), at(W, j + k + 1), at(W, j + k + 2), at(W, j + k + 3)
+        s00, s10 = plus_product(a0, b0, s00), plus_product(a1, b0, s10)
+        s20, s30 = plus_product(a2, b0, s20), plus_product(a3, b0, s30)
+        s01, s11 = plus_product(a0, b1, s01), plus_product(a1, b1, s11)
+        s21, s31 = plus_product(a2, b1, s21), plus_product(a3, b1, s31)
+        s02, s12 = plus_product(a0, b2, s02), plus_product(a1, b2, s12)
+        s22, s32 = plus_product(a2, b2, s22), plus_product(a3, b2, s32)
+        s03, s13 = plus_product(a0, b3, s03), plus_product(a1, b3, s13)
+        s23, s33 = plus_product(a2, b3, s23), plus_product(a3, b3, s33)
+    columns = ((s00, s10, s20, s30), (s01, s11, s21, s31), (s02, s12, s22, s32), (s03, s13, s23, s33))
+    for c in range(SIDE):
+        for r in range(SIDE):
+            k = i + (stop + c) * SIDE + r
+            put(W, k, at(W, k) - columns[c][r])
 
 
-@compiled_loosely
-def _triangular(W: np.ndarray, k: int, K: int) -> None:
-    """The four columns of the rows from k on are divided by their own factor."""
-    for c in range(k, k + 4):
-        for d in range(k, c):
-            W[c, K + c] -= W[c, K + d] * W[c, K + d]
-        pivot = W[c, K + c]
-        W[c, K + c] = sqrt(pivot) if pivot > 0.0 else 1.0
-        scale = 1.0 / W[c, K + c] if pivot > 0.0 else 0.0  # 0: a symbol that is not allowed
-        for i in range(c + 1, W.shape[0]):
-            for d in range(k, c):
-                W[i, K + c] -= W[i, K + d] * W[c, K + d]
-            W[i, K + c] *= scale
+@compiled
+def _triangular(W: np.ndarray, b: int, blocks: int, depth: int, stop: int) -> None:
+    """The four columns from ``stop`` on, of the rows from the block b on, are divided by their own factor."""
+    d = (b * depth + stop) * SIDE  # of the tile on the diagonal
+    for c in range(SIDE):
+        h = at(W, d + c * SIDE + c)
+        for e in range(c):
+            h = h - at(W, d + e * SIDE + c) * at(W, d + e * SIDE + c)
+        scale = if_positive(h, 1.0 / root(h), 0.0)  # 0: a symbol that is not allowed
+        put(W, d + c * SIDE + c, scale)
+        for r in range(c + 1, SIDE):
+            h = at(W, d + c * SIDE + r)
+            for e in range(c):
+                h = h - at(W, d + e * SIDE + r) * at(W, d + e * SIDE + c)
+            put(W, d + c * SIDE + r, h * scale)
+    f0, f1, f2, f3 = at(W, d), at(W, d + 5), at(W, d + 10), at(W, d + 15)
+    f01, f02, f03, f12, f13, f23 = at(W, d + 1), at(W, d + 2), at(W, d + 3), at(W, d + 6), at(W, d + 7), at(W, d + 11)
+    for i in range(b + 1, blocks):
+        k = (i * depth + stop) * SIDE
+        for r in range(k, k + SIDE):
+            h0 = at(W, r) * f0
+            h1 = plus_product(h0, -f01, at(W, r + 4)) * f1
+            h2 = plus_product(h1, -f12, plus_product(h0, -f02, at(W, r + 8))) * f2
+            h3 = plus_product(h2, -f23, plus_product(h1, -f13, plus_product(h0, -f03, at(W, r + 12)))) * f3
+            put(W, r, h0)
+            put(W, r + 4, h1)
+            put(W, r + 8, h2)
+            put(W, r + 12, h3)
 
 
-@compiled_loosely
+@compiled
 def _direction(
-    tx: np.ndarray,
-    ty: np.ndarray,
+    p: np.ndarray,
     pi: np.ndarray,
     c: np.ndarray,
     w: np.ndarray,
     s: np.ndarray,
-    slope: np.ndarray,
+    per_w: np.ndarray,
+    per_s: np.ndarray,
     target: np.ndarray,
     L: np.ndarray,
     W: np.ndarray,
@@ -316,64 +454,94 @@ def _direction(
     ds: np.ndarray,
 ) -> float:
     """Fills Newton's step to w s = target, dz that of α and β; the share of it, 1 at most, that keeps w and s ≥ 0."""
-    m, T, n = pi.shape
-    da, db, z = dz[: m * T].reshape(m, T), dz[m * T : m * T + T * n].reshape(T, n), np.empty(n)
-    dz[m * T + T * n :] = 0.0
-    for t in range(T):
-        for y in range(n):
-            db[t, y] = ty[t, y]
+    m, T, n = pi.shape[:3]
+    K, z = m * T, np.empty_like(w[0])
+    for k in range(dz.shape[0]):
+        put(dz, k, 0.0)
+    for k in range(p.shape[0]):
+        put(dz, k, at(p, k))
     for x in range(m):
+        goal, wx, cx, sx, rx, new = target[x], w[x], c[x], s[x], per_s[x], dw[x]
         for y in range(n):
-            dw[x, y] = (target[x, y] + w[x, y] * (c[x, y] + s[x, y])) * slope[x, y] if w[x, y] > 0.0 else 0.0
+            h = plus_product(at(wx, y), at(cx, y) + at(sx, y), at(goal, y)) * at(rx, y)
+            put(new, y, if_positive(at(wx, y), h, 0.0))
         for t in range(T):
-            total, row, rest, new = 0.0, pi[x, t], db[t], dw[x]
+            total, row, rest = at(dz, x * T + t), pi[x, t], dz[K + t * n :]
             for y in range(n):
-                h = row[y] * new[y]
-                total += h
-                rest[y] -= h
-            da[x, t] = tx[x, t] - total
-    _solve(L, W, dz)
-    step = 1.0
+                h = at(row, y) * at(new, y)
+                total = total - h
+                put(rest, y, at(rest, y) - h)
+            put(dz, x * T + t, total)
+    _solve(L, W, dz, T)
+    of_s = of_w = at(z, 0) * 0.0 + 1.0
     for x in range(m):
-        z[:] = 0.0
+        wx, cx, sx, qx, rx, new, dsx = w[x], c[x], s[x], per_w[x], per_s[x], dw[x], ds[x]
+        for y in range(n):
+            put(z, y, 0.0)
         for t in range(T):
-            a, row, rest = da[x, t], pi[x, t], db[t]
+            a, row, rest = at(dz, x * T + t), pi[x, t], dz[K + t * n :]
             for y in range(n):
-                z[y] += row[y] * (a + rest[y])
+                put(z, y, plus_product(at(row, y), a + at(rest, y), at(z, y)))
         for y in range(n):
-            ds[x, y] = -(c[x, y] + s[x, y]) - z[y]
-            dw[x, y] += w[x, y] * (slope[x, y] * z[y] - 1.0)
+            h = at(z, y)
+            put(dsx, y, -(at(cx, y) + at(sx, y)) - h)
+            put(new, y, plus_product(at(wx, y), at(rx, y) * h - 1.0, at(new, y)))
         for y in range(n):
-            if ds[x, y] * step < -s[x, y]:
-                step = -s[x, y] / ds[x, y]
-            if dw[x, y] * step < -w[x, y]:
-                step = -w[x, y] / dw[x, y]
-    return step
+            of_s = larger(-(at(dsx, y) * at(rx, y)), of_s)
+            of_w = larger(-(at(new, y) * at(qx, y)), of_w)
+    return 1.0 / larger(of_s, of_w)
 
 
-@compiled_loosely
-def _solve(L: np.ndarray, W: np.ndarray, z: np.ndarray) -> None:
+@compiled
+def _solve(L: np.ndarray, W: np.ndarray, z: np.ndarray, T: int) -> None:
     """The right-hand side z, of the α and then the β, becomes the solution."""
-    (m, T, _), K = L.shape, L.shape[0] * L.shape[1]
-    a = z[:K].reshape(m, T)
+    m = L.shape[0]
+    depth, K = z.shape[0], m * T
     for x in range(m):
+        Lx, a = L[x], z[x * T :]
         for t in range(T):
+            h = at(a, t)
             for u in range(t):
-                a[x, t] -= L[x, t, u] * a[x, u]
-            a[x, t] /= L[x, t, t]
-    for i in range(K, z.size):
-        h, row = z[i], W[i - K]
-        for j in range(i):
-            h -= row[j] * z[j]
-        z[i] = h / row[i]
-    for i in range(z.size - 1, K - 1, -1):
-        row = W[i - K]
-        z[i] /= row[i]
-        h = z[i]
-        for j in range(i):
-            z[j] -= h * row[j]
+                h = h - at(Lx, t * T + u) * at(a, u)
+            put(a, t, h * at(Lx, t * T + t))
+    for stop in range(K, depth, SIDE):
+        i = (stop - K) * depth
+        h0, h1, h2, h3 = at(z, stop), at(z, stop + 1), at(z, stop + 2), at(z, stop + 3)
+        for k in range(stop):
+            h, r = -at(z, k), i + k * SIDE
+            h0, h1 = plus_product(at(W, r), h, h0), plus_product(at(W, r + 1), h, h1)
+            h2, h3 = plus_product(at(W, r + 2), h, h2), plus_product(at(W, r + 3), h, h3)
+        d = i + stop * SIDE
+        h0 = h0 * at(W, d)
+        h1 = (h1 - at(W, d + 1) * h0) * at(W, d + 5)
+        h2 = (h2 - at(W, d + 2) * h0 - at(W, d + 6) * h1) * at(W, d + 10)
+        h3 = (h3 - at(W, d + 3) * h0 - at(W, d + 7) * h1 - at(W, d + 11) * h2) * at(W, d + 15)
+        put(z, stop, h0)
+        put(z, stop + 1, h1)
+        put(z, stop + 2, h2)
+        put(z, stop + 3, h3)
+    for stop in range(depth - SIDE, K - 1, -SIDE):
+        i = (stop - K) * depth
+        d = i + stop * SIDE
+        h3 = at(z, stop + 3) * at(W, d + 15)
+        h2 = (at(z, stop + 2) - at(W, d + 11) * h3) * at(W, d + 10)
+        h1 = (at(z, stop + 1) - at(W, d + 7) * h3 - at(W, d + 6) * h2) * at(W, d + 5)
+        h0 = (at(z, stop) - at(W, d + 3) * h3 - at(W, d + 2) * h2 - at(W, d + 1) * h1) * at(W, d)
+        put(z, stop, h0)
+        put(z, stop + 1, h1)
+        put(z, stop + 2, h2)
+        put(z, stop + 3, h3)
+        h0, h1, h2, h3 = -h0, -h1, -h2, -h3
+        for k in range(stop):
+            r = i + k * SIDE
+            h = plus_product(at(W, r), h0, at(z, k))
+            h = plus_product(at(W, r + 1), h1, h)
+            h = plus_product(at(W, r + 2), h2, h)
+            put(z, k, plus_product(at(W, r + 3), h3, h))
     for x in range(m):
+        Lx, a = L[x], z[x * T :]
         for t in range(T - 1, -1, -1):
+            h = at(a, t)
             for u in range(t + 1, T):
-                a[x, t] -= L[x, u, t] * a[x, u]
-            a[x, t] /= L[x, t, t]
+                h = h - at(Lx, u * T + t) * at(a, u)
+            put(a, t, h * at(Lx, t * T + t))

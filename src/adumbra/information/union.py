@@ -11,12 +11,11 @@ al. 2014): H(T) + min Σ q ln q(t|x,y). That is a convex problem, and its dual h
     upper bound    any q with the marginals gives one: w(x,y) exp(α + β - c), rounded to them (Altschuler et al. 2017)
 """
 
-from math import exp, log
-
 import numpy as np
 
 from adumbra.information.compiled import compiled_loosely
 from adumbra.information.interior import TOLERANCE, solved
+from adumbra.information.lanes import exp_of, larger, log_of, smaller
 
 LOST = 1e-12  # the mass that cells which are left out, too small for the arithmetic, have together at the most
 UNSEEN = 40.0  # nats: exp(-40) beside 1 is none
@@ -54,17 +53,23 @@ def _certified(
     """(N, 2), of the marginals (N, X, T) and (N, T, Y), α and β like them, and w (N, X, Y)."""
     N, m, T = tx.shape
     n = ty.shape[2]
-    found, pi, c = np.empty((N, 2)), np.empty((m, T, n)), np.empty((m, n))
+    found, pi, c, z = np.empty((N, 2)), np.empty((m, T, n)), np.empty((m, n)), np.empty(n)
     for i in range(N):
         for x in range(m):
+            z[:] = 0.0
+            for t in range(T):
+                a, b, row = alpha[i, x, t], beta[i, t], pi[x, t]
+                for y in range(n):
+                    row[y] = exp_of(a + b[y])
+                    z[y] += row[y]
+            of_x = c[x]
             for y in range(n):
-                z = 0.0
-                for t in range(T):
-                    pi[x, t, y] = exp(alpha[i, x, t] + beta[i, t, y])
-                    z += pi[x, t, y]
-                c[x, y] = log(max(z, FLOOR))
-                for t in range(T):
-                    pi[x, t, y] /= max(z, FLOOR)
+                of_x[y] = log_of(larger(z[y], FLOOR))
+                z[y] = 1.0 / larger(z[y], FLOOR)
+            for t in range(T):
+                row = pi[x, t]
+                for y in range(n):
+                    row[y] *= z[y]
         found[i, 0] = _lower(tx[i], ty[i], lost[i], alpha[i], beta[i], c)
         found[i, 1] = _upper(tx[i], ty[i], pi, w[i])
     return found
@@ -98,36 +103,42 @@ def _upper(tx: np.ndarray, ty: np.ndarray, pi: np.ndarray, w: np.ndarray) -> flo
     q, of_x, of_y = np.empty((m, T, n)), tx.copy(), np.zeros((T, n))
     cuts, lack = np.empty((T, n)), np.zeros(T)
     for x in range(m):
+        wx = w[x]
         for t in range(T):
-            total = 0.0
+            row, sums, total = q[x, t], of_y[t], 0.0
+            from_pi = pi[x, t]
             for y in range(n):
-                q[x, t, y] = w[x, y] * pi[x, t, y]
-                total += q[x, t, y]
+                row[y] = wx[y] * from_pi[y]
+                total += row[y]
             cut = min(1.0, tx[x, t] / max(total, FLOOR))
             for y in range(n):
-                q[x, t, y] *= cut
-                of_y[t, y] += q[x, t, y]
+                row[y] *= cut
+                sums[y] += row[y]
     for t in range(T):
         for y in range(n):
-            cuts[t, y] = min(1.0, ty[t, y] / max(of_y[t, y], FLOOR))
+            cuts[t, y] = smaller(1.0, ty[t, y] / larger(of_y[t, y], FLOOR))
             of_y[t, y] = ty[t, y]
     for x in range(m):
         for t in range(T):
+            row, sums, cut_of, total = q[x, t], of_y[t], cuts[t], 0.0
             for y in range(n):
-                q[x, t, y] *= cuts[t, y]
-                of_x[x, t] -= q[x, t, y]
-                of_y[t, y] -= q[x, t, y]
+                row[y] *= cut_of[y]
+                total += row[y]
+                sums[y] -= row[y]
+            of_x[x, t] -= total
             lack[t] += max(of_x[x, t], 0.0)
     value, z = 0.0, np.empty(n)
     for x in range(m):
         z[:] = 0.0
         for t in range(T):
-            share = max(of_x[x, t], 0.0) / max(lack[t], FLOOR)
+            row, sums, share = q[x, t], of_y[t], max(of_x[x, t], 0.0) / max(lack[t], FLOOR)
             for y in range(n):
-                q[x, t, y] += share * max(of_y[t, y], 0.0)
-                z[y] += q[x, t, y]
+                row[y] += share * larger(sums[y], 0.0)
+                z[y] += row[y]
+        for y in range(n):
+            z[y] = 1.0 / larger(z[y], FLOOR)
         for t in range(T):
+            row = q[x, t]
             for y in range(n):
-                if q[x, t, y] > 0.0:
-                    value += q[x, t, y] * log(q[x, t, y] / z[y])
+                value += row[y] * log_of(larger(row[y] * z[y], FLOOR))
     return value

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from adumbra.case import Case
 from adumbra.errors import MissingInput
@@ -13,10 +14,12 @@ from adumbra.posterior.run import Running
 from adumbra.prepare.normalise import normalised
 from adumbra.prepare.ready import made_ready, reference_of
 from adumbra.road import Registration, read
-from adumbra.shapes import Mask, Modality, Target
+from adumbra.shapes import Mask, Modality, Target, Volume
 from adumbra.space.grid import Grid
 from adumbra.study.zones import Head
 from adumbra.training.cache import CaseRef
+
+_DARK: tuple[Modality, ...] = ("swi", "adc")  # on which what is looked for is dark
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Look:
         draws: Of the prediction.
         seed: Of the prediction.
         registration: Whether scans on other grids are registered.
+        reach_mm: A voxel is described by the darkest value of SWI and ADC, the brightest of others, in a cube that
+            reaches so far to every side; 0 takes its own value.
+        sided: Whether a voxel is described by how it differs from the mirrored one in the other half of the brain.
     """
 
     target: Target
@@ -40,6 +46,8 @@ class Look:
     draws: int = 20
     seed: int = 0
     registration: Registration = "auto"
+    reach_mm: float = 0.0
+    sided: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +56,7 @@ class Observed:
 
     Attributes:
         name: Of the case.
-        intensities: By modality, (X, Y, Z) in network units, on ``head.grid``.
+        intensities: By modality, (X, Y, Z) in network units, on ``head.grid``; as ``described``.
         outline: Of the target, (X, Y, Z).
         head: Brain, grid, and the entropy where it was predicted.
         native: The grid of the reference scan as it was stored, for maps.
@@ -84,8 +92,18 @@ def observed(ref: CaseRef, look: Look) -> Observed:
     truth = aligned.truth(look.target)
     assert truth is not None  # as it was before it was aligned
     head = Head(aligned.masks["brain"].data, aligned.grid, entropy)
-    intensities = {modality: units.scans[modality].data for modality in look.modalities}
+    intensities = {m: described(units.scans[m].data, head, look, dark=m in _DARK) for m in look.modalities}
     return Observed(case.name, intensities, truth.data, head, aligned.scans[reference_of(case, look.target)].native)
+
+
+def described(image: Volume, head: Head, look: Look, *, dark: bool) -> Volume:
+    """What each voxel is described by, see ``Look.reach_mm`` and ``Look.sided``; itself by default."""
+    reach = [2 * int(look.reach_mm / spacing) + 1 for spacing in head.grid.spacing_mm]
+    if max(reach) > 1:
+        image = (ndimage.minimum_filter if dark else ndimage.maximum_filter)(image, reach)
+    if look.sided:
+        image = image - np.where(head.mirror >= 0, image.ravel()[head.mirror], image.ravel()).reshape(image.shape)
+    return image
 
 
 def _on_one_grid(case: Case, look: Look) -> tuple[Case, np.ndarray | None]:
