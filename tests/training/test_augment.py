@@ -19,7 +19,8 @@ def patch(side=16):
     channels[0, 0, 3:6, 4:7, 5:8] = 9.0
     brain = np.zeros_like(labels)
     brain[0, 0, 2:10] = 1.0
-    return Patches(channels, np.ones((1, 4), dtype=np.float32), labels, 1 + labels, brain)
+    nothing = np.zeros((1, 0, *channels.shape[2:]), dtype=np.float32)
+    return Patches(channels, np.ones((1, 4), dtype=np.float32), labels, 1 + labels, brain, nothing)
 
 
 def changed(seed=0, **how):

@@ -5,20 +5,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from adumbra.errors import WeightsRejected
-from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage
+from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage, LateAverageConfig
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import FITTED, Card, load_into, read_weights
 
-ARCHITECTURES: Mapping[str, Callable[[dict[str, object]], UNet]] = {
-    "unet": lambda config: UNet(UNetConfig.from_json(config)),
-    "crossmodal": lambda config: CrossModal(CrossModalConfig.from_json(config)),
-    "late-average": lambda config: LateAverage(UNetConfig.from_json(config)),
+ARCHITECTURES: Mapping[str, tuple[type[UNetConfig], Callable[[Any], UNet]]] = {
+    "unet": (UNetConfig, UNet),
+    "crossmodal": (CrossModalConfig, CrossModal),
+    "late-average": (LateAverageConfig, LateAverage),
 }
+"""By name: the config, and the network that is built of it."""
 SHIPPED: tuple[str, ...] = ("lesion", "thrombus")
+
+
+def architecture_of(config: UNetConfig) -> str:
+    """The name of the architecture that a config is of."""
+    return next(name for name, (kind, _) in ARCHITECTURES.items() if type(config) is kind)
+
+
+def network_of(config: UNetConfig) -> UNet:
+    """An untrained network of a config."""
+    return ARCHITECTURES[architecture_of(config)][1](config)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +42,14 @@ class LoadedNetwork:
         card: What its weights are.
         fitted: Tensors of the posterior that was fitted to them, float32, by name; ``card.posterior`` says which.
         calibration: The file beside the weights, ``<name>.calibration.json``; None where there is none.
+        first: Of a guided network: whose reading guides it, from ``<name>.first.safetensors`` beside the weights.
     """
 
     network: UNet
     card: Card
     fitted: Mapping[str, Tensor] = field(default_factory=dict)
     calibration: Path | None = None
+    first: "LoadedNetwork | None" = None
 
 
 def load(name_or_path: str | Path) -> LoadedNetwork:
@@ -80,10 +94,15 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
             found=card.architecture,
             do="install the version of adumbra that trained it",
         )
-    network = ARCHITECTURES[card.architecture](dict(card.config))
+    network = network_of(ARCHITECTURES[card.architecture][0].from_json(card.config))
     own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
     fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
     load_into(network, own, path)
     beside = path.with_name(f"{path.stem}.calibration.json")
     calibration = beside if beside.is_file() else None
-    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration)
+    first = _built(path.with_name(f"{path.stem}.first.safetensors"), name="", sha256="") if _guided(network) else None
+    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration, first)
+
+
+def _guided(network: UNet) -> bool:
+    return network.config.doubt_channels > 0

@@ -173,6 +173,11 @@ class CrossModal(UNet):
         return shares
 
 
+@dataclass(frozen=True)
+class LateAverageConfig(UNetConfig):
+    """What it takes to build the network again: all is ``UNetConfig``'s."""
+
+
 class LateAverage(UNet):
     """One U-Net that sees each modality alone; the probabilities of those that are there are averaged.
 

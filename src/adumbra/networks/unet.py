@@ -61,6 +61,11 @@ class UNetConfig:
         return int(2 ** (len(self.widths) - 1))
 
     @property
+    def doubt_channels(self) -> int:
+        """How many channels of doubt follow those of the modalities: none, for nothing guides a plain U-Net."""
+        return 0
+
+    @property
     def rates(self) -> tuple[float, ...]:
         """The dropout of each level of the decoder, full resolution first."""
         if isinstance(self.dropout, tuple):

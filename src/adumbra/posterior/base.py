@@ -96,6 +96,11 @@ class Loaded(Protocol):
         """Tensors of what was fitted to the weights, by name."""
         ...
 
+    @property
+    def first(self) -> "Loaded | None":
+        """Of a guided network: whose reading guides it."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Window:

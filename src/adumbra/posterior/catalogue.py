@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adumbra.errors import InputRejected
+from adumbra.errors import InputRejected, WeightsRejected
 from adumbra.posterior.augmented import Augmented
 from adumbra.posterior.base import Chance, Loaded, Posterior
 from adumbra.posterior.doubtful import Doubtful, fit_for
 from adumbra.posterior.dropout import Dropout
 from adumbra.posterior.ensemble import Ensemble
+from adumbra.posterior.guided import Guided
 from adumbra.posterior.heteroscedastic import LogitNoise
 from adumbra.posterior.laplace import LastLayer
 from adumbra.posterior.point import Point
@@ -56,6 +57,21 @@ def posterior_of(
 
 
 def _member(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
+    """Guided by a first reading where the network asks for one."""
+    if loaded.network.config.doubt_channels:
+        return Guided(_first(loaded, target, running), _alone(loaded, name, target, running), loaded)
+    return _alone(loaded, name, target, running)
+
+
+def _first(loaded: Loaded, target: Target | None, running: Running) -> Posterior:
+    if loaded.first is None:
+        raise WeightsRejected(
+            loaded.card.name, expected="the weights of a first reading beside them", found="none", do="keep both files"
+        )
+    return _alone(loaded.first, natural(loaded.first), target, running)
+
+
+def _alone(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
     """Drawn from where there is doubt alone, where its dropout allows that."""
     if name == "dropout" and not running.everywhere and fit_for(loaded):
         return Doubtful(loaded, target, running)

@@ -21,7 +21,8 @@ class View:
     """The part of a case that matters, and how to put it back.
 
     Attributes:
-        channels: float32 (C, X, Y, Z), zeros where missing and where the volume had to be padded.
+        channels: float32 (C, X, Y, Z), zeros where missing and where the volume had to be padded; behind them what
+            guides the network, where something does.
         present: float32 (C,).
         within: (X, Y, Z), the dilated brain.
         windows: Over ``within``.
@@ -53,7 +54,7 @@ def view_of(case: Case, config: Any, *, spacing_mm: float, side: int, overlap: f
 
     Args:
         case: Normalised, with a brain mask.
-        config: Has ``modalities``.
+        config: Has ``modalities`` and ``doubt_channels``.
         spacing_mm: That the network was trained on.
         side: Of a window, in voxels.
         overlap: Least share of a side that neighbouring windows have in common.
@@ -65,14 +66,32 @@ def view_of(case: Case, config: Any, *, spacing_mm: float, side: int, overlap: f
     _require_fitting(case, config, spacing_mm)
     within = dilated(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
     box, padding = _box(within, int(np.ceil((_MARGIN_MM - BEYOND_BRAIN_MM) / spacing_mm)), side)
-    channels = np.zeros((len(config.modalities), *_padded_shape(box, padding)), dtype=np.float32)
-    for channel, modality in zip(channels, config.modalities, strict=True):
+    doubts = _doubts(case, config)
+    channels = np.zeros((len(config.modalities) + len(doubts), *_padded_shape(box, padding)), dtype=np.float32)
+    for channel, doubt in zip(channels[len(config.modalities) :], doubts, strict=True):
+        channel[...] = np.pad(doubt[box], padding)
+    for channel, modality in zip(channels, config.modalities, strict=False):
         if modality in case.scans:
             channel[...] = np.pad(case.scans[modality].data[box], padding)
     present = np.array([m in case.scans for m in config.modalities], dtype=np.float32)
     seen = np.pad(within[box], padding)
     windows = windows_over(seen, side=side, overlap=overlap)
     return View(channels, present, seen, windows, box, padding, case.grid.shape)
+
+
+def _doubts(case: Case, config: Any) -> np.ndarray:
+    """What guides the network, (D, X, Y, Z)."""
+    if not config.doubt_channels:
+        return np.zeros((0, *case.grid.shape), dtype=np.float32)
+    doubts = getattr(case, "doubts", None)
+    if doubts is None or len(doubts) != config.doubt_channels:
+        raise MissingInput(
+            case.name,
+            expected=f"{config.doubt_channels} maps of doubt",
+            found="none" if doubts is None else f"{len(doubts)}",
+            do="make the posterior with posterior.catalogue.posterior_of, which reads the case first",
+        )
+    return np.asarray(doubts)
 
 
 def _require_fitting(case: Case, config: Any, spacing_mm: float) -> None:

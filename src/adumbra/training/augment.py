@@ -65,9 +65,9 @@ def augmented(
 def _flipped(patch: Patches, rng: np.random.Generator, how: Augmentation) -> Patches:
     likely = (how.mirror, how.flip, how.flip)
     axes = tuple(axis - 3 for axis, p in enumerate(likely) if rng.random() < p)
-    turned = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain))
-    channels, labels, weights, brain = turned
-    return Patches(channels, patch.present, labels, weights, brain)
+    turned = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.doubts))
+    channels, labels, weights, brain, doubts = turned
+    return Patches(channels, patch.present, labels, weights, brain, doubts)
 
 
 def _left_out(

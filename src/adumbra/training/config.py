@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from adumbra.fusion.guidance import Guide
 from adumbra.networks.unet import UNetConfig
 from adumbra.posterior.machine import DeviceName, Precision
 from adumbra.shapes import Target
@@ -11,7 +12,7 @@ from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
 
 # Names of ``TrainConfig`` that say how a training runs, not what it is: these may change when it is resumed.
-_FREE = ("precision", "device", "threads", "workers", "checkpoint_every", "validate_every")
+_FREE = ("precision", "device", "threads", "workers", "first", "checkpoint_every", "validate_every")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,23 @@ def everywhere(network: UNetConfig) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
+class CrossFit:
+    """How the doubt that guides a training is made, see ``training.crossfit``.
+
+    Attributes:
+        folds: Each case is read by the network of the folds that it is not in.
+        steps: Of each first network.
+        draws: Of the first reading.
+        seed: Of the draws.
+    """
+
+    folds: int = 3
+    steps: int = 3000
+    draws: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """All that a training depends on; the second group changes how it runs, not what it reaches.
 
@@ -88,6 +106,9 @@ class TrainConfig:
         average: Decay of the weights' moving average, at most; it is ramped up from 0.
         held_out: So many cases are not trained on but measured: the last ones, unless ``fold`` says otherwise.
         fold: Which block of ``held_out`` cases that is, counted from the end; members of an ensemble differ in it.
+        guide: What guides a guided network, of ``fusion.guidance.GUIDES``.
+        cross: How that is made.
+        missing_ramp: Share of the steps over which the chance that a modality is left out rises from 0 to its rate.
         posterior: What the training leaves to draw from, see ``training.objective`` and ``training.fitting``; the
             network must be ``network_for`` it.
         threshold: For the card: the probability from which a voxel is called part of the target.
@@ -100,6 +121,7 @@ class TrainConfig:
         device: ``"auto"`` takes a GPU where there is one.
         threads: For computing; 0 leaves torch's own choice.
         workers: Processes that prepare cases.
+        first: Folder of the first networks and their maps; empty is inside the training's own.
         checkpoint_every: Steps between checkpoints.
         validate_every: Steps between measurements on the held-out cases.
     """
@@ -116,6 +138,9 @@ class TrainConfig:
     average: float = 0.998
     held_out: int = 8
     fold: int = 0
+    guide: Guide = "none"
+    cross: CrossFit = field(default_factory=CrossFit)
+    missing_ramp: float = 0.0
     posterior: TrainedPosterior = "dropout"
     threshold: float = 0.5
     hardest: float = 0.01
@@ -128,6 +153,7 @@ class TrainConfig:
     device: DeviceName = "auto"
     threads: int = 0
     workers: int = 2
+    first: str = ""
     checkpoint_every: int = 100
     validate_every: int = 500
 

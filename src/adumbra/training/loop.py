@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,15 @@ import torch
 
 from adumbra.errors import InputRejected
 from adumbra.files import write_whole
+from adumbra.networks.catalogue import architecture_of
 from adumbra.networks.weights import save_weights
 from adumbra.posterior.machine import chosen_device
 from adumbra.progress import Progress, quiet
-from adumbra.training.augment import augmented
+from adumbra.training.augment import Augmentation, augmented
 from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.config import TrainConfig, network_for
+from adumbra.training.crossfit import guided_cases
 from adumbra.training.fitting import Fitted, independent_voxels, laplace, least_steps, swag, variational
 from adumbra.training.log import Log
 from adumbra.training.machine import keep_freed_memory
@@ -94,6 +97,13 @@ def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
             found=str(config.steps),
             do="train longer; 0 steps are for --posterior laplace with --initial weights",
         )
+    if (config.guide != "none") != (config.network.doubt_channels > 0):
+        raise InputRejected(
+            "guide",
+            expected="a guide for a guided network, and none for another",
+            found=f"{config.guide}, {config.network.doubt_channels} channels of doubt",
+            do="set guided of a CrossModalConfig and guide of the training together",
+        )
     if config.patch % config.network.multiple:
         raise InputRejected(
             "patch",
@@ -117,7 +127,12 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
     stop = len(cases) - config.fold * config.held_out
     start = stop - config.held_out
     training, held_out = cases[:start] + cases[stop:], cases[start:stop]
-    identity = identity_of(cases, config)
+    identity, first_reading = identity_of(cases, config), None
+    if config.guide != "none":
+        folder = Path(config.first) if config.first else out / "first"
+        training, held_out, first_reading = guided_cases(
+            training, held_out, folder, config, partial(_first, progress=progress), progress=progress
+        )
     observations = independent_voxels(training) if config.posterior == "variational" else 1.0
     state = State(config, chosen_device(config.device), observations)
     first, before_s = 0, 0.0
@@ -139,7 +154,15 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
         scores = validated(network, held_out, config) if held_out else None
         if scores is not None:
             log.write(config.steps, asdict(scores))
+    if first_reading is not None:
+        write_whole(out / "weights.first.safetensors", first_reading.read_bytes())
     return _finished(found, config, out, identity, scores, time.monotonic() - begun)
+
+
+def _first(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, *, progress: Progress) -> Path:
+    """A first network, for ``crossfit``."""
+    with locked(out):
+        return _run(cases, out, config, progress).weights
 
 
 def _fitted(state: State, cases: Sequence[CachedCase]) -> Fitted:
@@ -168,13 +191,20 @@ def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> P
     """The batch of a step, drawn from ``[seed, number]`` alone; most patches are of cases that hold a target."""
     rng = np.random.default_rng([config.seed, number])
     holding = [case for case in cases if len(case.ends)] or cases
-    patches = []
+    patches, how = [], gradual(config, number)
     for _ in range(config.batch):
         pool = holding if rng.random() < _HOLDING else cases
         case = pool[int(rng.integers(len(pool)))]
         patch = drawn_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
-        patches.append(augmented(patch, rng, modalities=config.network.modalities, how=config.augmentation))
+        patches.append(augmented(patch, rng, modalities=config.network.modalities, how=how))
     return joined(patches)
+
+
+def gradual(config: TrainConfig, number: int) -> Augmentation:
+    """The augmentation of a step: modalities are left out the more often the further a training is."""
+    ramp = config.missing_ramp * config.steps
+    grown = min(1.0, number / ramp) if ramp else 1.0
+    return replace(config.augmentation, missing=grown * config.augmentation.missing)
 
 
 def _finished(
@@ -183,7 +213,7 @@ def _finished(
     results = {} if scores is None else asdict(scores)
     training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
     about = {
-        "architecture": "unet",
+        "architecture": architecture_of(config.network),
         "config": config.network.as_json(),
         "spacing_mm": config.spacing_mm,
         "patch": config.patch,

@@ -21,6 +21,7 @@ class CachedCase:
         sites: int16 (N, 3), target voxels ordered by component.
         ends: int64 (K,), where each component's voxels end in ``sites``.
         brain_sites: int16 (M, 3).
+        doubts: The file of what guides the network, see ``training.crossfit``; None where nothing does.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class CachedCase:
     sites: np.ndarray
     ends: np.ndarray
     brain_sites: np.ndarray
+    doubts: Path | None = None
 
     @property
     def name(self) -> str:
@@ -46,6 +48,7 @@ class Patches:
         labels: (B, T, X, Y, Z), 0 or 1.
         weights: (B, T, X, Y, Z), for the loss.
         brain: (B, 1, X, Y, Z), 0 or 1.
+        doubts: (B, D, X, Y, Z), what guides the network; D is 0 where nothing does.
     """
 
     channels: np.ndarray
@@ -53,6 +56,7 @@ class Patches:
     labels: np.ndarray
     weights: np.ndarray
     brain: np.ndarray
+    doubts: np.ndarray
 
 
 def opened(path: Path) -> CachedCase:
@@ -77,7 +81,18 @@ def drawn_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacin
         volumes = [file.get_slice(name)[:, x, y, z][None] for name in ("channels", "labels", "weights")]
         volumes.append(file.get_slice("brain")[x, y, z][None, None])
     channels, labels, weights, brain = (volume.astype(np.float32) for volume in volumes)
-    return Patches(channels, case.present[None].copy(), labels, weights, brain)
+    return Patches(channels, case.present[None].copy(), labels, weights, brain, doubts_of(case, (x, y, z))[None])
+
+
+def doubts_of(
+    case: CachedCase, box: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))
+) -> np.ndarray:
+    """What guides the network in a part of a case, float32 (D, X, Y, Z)."""
+    if case.doubts is None:
+        shape = tuple(len(range(*part.indices(size))) for part, size in zip(box, case.shape, strict=True))
+        return np.zeros((0, *shape), dtype=np.float32)
+    with safe_open(case.doubts, framework="np") as file:
+        return np.asarray(file.get_slice("doubts")[:, box[0], box[1], box[2]], dtype=np.float32)
 
 
 def _centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adumbra.networks.catalogue import load
+from adumbra.networks.catalogue import load, network_of
 from adumbra.networks.flipout import made_uncertain
 from adumbra.networks.unet import UNet
 from adumbra.networks.weights import load_into
@@ -33,7 +33,7 @@ class State:
     def __init__(self, config: TrainConfig, device: torch.device, observations: float = 1e6) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.observations = config, device, observations
-        self.network = UNet(config.network)
+        self.network = network_of(config.network)
         if config.initial:
             known = load(config.initial).network.state_dict()
             fresh = {n: t for n, t in self.network.state_dict().items() if n.startswith("noise.")}  # not in all weights
@@ -52,7 +52,8 @@ class State:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         torch.manual_seed(int(np.random.default_rng([config.seed, number, 1]).integers(2**62)))
-        arrays = (batch.channels, batch.present, batch.labels, batch.weights)
+        seen = np.concatenate([batch.channels, batch.doubts], axis=1)
+        arrays = (seen, batch.present, batch.labels, batch.weights)
         x, present, labels, weights = (torch.from_numpy(a).to(self.device) for a in arrays)
         with autocast(config.precision, self.device):
             loss = mean_loss(self.network, x, present, labels, weights, config)
@@ -97,7 +98,7 @@ class State:
 
     def holding(self, weights: Mapping[str, Tensor]) -> UNet:
         """A network with these weights, rounded to what the file will hold."""
-        network = UNet(self.config.network).to(self.device)
+        network = network_of(self.config.network).to(self.device)
         network.load_state_dict({name: t.half().float() for name, t in weights.items()})
         return network.eval()
 

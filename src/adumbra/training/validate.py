@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from adumbra.networks.unet import UNet
+from adumbra.networks.unet import Masks, UNet
 from adumbra.posterior.machine import autocast
 from adumbra.posterior.windows import windows_over
 from adumbra.training.config import TrainConfig
-from adumbra.training.patches import CachedCase
+from adumbra.training.patches import CachedCase, doubts_of
 
 _SMALL_ML = 2.0
 _OVERLAP = 0.25
@@ -41,7 +41,7 @@ def validated(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -
     for case in cases:
         with safe_open(case.path, framework="np") as file:
             truth, brain = file.get_tensor("labels").astype(bool), file.get_tensor("brain").astype(bool)
-            channels = file.get_tensor("channels").astype(np.float32)
+            channels = np.concatenate([file.get_tensor("channels").astype(np.float32), doubts_of(case)])
         inside = brain | truth.any(axis=0)
         predicted = predicted_volumes(network, channels, case.present, inside, config) >= config.threshold
         found[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
@@ -52,9 +52,14 @@ def validated(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -
 
 
 def predicted_volumes(
-    network: UNet, channels: np.ndarray, present: np.ndarray, inside: np.ndarray, config: TrainConfig
+    network: UNet,
+    channels: np.ndarray,
+    present: np.ndarray,
+    inside: np.ndarray,
+    config: TrainConfig,
+    kept: Masks | None = None,
 ) -> np.ndarray:
-    """Probabilities (T, X, Y, Z), dropout off, from the windows that touch ``inside``."""
+    """Probabilities (T, X, Y, Z) from the windows that touch ``inside``: one draw's, or with dropout off."""
     windows = windows_over(inside, side=config.patch, overlap=_OVERLAP)
     device = next(network.parameters()).device
     told = torch.from_numpy(present)[None].to(device)
@@ -62,7 +67,7 @@ def predicted_volumes(
     with torch.inference_mode(), autocast(config.precision, device):
         for x, y, z in windows.boxes():
             window = torch.from_numpy(np.ascontiguousarray(channels[None, :, x, y, z])).to(device)
-            pieces.append(network(window, told)[0].float().sigmoid().cpu().numpy())
+            pieces.append(network(window, told, kept)[0].float().sigmoid().cpu().numpy())
     return np.stack([windows.blended(piece[t] for piece in pieces) for t in range(len(config.network.targets))])
 
 

@@ -1,0 +1,48 @@
+"""The doubt that guides a fusion: what a first reading is unsure of, and the controls that it is compared with.
+
+Doubt is the entropy of a probability in bits, so that it lies in [0, 1]: 1 where both answers are as likely. A guided
+network is given one map of the reading of all modalities, and one of each modality read alone.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from adumbra.errors import InputRejected
+from adumbra.shapes import Mask, Volume
+
+Guide = Literal["none", "constant", "shuffled", "uncertainty", "oracle"]
+GUIDES: tuple[Guide, ...] = get_args(Guide)
+"""What stands for U: nothing, its mean everywhere, its values at random places, itself, the true error."""
+
+_LEAST = 1e-7  # Of a probability, whose logarithm is finite.
+
+
+def doubt_of(probability: Volume) -> Volume:
+    """-p log2 p - (1 - p) log2 (1 - p) of each voxel, float32, in [0, 1]."""
+    p = np.clip(probability.astype(np.float32), _LEAST, 1.0 - _LEAST)
+    return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p), dtype=np.float32)
+
+
+def guiding(maps: np.ndarray, guide: Guide, *, within: Mask, generator: np.random.Generator) -> np.ndarray:
+    """The maps as a control has them, float32, 0 outside.
+
+    Args:
+        maps: (D, X, Y, Z), doubts; for the oracle the true errors.
+        guide: Of ``GUIDES``, but ``"none"``.
+        within: (X, Y, Z), the brain.
+        generator: Shuffles voxels, the same way in all maps.
+
+    Raises:
+        InputRejected: No such guide.
+    """
+    if guide not in GUIDES[1:]:
+        raise InputRejected("guide", expected=" or ".join(GUIDES[1:]), found=guide, do="choose one of these")
+    inside = maps[:, within]
+    if guide == "constant":
+        inside = np.broadcast_to(inside.mean(axis=1, keepdims=True), inside.shape)
+    if guide == "shuffled":
+        inside = inside[:, generator.permutation(inside.shape[1])]
+    made = np.zeros(maps.shape, dtype=np.float32)
+    made[:, within] = inside
+    return made

@@ -1,0 +1,108 @@
+"""Doubt for a guided training, out of fold: every case is read by a network that was not trained on it.
+
+A network's maps of its own training cases are too sure, and a fusion that is trained on them learns nothing. So the
+training cases are dealt into folds, a first network is trained on all but one of them, and reads that one. Cases that
+are held out of the training are held out of all folds, and read by the first fold's network, which is also the one that
+guides predictions. First networks and maps are kept: what is there is not made again.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from adumbra.files import write_whole
+from adumbra.fusion.guidance import doubt_of, guiding
+from adumbra.networks.catalogue import load
+from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.progress import Progress, quiet
+from adumbra.training.config import TrainConfig
+from adumbra.training.patches import CachedCase
+from adumbra.training.validate import predicted_volumes
+
+Training = Callable[[tuple[CachedCase, ...], Path, TrainConfig], Path]
+"""Trains on all the cases in a folder, goes on where it was stopped, and names the weights."""
+
+
+def first_config(config: TrainConfig) -> TrainConfig:
+    """Of the first networks: plain U-Nets with dropout, of the same modalities and widths."""
+    network = config.network
+    plain = UNetConfig(network.modalities, network.targets, network.widths, network.dropout)
+    return replace(
+        config,
+        network=plain,
+        guide="none",
+        posterior="dropout",
+        initial="",
+        steps=config.cross.steps,
+        held_out=0,
+        fold=0,
+    )
+
+
+def guided_cases(
+    training: Sequence[CachedCase],
+    held_out: Sequence[CachedCase],
+    folder: Path,
+    config: TrainConfig,
+    train: Training,
+    *,
+    progress: Progress = quiet,
+) -> tuple[tuple[CachedCase, ...], tuple[CachedCase, ...], Path]:
+    """The cases with what guides the network, and the weights of the first reading.
+
+    Args:
+        training: To be dealt into ``config.cross.folds``.
+        held_out: Read by the first fold's network.
+        folder: For the first networks and the maps; trainings that differ in the guide may share it.
+        config: Of the guided training.
+        train: Trains a first network.
+        progress: Watches the reading.
+    """
+    first, folds = first_config(config), config.cross.folds
+    weights = []
+    for fold in range(folds):
+        others = tuple(case for number, case in enumerate(training) if number % folds != fold)
+        weights.append(train(others, folder / f"fold{fold}", first))
+    networks = [load(path).network for path in weights]
+    identity = json.dumps({"version": 1, **asdict(config.cross), "first": [load(w).card.sha256 for w in weights]})
+    maps = folder / f"maps-{config.guide}"
+    maps.mkdir(parents=True, exist_ok=True)
+    dealt = [(case, number % folds) for number, case in enumerate(training)] + [(case, 0) for case in held_out]
+    made = []
+    for case, fold in progress.track(dealt, what="Reading for doubt", total=len(dealt)):
+        path = maps / case.path.name
+        if not _is_made(path, identity):
+            doubts = _doubts(networks[fold], case, first, config)
+            write_whole(path, save({"doubts": doubts.astype(np.float16)}, {"identity": identity}))
+        made.append(replace(case, doubts=path))
+    return tuple(made[: len(training)]), tuple(made[len(training) :]), weights[0]
+
+
+def _is_made(path: Path, identity: str) -> bool:
+    try:
+        with safe_open(path, framework="np") as file:
+            return (file.metadata() or {}).get("identity") == identity
+    except (OSError, SafetensorError):
+        return False
+
+
+def _doubts(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConfig) -> np.ndarray:
+    """(1 + C, X, Y, Z): of the mean of some draws, and of each modality read alone, dropout off."""
+    with safe_open(case.path, framework="np") as file:
+        truth = file.get_tensor("labels")[0].astype(np.float32)
+        brain = file.get_tensor("brain").astype(bool)
+        channels = file.get_tensor("channels").astype(np.float32)
+    generator = np.random.default_rng([config.cross.seed, *case.name.encode()])
+    draws = [network.drawn_masks(generator) for _ in range(config.cross.draws)]
+    read = [np.mean([predicted_volumes(network, channels, case.present, brain, first, m)[0] for m in draws], axis=0)]
+    for number, there in enumerate(case.present):
+        alone = np.eye(len(case.present), dtype=np.float32)[number]
+        seen = channels * alone[:, None, None, None]
+        read.append(predicted_volumes(network, seen, alone, brain, first)[0] if there else np.full_like(truth, 0.5))
+    maps = np.stack([np.abs(p - truth) if config.guide == "oracle" else doubt_of(p) for p in read])
+    return guiding(maps, config.guide, within=brain, generator=generator)
