@@ -97,7 +97,9 @@ def test_a_gaussian_keeps_its_moments(method, spacing, steps, tolerance):
 def test_ancestral_draws_have_the_moments_within_their_error():
     n = 4000
     x = sampled(
-        of_gaussian(), normal(n, 3, seed=1), SCHEDULE,
+        of_gaussian(),
+        normal(n, 3, seed=1),
+        SCHEDULE,
         steps=100,
         method="ancestral",
         predicts="x0",
@@ -167,9 +169,7 @@ def test_two_points_are_sampled_with_both_weights(weight, method, tolerance):
         return torch.tanh(0.5 * odds + signal * x / sigma**2)
 
     fresh = generator(1) if method == "ancestral" else None
-    x = sampled(
-        denoise, noise, SCHEDULE), steps=20, method=method, predicts="x0", within=(-1.0, 1.0, fresh_noise=fresh
-    )
+    x = sampled(denoise, noise, SCHEDULE, steps=20, method=method, predicts="x0", within=(-1.0, 1.0), fresh_noise=fresh)
     assert (x.abs() > 0.95).double().mean() > 0.99
     assert float((x > 0).double().mean()) == pytest.approx(weight, abs=tolerance)
 
@@ -193,7 +193,10 @@ def test_the_ancestral_step_is_the_posterior_by_bayes():
     mean = (signal_s * x0 / sigma_s**2 + kept * x / (sigma_t**2 - kept**2 * sigma_s**2)) / precision
     for z in (-1.0, 0.0, 2.0):
         found = carried(
-            gives(x0), x, times, SCHEDULE,
+            gives(x0),
+            x,
+            times,
+            SCHEDULE,
             method="ancestral",
             predicts="x0",
             fresh_noise=lambda like, z=z: torch.full_like(like, z),
@@ -219,7 +222,7 @@ def test_any_eta_keeps_the_marginals(eta):
 def test_a_network_that_knows_the_image_gives_it_exactly(method, steps, dtype):
     x0 = normal(2, 1, 3, 3, 3, seed=7, dtype=dtype)
     noise = normal(2, 1, 3, 3, 3, dtype=dtype)
-    found = sampled(*(gives(x0), noise, SCHEDULE), steps=steps, method=method, predicts="x0", fresh_noise=generator())
+    found = sampled(gives(x0), noise, SCHEDULE, steps=steps, method=method, predicts="x0", fresh_noise=generator())
     assert torch.equal(found, x0)
 
 
@@ -247,7 +250,9 @@ def test_float32_is_enough(method):
 
     wide, narrow = (
         sampled(
-            denoise, normal(50, 3).to(dtype), SCHEDULE,
+            denoise,
+            normal(50, 3).to(dtype),
+            SCHEDULE,
             steps=20,
             method=method,
             fresh_noise=lambda like: torch.full_like(like, 0.5),
@@ -267,7 +272,9 @@ def test_estimates_are_kept_within_the_range(method):
         return 5.0 * x
 
     found = sampled(
-        denoise, normal(4, 3), SCHEDULE,
+        denoise,
+        normal(4, 3),
+        SCHEDULE,
         steps=6,
         method=method,
         predicts="x0",
