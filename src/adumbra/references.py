@@ -253,6 +253,13 @@ REFERENCES: dict[str, Reference] = {
         2022,
         "10.1038/s41597-022-01875-5",
     ),
+    "Ho2020": Reference(
+        "Ho J, Jain A, Abbeel P",
+        "Denoising diffusion probabilistic models",
+        "NeurIPS 33:6840–6851",
+        2020,
+        "arXiv:2006.11239",
+    ),
     "Houlsby2011": Reference(
         "Houlsby N, Huszár F, Ghahramani Z, Lengyel M",
         "Bayesian active learning for classification and preference learning",
@@ -281,6 +288,13 @@ REFERENCES: dict[str, Reference] = {
         "NeurIPS 30:5574–5584",
         2017,
         "arXiv:1703.04977",
+    ),
+    "Kingma2021": Reference(
+        "Kingma DP, Salimans T, Poole B, Ho J",
+        "Variational diffusion models",
+        "NeurIPS 34:21696–21707",
+        2021,
+        "arXiv:2107.00630",
     ),
     "Kraskov2004": Reference(
         "Kraskov A, Stögbauer H, Grassberger P",
@@ -330,6 +344,13 @@ REFERENCES: dict[str, Reference] = {
         "Magnetic Resonance in Medicine 67(1):42–49",
         2012,
         "10.1002/mrm.22970",
+    ),
+    "Lu2022": Reference(
+        "Lu C, Zhou Y, Bao F, et al.",
+        "DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models",
+        "arXiv preprint",
+        2022,
+        "arXiv:2211.01095",
     ),
     "MacKay1992": Reference(
         "MacKay DJC",
@@ -395,6 +416,13 @@ REFERENCES: dict[str, Reference] = {
         2015,
         "10.1609/aaai.v29i1.9602",
     ),
+    "Nichol2021": Reference(
+        "Nichol AQ, Dhariwal P",
+        "Improved denoising diffusion probabilistic models",
+        "ICML, PMLR 139:8162–8171",
+        2021,
+        "arXiv:2102.09672",
+    ),
     "Nixon2019": Reference(
         "Nixon J, Dusenberry MW, Zhang L, et al.",
         "Measuring calibration in deep learning",
@@ -457,6 +485,20 @@ REFERENCES: dict[str, Reference] = {
         "NeuroImage 195:11–22",
         2019,
         "10.1016/j.neuroimage.2019.03.042",
+    ),
+    "Salimans2022": Reference(
+        "Salimans T, Ho J",
+        "Progressive distillation for fast sampling of diffusion models",
+        "ICLR",
+        2022,
+        "arXiv:2202.00512",
+    ),
+    "Song2021": Reference(
+        "Song J, Meng C, Ermon S",
+        "Denoising diffusion implicit models",
+        "ICLR",
+        2021,
+        "arXiv:2010.02502",
     ),
     "Spearman1904": Reference(
         "Spearman C",
