@@ -1,10 +1,11 @@
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
@@ -12,6 +13,15 @@ from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected
 from adumbra.fusion.blur import focused_blur
 
 ONE = (1.0, 1.0, 1.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Products as small as these wait longer for a second thread than they take."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def exact(image, sigma_mm, spacing_mm):
@@ -39,6 +49,7 @@ def rough(rng, shape=(9, 8, 7), most_mm=2.5):
     return rng.standard_normal(shape), np.maximum(rng.uniform(-0.5 * most_mm, most_mm, shape), 0.0)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([ONE, (0.7, 0.7, 3.0), (2.0, 1.0, 0.5)]))
 def test_close_to_the_sum_as_it_is_written(seed, spacing_mm):
     image, sigma = rough(np.random.default_rng(seed), (7, 6, 5))
@@ -59,13 +70,14 @@ def test_one_voxel_by_hand():
     image, sigma = np.zeros((11, 11, 11)), np.zeros((11, 11, 11))
     image[5, 5, 5] = image[0, 0, 0] = 1.0
     sigma[5, 5, 5] = 1.0
-    blurred = focused_blur(image, sigma, spacing_mm=ONE, tolerance=1e-4)
+    blurred = focused_blur(image, sigma, spacing_mm=ONE, tolerance=1e-3)
     whole = 1 + 2 * sum(math.exp(-n * n / 2) for n in (1, 2, 3, 4))
-    assert blurred[5, 5, 5] == pytest.approx(whole**-3, rel=1e-4)
+    assert blurred[5, 5, 5] == pytest.approx(whole**-3, rel=2e-3)
     assert blurred[0, 0, 0] == 1.0
     assert np.count_nonzero(blurred) == 2  # what gives is not looked at, only what receives
 
 
+@settings(max_examples=20)
 @given(st.floats(-1e3, 1e3), st.integers(0, 2**32 - 1))
 def test_a_constant_stays_constant(value, seed):
     _, sigma = rough(np.random.default_rng(seed), (5, 4, 6), most_mm=9.0)
@@ -88,6 +100,7 @@ def test_without_sigma_nothing_changes_bit_for_bit(dtype):
     assert torch.equal(focused_blur(image, torch.zeros(1), spacing_mm=ONE), image)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_an_average_lies_within_what_it_averages(seed):
     """Mixtures with shares below 0 would ring at an edge such as this one."""
@@ -105,7 +118,7 @@ def test_a_constant_sigma_is_the_uniform_blur(rng, sigma):
     np.testing.assert_allclose(focused_blur(image, sigma, spacing_mm=ONE), uniform, atol=1e-13)
     everywhere = np.full(image.shape, sigma)
     assert apart(focused_blur(image, everywhere, spacing_mm=ONE), uniform) < 0.015  # 0.01, but for noise of 1080 voxels
-    assert apart(focused_blur(image, everywhere, spacing_mm=ONE, tolerance=1e-4), uniform) < 1.5e-4
+    assert apart(focused_blur(image, everywhere, spacing_mm=ONE, tolerance=1e-3), uniform) < 1.5e-3
 
 
 def test_millimetres_are_divided_by_the_spacing_of_each_axis(rng):
@@ -114,8 +127,8 @@ def test_millimetres_are_divided_by_the_spacing_of_each_axis(rng):
     for axis, sigma in enumerate((3.0, 1.5, 0.5)):
         by_hand = gaussian_filter1d(by_hand, sigma, axis=axis)
     np.testing.assert_allclose(focused_blur(image, 1.5, spacing_mm=(0.5, 1.0, 3.0)), by_hand, atol=1e-13)
-    mapped = focused_blur(image, np.full(image.shape, 1.5), spacing_mm=(0.5, 1.0, 3.0), tolerance=1e-4)
-    assert apart(mapped, by_hand) < 1.5e-4
+    mapped = focused_blur(image, np.full(image.shape, 1.5), spacing_mm=(0.5, 1.0, 3.0), tolerance=1e-3)
+    assert apart(mapped, by_hand) < 1.5e-3
 
 
 def test_other_units_change_nothing(rng):
@@ -169,15 +182,16 @@ def test_a_map_may_be_one_for_all_or_lack_an_axis(rng):
         np.testing.assert_allclose(focused_blur(image, along_z.reshape(shape), spacing_mm=ONE), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(5, 4, 3), (2, 1, 5, 4, 3), (1, 1, 3)])
+@pytest.mark.parametrize("shape", [(4, 3, 2), (2, 1, 4, 3, 2), (1, 1, 2)])
 def test_gradients_agree_with_finite_differences(rng, shape):
-    image = torch.from_numpy(rng.standard_normal((2, 2, 5, 4, 3))).requires_grad_()
+    image = torch.from_numpy(rng.standard_normal((2, 2, 4, 3, 2))).requires_grad_()
     sigma = torch.from_numpy(rng.uniform(0.3, 2.5, shape)).requires_grad_()
     # Rows of the table are 1 / 128 apart; a step across one would see two slopes.
     with torch.no_grad():
         sigma.copy_(((sigma * 128).floor() + 0.5) / 128)
-    assert torch.autograd.gradcheck(lambda i, s: focused_blur(i, s, spacing_mm=(1.0, 1.0, 2.0)), (image, sigma))
-    assert torch.autograd.gradcheck(lambda i: focused_blur(i, 0.8, spacing_mm=ONE), (image,))
+    by_map = partial(focused_blur, spacing_mm=(1.0, 1.0, 2.0))
+    assert torch.autograd.gradcheck(by_map, (image, sigma), fast_mode=True)
+    assert torch.autograd.gradcheck(lambda i: by_map(i, 0.8), (image,), fast_mode=True)
 
 
 def test_the_gradient_by_sigma_is_near_that_of_the_exact_blur(rng):

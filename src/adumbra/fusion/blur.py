@@ -34,10 +34,12 @@ class _Blur(NamedTuple):
 def focused_blur(image: T, sigma_mm: T | float, *, spacing_mm: Sequence[float], tolerance: float = 0.01) -> T:
     """The image under a Gaussian whose standard deviation is that of the voxel that is looked at.
 
-    A sigma of 0 gives the image bit for bit; every output lies within the image's values, for it is an average; beyond
-    its borders the image is mirrored, so that a constant stays constant. It can be differentiated once by the image
-    and by a map of sigma, and keeps no blurred image for that. Computed in float32 at least, outside autocast; where
-    the user lets matrix products be less precise (``torch.set_float32_matmul_precision``), so are these.
+    A sigma of 0 gives the image bit for bit; every output lies within the image's values (to rounding), for it is an
+    average; beyond its borders the image is mirrored, so that a constant stays constant. Computed in float32 at least,
+    outside autocast; where the user lets matrix products be less precise (``torch.set_float32_matmul_precision``), so
+    are these. It can be differentiated once by the image and by a map of sigma, and keeps no blurred image for that;
+    the derivative by sigma is the mixture's own, within some 10 % of the exact blur's (relative L2; about 5 % at half
+    the tolerance).
 
     Args:
         image: (..., X, Y, Z), any float dtype, without NaN or infinity.
@@ -53,11 +55,13 @@ def focused_blur(image: T, sigma_mm: T | float, *, spacing_mm: Sequence[float], 
     Raises:
         GridMismatch: The map does not broadcast to the image.
         ImplausibleValues: NaN, infinity or no floats in the image; in sigma NaN, less than 0, or more than 32 voxels.
-        InputRejected: A spacing that is not positive, or a tolerance outside 1e-5 to 0.05.
+        InputRejected: A spacing that is not positive, or a tolerance outside 0.001 to 0.05.
     """
     spacing = _checked_spacing(spacing_mm)
-    if not 1e-5 <= tolerance <= 0.05:
-        raise InputRejected("tolerance", expected="from 1e-5 to 0.05", found=f"{tolerance}", do="give one such as 0.01")
+    if not 1e-3 <= tolerance <= 0.05:
+        raise InputRejected(
+            "tolerance", expected="from 0.001 to 0.05", found=f"{tolerance}", do="give one such as 0.01"
+        )
     data = as_tensor(image)
     sigma = as_tensor(sigma_mm)
     _check(data, sigma, widest_mm=WIDEST * min(spacing))
