@@ -579,6 +579,13 @@ REFERENCES: dict[str, Reference] = {
         1927,
         "10.1080/01621459.1927.10502953",
     ),
+    "Wolleb2022": Reference(
+        "Wolleb J, Sandkühler R, Bieder F, et al.",
+        "Diffusion models for implicit image segmentation ensembles",
+        "Medical Imaging with Deep Learning, PMLR 172:1336–1348",
+        2022,
+        "arXiv:2112.03145",
+    ),
     "Zadrozny2002": Reference(
         "Zadrozny B, Elkan C",
         "Transforming classifier scores into accurate multiclass probability estimates",

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from adumbra.errors import WeightsRejected
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage, LateAverageConfig
+from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import FITTED, Card, load_into, read_weights
 
 ARCHITECTURES: Mapping[str, tuple[type[UNetConfig], Callable[[Any], UNet]]] = {
     "unet": (UNetConfig, UNet),
     "crossmodal": (CrossModalConfig, CrossModal),
+    "mask-denoiser": (MaskDenoiserConfig, MaskDenoiser),
     "late-average": (LateAverageConfig, LateAverage),
 }
 """By name: the config, and the network that is built of it."""

@@ -64,7 +64,7 @@ class CrossModalConfig(UNetConfig):
         """How many levels modalities have alone: all for a primary one, else as far down as there is attention."""
         if self.primary is not None:
             return len(self.widths)
-        return max((level + 1 for level, window in enumerate(self.windows) if window is not None), default=1)
+        return max((level + 1 for level, window in enumerate(self.windows) if window is not None), default=0)
 
     @property
     def doubt_channels(self) -> int:
@@ -107,7 +107,7 @@ class CrossEncoder(nn.Module):
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__()
         self.config = config
-        self.apart = OneModality(config)
+        self.apart = OneModality(config) if config.levels_apart else None
         self.together = Encoder(config) if config.primary is None else None
         self.dropouts = nn.ModuleList()  # it holds no chance
         self.attention = nn.ModuleDict(
@@ -131,7 +131,7 @@ class CrossEncoder(nn.Module):
         config = self.config
         images, doubts = x[:, : len(config.modalities)], x[:, len(config.modalities) :]
         others = [config.modalities.index(m) for m in config.others]
-        levels = self.apart(images, present, others)
+        levels = self.apart(images, present, others) if self.apart is not None else []
         primary = self._primary(images, present)
         features, shares = [], {}
         for level, own in enumerate(primary):
@@ -146,8 +146,8 @@ class CrossEncoder(nn.Module):
         return tuple(features), shares
 
     def _primary(self, images: Tensor, present: Tensor) -> list[Tensor]:
-        if self.together is not None:
-            return list(self.together(images, present))
+        if self.apart is None or self.together is not None:
+            return list(self.together(images, present))  # type: ignore[misc]  # without either there is no primary
         chosen = self.config.modalities.index(self.config.primary)  # type: ignore[arg-type]  # it is not None
         return [level[:, 0] for level in self.apart(images, present, [chosen])]
 

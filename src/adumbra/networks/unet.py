@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from adumbra.networks.blocks import ChannelDropout, ResidualBlock
 from adumbra.references import cites
 from adumbra.shapes import Modality, Target
 
+C = TypeVar("C", bound="UNetConfig")
 Features = tuple[Tensor, ...]
 Masks = tuple[Tensor, ...]
 Part = Literal["encoder", "decoder", "head"]
@@ -82,7 +83,7 @@ class UNetConfig:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, object]) -> Self:
+    def from_json(cls: type[C], values: Mapping[str, object]) -> C:
         """The config of plain values; a name that was not written yet when they were takes its default.
 
         Raises:

@@ -6,6 +6,7 @@ from typing import Any
 from adumbra.errors import InputRejected, WeightsRejected
 from adumbra.posterior.augmented import Augmented
 from adumbra.posterior.base import Chance, Loaded, Posterior
+from adumbra.posterior.diffusion import MaskDiffusion
 from adumbra.posterior.doubtful import Doubtful, fit_for
 from adumbra.posterior.dropout import Dropout
 from adumbra.posterior.ensemble import Ensemble
@@ -27,6 +28,7 @@ POSTERIORS: Mapping[str, Callable[[Loaded], Chance]] = {
     "logit-noise": lambda _: LogitNoise(),
     "augmented": lambda _: Augmented(),
     "point": lambda _: Point(),
+    "mask-diffusion": lambda _: MaskDiffusion(),
 }
 """What a network can be drawn from. Several networks make an ensemble, of any of these."""
 
@@ -36,6 +38,8 @@ def natural(loaded: Loaded) -> str:
     network: Any = loaded.network
     if fitted := str(loaded.card.posterior.get("name", "")):
         return fitted
+    if hasattr(network, "denoised"):
+        return "mask-diffusion"
     if network.config.noise_rank is not None:
         return "logit-noise"
     return "dropout" if network.chance != "head" else "point"

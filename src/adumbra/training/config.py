@@ -80,7 +80,7 @@ class CrossFit:
         folds: Each case is read by the network of the folds that it is not in.
         steps: Of each first network.
         draws: Of the first reading.
-        seed: Of the draws.
+        seed: Of the first networks and their draws.
     """
 
     folds: int = 3

@@ -41,6 +41,7 @@ def first_config(config: TrainConfig) -> TrainConfig:
         steps=config.cross.steps,
         held_out=0,
         fold=0,
+        seed=config.cross.seed,
     )
 
 

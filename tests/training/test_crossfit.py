@@ -1,0 +1,124 @@
+"""Guided trainings: who reads whom, what is kept, and that a guided network finds its way to a prediction."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from adumbra.errors import InputRejected, MissingInput
+from adumbra.fusion.guidance import GUIDES
+from adumbra.networks.catalogue import load
+from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
+from adumbra.posterior.catalogue import posterior_of
+from adumbra.posterior.guided import DoubtedCase
+from adumbra.posterior.view import view_of
+from adumbra.training.config import CrossFit
+from adumbra.training.loop import gradual, train
+
+NETWORK = CrossModalConfig(
+    modalities=("dwi", "adc"), widths=(8, 16), dropout=0.1, windows=(1, 2), guided=True, primary="dwi"
+)
+
+
+def guided(tiny_config, guide="uncertainty", **changes):
+    network = replace(NETWORK, guided=guide != "none")
+    return tiny_config(network=network, guide=guide, cross=CrossFit(folds=2, steps=3, draws=2), **changes)
+
+
+def read(path, name="doubts"):
+    with safe_open(path, framework="np") as file:
+        return file.get_tensor(name)
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_guide_trains_and_predicts(guide, tmp_path, blob_refs, tiny_config, made_case):
+    result = train(blob_refs(5), tmp_path, guided(tiny_config, guide))
+    loaded = load(result.weights)
+    assert (loaded.first is not None) == (guide != "none")
+    posterior = posterior_of([loaded])
+    first, second = posterior.draws(made_case(9), 2, np.random.default_rng(0))
+    again = next(posterior.draws(made_case(9), 1, np.random.default_rng(0)))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, second)
+    maps = sorted((tmp_path / "first").glob("maps-*/*.safetensors"))
+    assert len(maps) == (0 if guide == "none" else 5), "one for each case, held out or not"
+    for path in maps:
+        doubts = read(path)
+        assert doubts.shape[0] == 3
+        assert doubts.min() >= 0
+        assert doubts.max() <= 1
+
+
+def test_no_case_is_read_by_a_network_that_was_trained_on_it(tmp_path, blob_refs, tiny_config, monkeypatch):
+    """Whom each first network is trained on, and who is read by it."""
+    from adumbra.training import crossfit, loop
+
+    trained_on, read_by, weights = {}, {}, {}
+    original = crossfit._doubts
+    real = loop._first
+
+    def watched(cases, out, config, **options):
+        trained_on[out.name] = {case.name for case in cases}
+        weights[out.name] = real(cases, out, config, **options)
+        return weights[out.name]
+
+    def reading(network, case, *rest):
+        found = next(n for n, p in weights.items() if same(load(p).network, network))
+        read_by[case.name] = found
+        return original(network, case, *rest)
+
+    def same(a, b):
+        return all(np.array_equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+    monkeypatch.setattr(loop, "_first", watched)
+    monkeypatch.setattr(crossfit, "_doubts", reading)
+    train(blob_refs(6), tmp_path, guided(tiny_config, held_out=2))
+    assert len(read_by) == 6
+    assert set(trained_on) == {"fold0", "fold1"}
+    for name, fold in read_by.items():
+        assert name not in trained_on[fold], f"{name} was trained on"
+    assert {read_by[f"sub-{n:03d}"] for n in (4, 5)} == {"fold0"}, "held out of all, read by the first"
+
+
+def test_what_is_there_is_not_made_again(tmp_path, blob_refs, tiny_config):
+    shared = str(tmp_path / "first")
+    train(blob_refs(4), tmp_path / "a", guided(tiny_config, first=shared))
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "first").rglob("*.safetensors")}
+    train(blob_refs(4), tmp_path / "b", guided(tiny_config, first=shared, seed=1))
+    assert made == {path: path.stat().st_mtime_ns for path in (tmp_path / "first").rglob("*.safetensors")}
+    train(blob_refs(4), tmp_path / "c", guided(tiny_config, "shuffled", first=shared))
+    a, c = (sorted((tmp_path / "first" / f"maps-{g}").glob("*")) for g in ("uncertainty", "shuffled"))
+    assert np.array_equal(np.sort(read(a[0]).ravel()), np.sort(read(c[0]).ravel()))
+    assert not np.array_equal(read(a[0]), read(c[0]))
+
+
+def test_a_guide_without_a_guided_network_is_refused(tmp_path, blob_refs, tiny_config):
+    for config in (tiny_config(guide="uncertainty"), tiny_config(network=NETWORK)):
+        with pytest.raises(InputRejected, match="guide"):
+            train(blob_refs(4), tmp_path, config)
+
+
+def test_a_guided_network_needs_its_doubt(made_case):
+    case = made_case(0)
+    with pytest.raises(MissingInput, match="doubt"):
+        view_of(case, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
+    doubts = np.random.default_rng(0).random((3, *case.grid.shape), dtype=np.float32)
+    known = DoubtedCase(case.name, case.scans, case.masks, case.provenance, doubts)
+    view = view_of(known, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
+    assert len(view.channels) == 5
+    assert view.channels[2:].max() <= 1
+
+
+def test_a_late_average_trains(tmp_path, blob_refs, tiny_config, made_case):
+    network = LateAverageConfig(modalities=("dwi", "adc"), widths=(8, 16), dropout=0.1)
+    loaded = load(train(blob_refs(3), tmp_path, tiny_config(network=network)).weights)
+    assert loaded.card.architecture == "late-average"
+    volume = next(posterior_of([loaded]).draws(made_case(9), 1, np.random.default_rng(0)))
+    assert volume.shape == made_case(9).grid.shape
+
+
+def test_modalities_are_left_out_the_more_often_the_further_a_training_is(tiny_config):
+    config = tiny_config(steps=100, missing_ramp=0.5)
+    assert [gradual(config, n).missing for n in (0, 25, 50, 99)] == [0.0, 0.5, 1.0, 1.0]
+    assert gradual(tiny_config(), 0).missing == 1.0
