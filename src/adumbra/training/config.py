@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from adumbra.fusion.guidance import Guide
+from adumbra.fusion.regularise import Regulariser
 from adumbra.networks.unet import UNetConfig
 from adumbra.posterior.machine import DeviceName, Precision
 from adumbra.shapes import Target
@@ -57,6 +58,11 @@ def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
     return replace(network, **_ASKED.get(posterior, {}))  # type: ignore[arg-type]
 
 
+Softening = Literal["none", "weighted", "smoothed"]
+"""What doubt does to the loss, the closest published relatives of the blur: voxels weigh 1 + U, or their labels are
+drawn towards 1/2 by a tenth of U."""
+
+
 _ASKED: Mapping[str, Mapping[str, object]] = {
     "heteroscedastic": {"noise_rank": 0},
     "point": {"dropout": 0.0},
@@ -106,8 +112,11 @@ class TrainConfig:
         average: Decay of the weights' moving average, at most; it is ramped up from 0.
         held_out: So many cases are not trained on but measured: the last ones, unless ``fold`` says otherwise.
         fold: Which block of ``held_out`` cases that is, counted from the end; members of an ensemble differ in it.
-        guide: What guides a guided network, of ``fusion.guidance.GUIDES``.
+        guide: What stands for the doubt of a first reading, of ``fusion.guidance.GUIDES``: it guides a guided network,
+            says where images are blurred, and softens the loss.
         cross: How that is made.
+        regulariser: A diffusion model that shares the encoder; None has none.
+        softening: What doubt does to the loss.
         missing_ramp: Share of the steps over which the chance that a modality is left out rises from 0 to its rate.
         posterior: What the training leaves to draw from, see ``training.objective`` and ``training.fitting``; the
             network must be ``network_for`` it.
@@ -140,6 +149,8 @@ class TrainConfig:
     fold: int = 0
     guide: Guide = "none"
     cross: CrossFit = field(default_factory=CrossFit)
+    regulariser: Regulariser | None = None
+    softening: Softening = "none"
     missing_ramp: float = 0.0
     posterior: TrainedPosterior = "dropout"
     threshold: float = 0.5
@@ -168,6 +179,12 @@ class TrainConfig:
             spacing_mm=self.spacing_mm,
             least_side=self.patch,
         )
+
+    @property
+    def doubts(self) -> bool:
+        """Whether anything in the training asks for the doubt of a first reading."""
+        blurred = self.regulariser is not None and self.regulariser.blur.doubts
+        return self.network.doubt_channels > 0 or blurred or self.softening != "none"
 
     def identity(self) -> dict[str, object]:
         """The options that the result depends on, as plain values."""

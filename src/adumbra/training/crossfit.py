@@ -36,6 +36,8 @@ def first_config(config: TrainConfig) -> TrainConfig:
         config,
         network=plain,
         guide="none",
+        regulariser=None,
+        softening="none",
         posterior="dropout",
         initial="",
         steps=config.cross.steps,

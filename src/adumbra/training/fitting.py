@@ -26,6 +26,7 @@ from adumbra.training.patches import CachedCase
 
 WANDERING = 0.25  # Share of the steps of a training for SWAG over which its weights wander.
 STEADY = 0.25  # Of the highest learning rate, meanwhile.
+DENOISER = "denoiser."  # Before the names of what a regulariser trains beside the network.
 _EVERY = 10  # Steps between snapshots.
 _RANK = 10
 _SIGMA = ".log_sigma"
@@ -53,8 +54,8 @@ class Fitted:
 
 
 def own_weights(average: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the network itself, without the spreads that were trained with them."""
-    return {name: tensor for name, tensor in average.items() if not name.endswith(_SIGMA)}
+    """Those of the network itself, without the spreads and the denoiser that were trained with them."""
+    return {n: t for n, t in average.items() if not n.endswith(_SIGMA) and not n.startswith(DENOISER)}
 
 
 def variational(average: Mapping[str, Tensor]) -> Fitted:

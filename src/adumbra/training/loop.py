@@ -28,7 +28,7 @@ from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.config import TrainConfig, network_for
 from adumbra.training.crossfit import guided_cases
-from adumbra.training.fitting import Fitted, independent_voxels, laplace, least_steps, swag, variational
+from adumbra.training.fitting import Fitted, independent_voxels, laplace, least_steps, own_weights, swag, variational
 from adumbra.training.log import Log
 from adumbra.training.machine import keep_freed_memory
 from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, opened
@@ -97,12 +97,12 @@ def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
             found=str(config.steps),
             do="train longer; 0 steps are for --posterior laplace with --initial weights",
         )
-    if (config.guide != "none") != (config.network.doubt_channels > 0):
+    if (config.guide != "none") != config.doubts:
         raise InputRejected(
             "guide",
-            expected="a guide for a guided network, and none for another",
-            found=f"{config.guide}, {config.network.doubt_channels} channels of doubt",
-            do="set guided of a CrossModalConfig and guide of the training together",
+            expected="a guide where the network, the blur or the loss asks for doubt, and none elsewhere",
+            found=f"{config.guide}, {'asked for' if config.doubts else 'nobody asks'}",
+            do="give the guide uncertainty, or a network, blur and loss without doubt",
         )
     if config.patch % config.network.multiple:
         raise InputRejected(
@@ -154,7 +154,7 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
         scores = validated(network, held_out, config) if held_out else None
         if scores is not None:
             log.write(config.steps, asdict(scores))
-    if first_reading is not None:
+    if first_reading is not None and config.network.doubt_channels:
         write_whole(out / "weights.first.safetensors", first_reading.read_bytes())
     return _finished(found, config, out, identity, scores, time.monotonic() - begun)
 
@@ -173,7 +173,7 @@ def _fitted(state: State, cases: Sequence[CachedCase]) -> Fitted:
         return swag(state.snapshots, state.averaged())
     if state.config.posterior == "laplace":
         return laplace(state.averaged(), state.average, cases, state.config)
-    return Fitted(state.average)
+    return Fitted(own_weights(state.average))
 
 
 def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> Iterator[tuple[int, Patches]]:

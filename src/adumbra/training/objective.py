@@ -3,23 +3,102 @@
 variational       + KL(q ‖ prior) / n, warmed up; n is how many independent voxels the data hold
 heteroscedastic   the loss of the mean of the drawn probabilities, voxel by voxel (Kendall & Gal, NeurIPS 2017)
 stochastic seg.   the same, but whole patches are drawn: -log mean_s exp(-Σ_v loss) (Monteiro et al., NeurIPS 2020)
+mask denoiser     the same terms for its estimate of the mask, from masks with noise of all times
 others            nothing more
+
+And a regulariser: the loss of the diffusion model that shares the encoder.
 """
 
 import math
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from adumbra.fusion.denoising import noised
+from adumbra.fusion.regularise import SPREAD, blurred, regularising_loss
+from adumbra.fusion.schedule import Schedule, stratified_times
+from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser
 from adumbra.networks.flipout import uncertain
 from adumbra.networks.unet import UNet
-from adumbra.training.config import TrainConfig
+from adumbra.training.config import Softening, TrainConfig
 from adumbra.training.losses import of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
+from adumbra.training.patches import Patches
 
 TELLS_THE_SAME = 27  # Voxels, 3 × 3 × 3, that count as one independent observation: neighbours agree.
+SMOOTHED = 0.1  # What a doubt of 1 takes of a label.
 _NOISES = 8  # Draws of the logits' noise in a step.
 _WARM = 0.5  # Share of the training over which the divergence's weight grows from 0 to 1.
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What a step is given, as tensors; see ``training.patches.Patches``."""
+
+    images: Tensor
+    present: Tensor
+    labels: Tensor
+    weights: Tensor
+    brain: Tensor
+    doubts: Tensor
+
+    @classmethod
+    def of(cls, patches: Patches, device: torch.device) -> "Batch":
+        """On a device."""
+        arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "doubts"))
+        return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays))
+
+    def seen(self, config: TrainConfig, images: Tensor | None = None) -> Tensor:
+        """What the network is given: the images, these or others, with the doubts behind them where it is guided."""
+        shown = self.images if images is None else images
+        return torch.cat([shown, self.doubts], dim=1) if config.network.doubt_channels else shown
+
+    def softened(self, how: Softening) -> "Batch":
+        """With labels or weights that doubt has changed."""
+        doubt = self.doubts[:, :1]
+        if how == "weighted":
+            return replace(self, weights=self.weights * (1.0 + doubt))
+        if how == "smoothed":
+            share = SMOOTHED * doubt
+            return replace(self, labels=self.labels * (1.0 - share) + 0.5 * share)
+        return self
+
+
+def segmentation_loss(network: UNet, batch: Batch, config: TrainConfig) -> Tensor:
+    """Of the outlines of one batch."""
+    softened = batch.softened(config.softening)
+    if isinstance(network, MaskDenoiser):
+        return _mask_loss(network, softened, config)
+    return mean_loss(network, softened.seen(config), softened.present, softened.labels, softened.weights, config)
+
+
+def _mask_loss(network: MaskDenoiser, batch: Batch, config: TrainConfig) -> Tensor:
+    times = stratified_times(float(torch.rand(())), len(batch.labels)).to(batch.labels.device)
+    masks = 2.0 * batch.labels - 1.0
+    noisy = noised(masks, times, torch.randn_like(masks), Schedule())
+    features = network.until("decoder", batch.seen(config), batch.present)
+    logits = network.denoised(features, noisy.to(masks.dtype), times)
+    return region_balanced(logits, batch.labels, batch.weights, hardest=config.hardest)
+
+
+def regulariser_loss(
+    network: UNet, denoiser: ImageDenoiser, batch: Batch, config: TrainConfig, generator: np.random.Generator
+) -> Tensor:
+    """Of the diffusion model that shares the encoder, on images blurred as the config says."""
+    how = config.regulariser
+    assert how is not None  # or there were no denoiser
+    doubt = batch.doubts[:, :1] if batch.doubts.shape[1] else None
+    images = blurred(batch.images, doubt, batch.brain, how.blur, spacing_mm=config.spacing_mm, generator=generator)
+
+    def predicted(noisy: Tensor, t: Tensor) -> Tensor:
+        features = network.until("decoder", batch.seen(config, noisy.to(images.dtype)), batch.present)
+        return denoiser(features, noisy / SPREAD, t).to(noisy.dtype)
+
+    return regularising_loss(
+        predicted, images, batch.present, batch.brain, how, uniform_number=float(generator.random())
+    )
 
 
 def mean_loss(

@@ -1,6 +1,6 @@
 """What a training step changes: the network, its moving average and the optimiser."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from adumbra.networks.catalogue import load, network_of
+from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.flipout import made_uncertain
 from adumbra.networks.unet import UNet
 from adumbra.networks.weights import load_into
 from adumbra.posterior.machine import autocast
 from adumbra.training.config import TrainConfig
-from adumbra.training.fitting import STEADY, WANDERING, own_weights, snapshot_due, wandering
+from adumbra.training.fitting import DENOISER, STEADY, WANDERING, own_weights, snapshot_due, wandering
 from adumbra.training.losses import learning_rate
-from adumbra.training.objective import divergence, mean_loss
+from adumbra.training.objective import Batch, divergence, regulariser_loss, segmentation_loss
 from adumbra.training.patches import Patches
 
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -42,8 +43,9 @@ class State:
             made_uncertain(self.network, "decoder.")
         self.snapshots = wandering()
         self.network.to(device).train()
-        self.average = {name: p.detach().clone() for name, p in self.network.named_parameters()}
-        self.optimiser = _optimiser(self.network, config.weight_decay)
+        self.denoiser = ImageDenoiser(config.network).to(device).train() if config.regulariser else None
+        self.average = {name: p.detach().clone() for name, p in self.parameters()}
+        self.optimiser = _optimiser([p for _, p in self.parameters()], config.weight_decay)
 
     def step(self, number: int, batch: Patches) -> dict[str, float]:
         """One optimiser step; its loss, gradient norm and learning rate."""
@@ -52,31 +54,49 @@ class State:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         torch.manual_seed(int(np.random.default_rng([config.seed, number, 1]).integers(2**62)))
-        seen = np.concatenate([batch.channels, batch.doubts], axis=1)
-        arrays = (seen, batch.present, batch.labels, batch.weights)
-        x, present, labels, weights = (torch.from_numpy(a).to(self.device) for a in arrays)
+        given = Batch.of(batch, self.device)
         with autocast(config.precision, self.device):
-            loss = mean_loss(self.network, x, present, labels, weights, config)
-        loss = loss + divergence(self.network, number, config, self.observations)
+            terms = self._terms(number, given)
+        loss = sum(terms.values(), start=divergence(self.network, number, config, self.observations))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip)
+        norm = nn.utils.clip_grad_norm_([p for _, p in self.parameters()], config.clip)
         if torch.isfinite(norm):
             self.optimiser.step()
         self._follow(number)
         if snapshot_due(number, config):
             self.snapshots.add(dict(self.network.named_parameters()))
-        return {"loss": float(loss.detach()), "gradient": float(norm), "learning_rate": rate}
+        told = {name: float(term.detach()) for name, term in terms.items()} if len(terms) > 1 or self.denoiser else {}
+        return {"loss": float(loss.detach()), **told, "gradient": float(norm), "learning_rate": rate}
+
+    def _terms(self, number: int, batch: Batch) -> dict[str, Tensor]:
+        """The parts of the loss, with their weights: the outlines', the diffusion model's, or both."""
+        config = self.config
+        if config.regulariser is None or self.denoiser is None:
+            return {"segmentation": segmentation_loss(self.network, batch, config)}
+        generator = np.random.default_rng([config.seed, number, 2])
+        alone = number < round(config.regulariser.before * config.steps)
+        terms = {} if alone else {"segmentation": segmentation_loss(self.network, batch, config)}
+        weight = 1.0 if alone else config.regulariser.weight
+        if weight:
+            terms["denoising"] = weight * regulariser_loss(self.network, self.denoiser, batch, config, generator)
+        return terms
+
+    def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All that is trained, by name: the network's, and those of the diffusion model that shares its encoder."""
+        yield from self.network.named_parameters()
+        if self.denoiser is not None:
+            yield from ((f"{DENOISER}{name}", p) for name, p in self.denoiser.named_parameters())
 
     def _follow(self, number: int) -> None:
         decay = min(self.config.average, (1.0 + number) / (10.0 + number))
-        current = [p.detach() for p in self.network.parameters()]
+        current = [p.detach() for _, p in self.parameters()]
         torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by ``part/name``."""
         parts: dict[str, Tensor] = {f"average/{name}": t for name, t in self.average.items()}
-        for name, p in self.network.named_parameters():
+        for name, p in self.parameters():
             parts[f"weights/{name}"] = p
             parts |= {f"{key}/{name}": value for key, value in self.optimiser.state[p].items()}
         return parts | {f"snapshots/{name}": t for name, t in self.snapshots.tensors().items()}
@@ -84,7 +104,7 @@ class State:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Takes over what ``tensors`` gave."""
         with torch.no_grad():
-            for name, p in self.network.named_parameters():
+            for name, p in self.parameters():
                 p.copy_(tensors[f"weights/{name}"])
                 self.average[name].copy_(tensors[f"average/{name}"])
                 moments = {k: tensors[f"{k}/{name}"] for k in _MOMENTS if f"{k}/{name}" in tensors}
@@ -111,9 +131,9 @@ def _rate(number: int, config: TrainConfig) -> float:
     return learning_rate(number, steps=config.steps, warmup=config.warmup, highest=config.learning_rate)
 
 
-def _optimiser(network: nn.Module, weight_decay: float) -> torch.optim.AdamW:
+def _optimiser(parameters: Sequence[nn.Parameter], weight_decay: float) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter, ICLR 2019); decay is for convolutions, for it would pull gains off the identity."""
-    convolutions = [p for p in network.parameters() if p.ndim > 2]
-    others = [p for p in network.parameters() if p.ndim <= 2]
+    convolutions = [p for p in parameters if p.ndim > 2]
+    others = [p for p in parameters if p.ndim <= 2]
     groups = [{"params": convolutions, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, fused=True)  # type: ignore[arg-type]

@@ -41,7 +41,9 @@ def validated(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -
     for case in cases:
         with safe_open(case.path, framework="np") as file:
             truth, brain = file.get_tensor("labels").astype(bool), file.get_tensor("brain").astype(bool)
-            channels = np.concatenate([file.get_tensor("channels").astype(np.float32), doubts_of(case)])
+            channels = file.get_tensor("channels").astype(np.float32)
+        if config.network.doubt_channels:
+            channels = np.concatenate([channels, doubts_of(case)])
         inside = brain | truth.any(axis=0)
         predicted = predicted_volumes(network, channels, case.present, inside, config) >= config.threshold
         found[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
