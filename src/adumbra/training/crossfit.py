@@ -38,6 +38,7 @@ def first_config(config: TrainConfig) -> TrainConfig:
         guide="none",
         regulariser=None,
         softening="none",
+        missing_ramp=0.0,
         posterior="dropout",
         initial="",
         steps=config.cross.steps,

@@ -1,0 +1,201 @@
+"""Every arm of the study at an equal budget: how modalities are fused, what regularises, what guides; one table.
+
+Run, first for each target and seed (what is there is not made again)::
+
+    python benchmarks/arms.py train --target lesion --cache CACHE --out DIR [--seeds 3] [--steps 600] [--only ARM ...]
+    python benchmarks/arms.py table --out DIR
+
+CACHE is the folder ``cache`` of any training of that target on phantoms (``adumbra train --phantom``): the cases that
+it prepared, of which the last ``--held-out`` are measured and never trained on. All arms see the same cases, patches,
+steps and seeds. Networks are small (8 to 64 channels), so that a run takes minutes of a laptop: arms can be compared
+with each other, not with the shipped weights. The threshold of each run is the one that suits a dozen training cases
+best. The table: means over cases and seeds, and differences from early concatenation, paired by patient, with 95 %
+bootstrap intervals by patient. Phantoms are no patients.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from adumbra.case import Case
+from adumbra.errors import MissingInput
+from adumbra.evaluation.intervals import bootstrap_mean
+from adumbra.networks.catalogue import load
+from adumbra.training.config import CrossFit, TrainConfig
+from adumbra.training.loop import train
+from adumbra.training.patches import CachedCase, doubts_of, opened
+from adumbra.training.presets import Preset, config_for, with_widths
+from adumbra.training.validate import predicted_volumes
+
+ARMS = {
+    "early": Preset(),
+    "late": Preset(fusion="late"),
+    "attention": Preset("crossmodal", "attention"),
+    "constant": Preset("crossmodal", "constant"),
+    "shuffled": Preset("crossmodal", "shuffled"),
+    "uncertainty": Preset("crossmodal", "uncertainty"),
+    "oracle": Preset("crossmodal", "oracle"),
+    "unet-attention": Preset("unet", "attention"),
+    "unet-uncertainty": Preset("unet", "uncertainty"),
+    "joint-sharp": Preset(regulariser="joint"),
+    "joint-uniform": Preset(regulariser="joint", blur="uniform"),
+    "joint-shuffled": Preset(regulariser="joint", blur="shuffled"),
+    "joint-focused": Preset(regulariser="joint", blur="focused"),
+    "before-sharp": Preset(regulariser="before"),
+    "before-focused": Preset(regulariser="before", blur="focused"),
+    "weighted": Preset(softening="weighted"),
+    "smoothed": Preset(softening="smoothed"),
+    "diffusion": Preset("diffusion"),
+}
+MEASURES = ("dice", "sensitivity", "precision", "detected")
+THRESHOLDS = np.round(np.arange(0.1, 0.95, 0.1), 2)
+TUNED_ON = 12
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case whose cache file is there."""
+
+    name: str
+
+    def open(self) -> Case:
+        """Never: it is prepared."""
+        raise MissingInput(self.name, expected="a prepared case", found="none", do="name the cache of its training")
+
+
+def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, seed: int) -> TrainConfig:
+    """The training of an arm."""
+    config = config_for(
+        ARMS[arm], target, steps=asked.steps, batch=2, patch=48, held_out=asked.held_out, seed=seed,
+        threads=asked.threads, workers=1, registration="never", first=str(first), cross=CrossFit(folds=2, steps=asked.steps, draws=2),
+        validate_every=10**9, warmup=50, checkpoint_every=asked.steps,
+    )  # fmt: skip
+    return with_widths(config, (8, 16, 32, 64))
+
+
+def trained(arm: str, seed: int, files: Sequence[Path], asked: argparse.Namespace) -> None:
+    """Trains and measures one arm with one seed, unless its rows are there."""
+    out = asked.out / asked.target / f"{arm}-{seed}"
+    rows = out / "rows.json"
+    if rows.exists():
+        return
+    (out / "cache").mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if not (out / "cache" / file.name).exists():
+            os.link(file, out / "cache" / file.name)
+    config = config_of(arm, asked.target, asked.out / asked.target / "first", asked, seed)
+    weights = train([Prepared(file.stem) for file in files], out, config).weights
+    network, cases = load(weights).network, [opened(file) for file in files]
+    guided = network.config.doubt_channels > 0
+    maps = asked.out / asked.target / "first" / f"maps-{config.guide}"
+    cases = [replace(case, doubts=maps / case.path.name if guided else None) for case in cases]
+    tuning = [case for case in cases[: -asked.held_out] if len(case.ends)][:TUNED_ON]
+    dice = [[measured(p, t, cut)["dice"] for cut in THRESHOLDS] for p, t in (read(network, c, config) for c in tuning)]
+    threshold = float(THRESHOLDS[np.mean(dice, axis=0).argmax()])
+    found = []
+    for case in cases[-asked.held_out :]:
+        probability, truth = read(network, case, config)
+        found.append({"case": case.name, "arm": arm, "seed": seed, **measured(probability, truth, threshold)})
+    rows.write_text(json.dumps(found))
+    print(asked.target, arm, seed, threshold, {m: round(float(np.nanmean([r[m] for r in found])), 3) for m in MEASURES})
+
+
+def read(network, case: CachedCase, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Probability, dropout off, and truth."""
+    with safe_open(case.path, framework="np") as file:
+        channels, brain = file.get_tensor("channels").astype(np.float32), file.get_tensor("brain").astype(bool)
+        truth = file.get_tensor("labels")[0].astype(bool)
+    inside = brain | truth
+    seen = np.concatenate([channels, doubts_of(case)])
+    return predicted_volumes(network, seen, case.present, inside, config)[0] * inside, truth
+
+
+def measured(probability: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
+    """Of one case; what is not defined, as the sensitivity of a case without a target, is nan."""
+    mask = probability >= threshold
+    both, called, there = int((mask & truth).sum()), int(mask.sum()), int(truth.sum())
+    return {
+        "dice": 2 * both / (called + there) if called + there else 1.0,
+        "sensitivity": both / there if there else float("nan"),
+        "precision": both / called if called else float("nan"),
+        "detected": float(both > 0) if there else float("nan"),
+        "false_ml": float(called - both),
+    }
+
+
+def table(out: Path, target: str) -> None:
+    """Prints the table of a target."""
+    rows = [row for file in sorted((out / target).glob("*/rows.json")) for row in json.loads(file.read_text())]
+    if not rows:
+        return
+    cases = sorted({row["case"] for row in rows})
+    seeds = {arm: sorted({row["seed"] for row in rows if row["arm"] == arm}) for arm in ARMS}
+    print(f"\n### {target}, {len(cases)} cases\n")
+    print("| arm | seeds | " + " | ".join(f"{m} | against early" for m in MEASURES) + " |")
+    print("|---|---|" + "---|---|" * len(MEASURES))
+    means = {
+        (arm, m): np.array(
+            [np.mean([r[m] for r in rows if (r["arm"], r["case"]) == (arm, c)] or [np.nan]) for c in cases]
+        )
+        for arm in ARMS
+        for m in MEASURES
+    }
+    for arm in ARMS:
+        if not seeds[arm]:
+            continue
+        cells = [arm, str(len(seeds[arm]))]
+        for measure in MEASURES:
+            own, less = means[arm, measure], means[arm, measure] - means["early", measure]
+            cells.append(f"{np.nanmean(own):.3f}")
+            cells.append("" if arm == "early" else difference(less[np.isfinite(less)]))
+        print("| " + " | ".join(cells) + " |")
+
+
+def difference(values: np.ndarray) -> str:
+    """The mean of paired differences with its interval."""
+    if len(values) < 2:
+        return ""
+    found = bootstrap_mean(values, generator=np.random.default_rng(0))
+    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
+def main() -> None:
+    """Trains what is missing, or prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["train", "table"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--target", choices=["lesion", "thrombus"], default="lesion")
+    parser.add_argument("--cache", type=Path, help="prepared phantoms")
+    parser.add_argument("--cases", type=int, default=160, help="of them, evenly; with a target where there are so many")
+    parser.add_argument("--held-out", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=list(ARMS), default=list(ARMS))
+    asked = parser.parse_args()
+    if asked.what == "train":
+        files = chosen(sorted(asked.cache.glob("*.safetensors")), asked.cases)
+        for seed in range(asked.seeds):
+            for arm in asked.only:
+                trained(arm, seed, files, asked)
+    for target in ("lesion", "thrombus"):
+        table(asked.out, target)
+
+
+def chosen(files: Sequence[Path], count: int) -> list[Path]:
+    """So many cases: those with a target first, in an order that has nothing to do with what they hold."""
+    rng = np.random.default_rng(0)
+    order = [files[k] for k in rng.permutation(len(files))]
+    holding = [file for file in order if len(opened(file).ends)][:count]
+    others = [file for file in order if file not in set(holding)][: count - len(holding)]
+    return [(holding + others)[k] for k in rng.permutation(min(count, len(order)))]
+
+
+if __name__ == "__main__":
+    main()
