@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -7,7 +8,8 @@ import pytest
 from adumbra.cases import catalogue
 from adumbra.cli import train
 from adumbra.cli.main import main
-from adumbra.training import config, loop
+from adumbra.fusion import regularise
+from adumbra.training import config, loop, plan, presets
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def test_options_reach_the_training(asked, tmp_path, capsys):
 def test_without_options_the_trainings_own_defaults_hold(asked, tmp_path):
     """The command line repeats them for --help; they must not drift apart."""
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet"]) == 0
-    assert asked["config"] == loop.TrainConfig()
+    assert replace(asked["config"], cross=config.CrossFit()) == loop.TrainConfig()
 
 
 def test_data_that_is_not_there_is_rejected(tmp_path, capsys):
@@ -59,6 +61,43 @@ def test_either_data_or_phantoms(given, tmp_path):
 
 def test_the_posteriors_that_can_be_trained_are_those_of_the_training():
     assert get_args(train.TrainedPosterior) == get_args(config.TrainedPosterior)
+
+
+def test_the_presets_that_can_be_named_are_those_of_the_training():
+    for name in ("Backbone", "Fusion", "Regularised"):
+        assert get_args(getattr(train, name)) == get_args(getattr(presets, name))
+    assert get_args(train.BlurKind) == get_args(regularise.BlurKind)
+    assert get_args(train.Softening) == get_args(config.Softening)
+
+
+def test_a_preset_reaches_the_training(asked, tmp_path):
+    given = ["--backbone", "crossmodal", "--fusion", "uncertainty", "--regulariser", "both", "--blur", "focused"]
+    given += ["--weight", "0.3", "--first", str(tmp_path / "first"), "--first-steps", "7", "--softening", "weighted"]
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 0
+    found = asked["config"]
+    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 0.3, "weighted")
+    assert found.network == presets.network_of_preset(expected, config.LEARNED["lesion"].network)
+    assert (found.guide, found.softening, found.regulariser.weight) == ("uncertainty", "weighted", 0.3)
+    assert (found.first, found.cross.steps) == (str(tmp_path / "first"), 7)
+
+
+def test_a_preset_that_does_not_exist_is_rejected(asked, tmp_path, capsys):
+    given = ["--backbone", "crossmodal", "--fusion", "early"]
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 4
+    assert "fusion" in capsys.readouterr().err
+    assert not asked
+
+
+def test_a_dry_run_says_what_it_would_ask_for_and_writes_nothing(asked, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plan, "planned", lambda _, *, cases: plan.Plan("unet", 1234567, 0, 1.25, 0.5, 3 * cases))
+    out = tmp_path / "out"
+    assert main(["train", "--phantom", "20", "--out", str(out), "--dry-run", "--patch", "96"]) == 0
+    said = capsys.readouterr().out
+    assert "1,234,567 parameters" in said
+    assert "1.2 GB for a batch of 4 patches of 96 × 96 × 96" in said
+    assert "0.5 min an epoch of 60 steps" in said
+    assert not out.exists()
+    assert not asked
 
 
 def test_a_posterior_and_a_fold_reach_the_training(asked, tmp_path):

@@ -1,16 +1,17 @@
 """``adumbra train``: a network from a data set; resumes by itself where it was stopped."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Count, Device, From0, Manner, Preset, UsageError
+from adumbra.cli.manner import OK, USUAL, Count, Device, Flag, From0, Manner, Preset, UsageError
 
 if TYPE_CHECKING:
     from adumbra.training.cache import CaseRef
+    from adumbra.training.plan import Plan
 
 
 TrainedPosterior = Literal[
@@ -24,6 +25,43 @@ TrainedPosterior = Literal[
     "variational",
 ]
 """``training.config.TrainedPosterior``, whose import would cost ``--help`` its quickness; a test compares them."""
+Backbone = Literal["unet", "crossmodal", "diffusion"]
+Fusion = Literal["early", "late", "attention", "constant", "shuffled", "uncertainty", "oracle"]
+Regularised = Literal["none", "joint", "before", "both"]
+BlurKind = Literal["none", "uniform", "shuffled", "focused", "inverse"]
+Softening = Literal["none", "weighted", "smoothed"]
+"""Of ``training.presets``, for the same reason."""
+
+
+@Parameter(name="*", group="What is trained")
+@dataclass(frozen=True)
+class Built:
+    """A preset, see ``training.presets``.
+
+    Attributes:
+        backbone: A U-Net; a network with an encoder for each modality; a diffusion model of masks.
+        fusion: How modalities are fused: early (concatenated), late (averaged), attention (always open), uncertainty
+            (attention that opens where a first reading doubts), or its controls constant, shuffled and oracle.
+        regulariser: A diffusion model of the images that shares the encoder: joint (beside the segmentation), before
+            it, or both.
+        blur: Of the images that it learns; focused is where a first reading doubts.
+        weight: Of its loss, where it is joint.
+        softening: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
+        first: Folder of the first readings; trainings that differ in seed or guide may share it.
+        first_steps: Of each of their networks; those of the training by default.
+    """
+
+    backbone: Backbone = "unet"
+    fusion: Fusion = "early"
+    regulariser: Regularised = "none"
+    blur: BlurKind = "none"
+    weight: float = 0.1
+    softening: Softening = "none"
+    first: Path | None = None
+    first_steps: Count | None = None
+
+
+AS_USUAL = Built()
 
 
 @Parameter(name="*", group="Drawn by the phantom, in place of --data")
@@ -63,6 +101,9 @@ def train(
     device: Device = "auto",
     threads: Count | None = None,
     workers: Count = 2,
+    patch: Count = 48,
+    dry_run: Flag = False,
+    built: Built = AS_USUAL,
     drawn: Drawn = NOT_DRAWN,
     manner: Manner = USUAL,
 ) -> int:
@@ -87,15 +128,20 @@ def train(
         device: Where the network runs.
         threads: Processor threads to use; all by default.
         workers: Processes that prepare cases.
+        patch: Side of a patch, in voxels.
+        dry_run: Only say what it would ask for: parameters, memory, time. Nothing is written.
     """
-    from adumbra.training.config import LEARNED, TrainConfig, network_for
+    from adumbra.training.config import CrossFit, network_for
     from adumbra.training.loop import train as trained
+    from adumbra.training.presets import Preset, config_for
 
-    learned = LEARNED[target]
-    config = TrainConfig(
-        network=network_for(posterior, learned.network),
-        spacing_mm=learned.spacing_mm,
-        hardest=learned.hardest,
+    preset = Preset(built.backbone, built.fusion, built.regulariser, built.blur, built.weight, built.softening)
+    config = config_for(
+        preset,
+        target,
+        cross=CrossFit(steps=built.first_steps or steps),
+        first="" if built.first is None else str(built.first),
+        patch=patch,
         steps=steps,
         batch=batch,
         held_out=held_out,
@@ -108,10 +154,29 @@ def train(
         threads=threads or 0,
         workers=workers,
     )
-    result = trained(cases_of(data, drawn), out, config, progress=manner.watch())
+    config = replace(config, network=network_for(posterior, config.network))
+    cases = cases_of(data, drawn)
+    if dry_run:
+        from adumbra.training.plan import planned
+
+        plan = planned(config, cases=len(cases))
+        told = asdict(plan) | {"seconds_an_epoch": plan.seconds_an_epoch}
+        manner.answer(told, *_planned(plan, config.patch, config.batch))
+        return OK
+    result = trained(cases, out, config, progress=manner.watch())
     told = {"weights": result.weights, "sha256": result.sha256, "held_out": result.scores and asdict(result.scores)}
     manner.answer(told, f"Weights: {result.weights}", f"sha256: {result.sha256}")
     return OK
+
+
+def _planned(plan: "Plan", patch: int, batch: int) -> tuple[str, ...]:
+    return (
+        f"Network: {plan.architecture}, {plan.parameters:,} parameters"
+        + (f", and {plan.denoiser:,} of its regulariser" if plan.denoiser else ""),
+        f"Memory: {plan.memory_gb:.1f} GB for a batch of {batch} patches of {patch} × {patch} × {patch} voxels",
+        f"Time: {plan.seconds_a_step:.1f} s a step on this machine, {plan.seconds_an_epoch / 60:.1f} min an epoch of "
+        f"{plan.steps_an_epoch} steps",
+    )
 
 
 def cases_of(data: Path | None, drawn: Drawn, *, named: str = "--data FOLDER") -> "Sequence[CaseRef]":

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
+from adumbra.errors import InputRejected
 from adumbra.fusion.guidance import Guide
 from adumbra.fusion.regularise import Regulariser
+from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
 from adumbra.posterior.machine import DeviceName, Precision
 from adumbra.shapes import Target
@@ -52,7 +54,21 @@ TrainedPosterior = Literal[
 
 
 def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
-    """The config that a posterior needs of a network."""
+    """The config that a posterior needs of a network.
+
+    Raises:
+        InputRejected: The network cannot have it.
+    """
+    able = get_args(TrainedPosterior)
+    if type(network) is not UNetConfig:
+        able = ("dropout",) if isinstance(network, MaskDenoiserConfig) else ("dropout", "laplace", "point", "swag")
+    if posterior not in able:
+        raise InputRejected(
+            "posterior",
+            expected=f"{' or '.join(able)} for this network",
+            found=posterior,
+            do="choose one of these, or --backbone unet --fusion early",
+        )
     if posterior == "dropout-everywhere":
         return replace(network, dropout=everywhere(network))
     return replace(network, **_ASKED.get(posterior, {}))  # type: ignore[arg-type]

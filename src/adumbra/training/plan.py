@@ -5,6 +5,7 @@ scaled to the patch that is asked for; so it can be asked for a GPU that is not 
 of a small patch too, and scaled by the volume.
 """
 
+import math
 import time
 from dataclasses import dataclass, replace
 
@@ -67,10 +68,11 @@ def _kept_bytes(config: TrainConfig) -> float:
     Counted in steps of small patches: some of it is the same for every patch (weights in bfloat16), most grows with the
     voxels, and the weights of an attention over the whole map grow with their square.
     """
-    multiple = config.network.multiple
-    whole = 0 in getattr(config.network, "windows", ())
-    powers = (0, 3, 6) if whole else (0, 3)
-    sides = [k * multiple for k in (2, 3, 4)][: len(powers)]
+    windows = getattr(config.network, "windows", ())
+    powers = (0, 3, 6) if 0 in windows else (0, 3)
+    fitting = math.lcm(config.network.multiple, *(w * 2**level for level, w in enumerate(windows) if w))
+    least = -(-2 * config.network.multiple // fitting)  # two voxels at the deepest level: one has no variance
+    sides = [k * fitting for k in (least, least + 1, least + 2)][: len(powers)]
     found = [_counted(replace(config, patch=side, batch=1)) for side in sides]
     grown = np.linalg.solve([[float(side) ** p for p in powers] for side in sides], found)
     return float(config.batch * sum(g * float(config.patch) ** p for g, p in zip(grown, powers, strict=True)))

@@ -1,0 +1,93 @@
+"""Presets: what goes together, what becomes of it, and what a training of it will ask of the machine."""
+
+from dataclasses import replace
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from adumbra.errors import InputRejected
+from adumbra.networks.catalogue import architecture_of, network_of
+from adumbra.networks.crossmodal import CrossModalConfig
+from adumbra.training import plan
+from adumbra.training.config import network_for
+from adumbra.training.plan import planned
+from adumbra.training.presets import Backbone, Fusion, Preset, config_for, windows_for, with_widths
+
+REFUSED = {("crossmodal", "early"), ("crossmodal", "late"), ("diffusion", "late")}
+
+
+def test_all_backbones_and_fusions_but_three():
+    for backbone, fusion in product(get_args(Backbone), get_args(Fusion)):
+        if (backbone, fusion) in REFUSED:
+            with pytest.raises(InputRejected, match="fusion"):
+                Preset(backbone, fusion)
+            continue
+        config = config_for(Preset(backbone, fusion), "thrombus")
+        assert config.network.modalities == ("swi", "phase", "tof", "dwi")
+        assert (
+            config.doubts == (config.guide != "none") == (fusion in ("constant", "shuffled", "uncertainty", "oracle"))
+        )
+        assert network_of(config.network).config == config.network
+
+
+def test_names_become_networks():
+    named = {
+        ("unet", "early"): "unet",
+        ("unet", "late"): "late-average",
+        ("unet", "uncertainty"): "crossmodal",
+        ("crossmodal", "attention"): "crossmodal",
+        ("diffusion", "early"): "mask-denoiser",
+    }
+    for (backbone, fusion), architecture in named.items():
+        assert architecture_of(config_for(Preset(backbone, fusion), "lesion").network) == architecture
+    primary = {b: config_for(Preset(b, "attention"), "lesion").network.primary for b in ("unet", "crossmodal")}
+    assert primary == {"unet": None, "crossmodal": "dwi"}
+
+
+def test_blur_and_softening_ask_for_a_first_reading():
+    joint = config_for(Preset(regulariser="joint", blur="focused", weight=0.2), "lesion")
+    assert (joint.guide, joint.regulariser.weight, joint.regulariser.before) == ("uncertainty", 0.2, 0.0)
+    before = config_for(Preset(regulariser="before"), "lesion")
+    assert (before.guide, before.regulariser.weight, before.regulariser.blur.kind) == ("none", 0.0, "none")
+    assert before.regulariser.before > 0
+    assert config_for(Preset(softening="smoothed"), "lesion").guide == "uncertainty"
+    with pytest.raises(InputRejected, match="blur"):
+        Preset(blur="focused")
+
+
+def test_windows_for_any_depth():
+    assert windows_for(5) == (1, 1, 4, 0, None)
+    assert windows_for(4) == (1, 1, 4, 0)
+    assert windows_for(2) == (4, 0)
+    config = with_widths(config_for(Preset("crossmodal", "uncertainty"), "lesion"), (4, 8))
+    assert config.network.windows == (4, 0)
+
+
+def test_posteriors_that_a_network_cannot_have_are_refused():
+    for preset, posterior in ((Preset("crossmodal", "attention"), "variational"), (Preset("diffusion"), "swag")):
+        with pytest.raises(InputRejected, match="posterior"):
+            network_for(posterior, config_for(preset, "lesion").network)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_memory_is_that_of_a_larger_patch(tiny_config, whole):
+    """Counted in small patches and scaled, beside a step that is made."""
+    network = CrossModalConfig(
+        modalities=("dwi", "adc"), widths=(4, 8, 8), windows=(1, 4, 0 if whole else None), guided=True
+    )
+    config = tiny_config(network=network, guide="uncertainty", patch=32, batch=1)
+    assert plan._kept_bytes(config) == pytest.approx(plan._counted(config), rel=0.02)
+    assert plan._kept_bytes(replace(config, batch=2)) == pytest.approx(2 * plan._kept_bytes(config), rel=1e-3)
+
+
+def test_a_plan_counts(tiny_config):
+    config = config_for(
+        Preset(regulariser="joint", blur="focused"), "lesion", batch=2, patch=16, held_out=3, threads=1, precision="f32"
+    )
+    found = planned(with_widths(config, (4, 8)), cases=12)
+    assert found.parameters == sum(p.numel() for p in network_of(with_widths(config, (4, 8)).network).parameters())
+    assert found.steps_an_epoch == 5  # 9 cases, two in a step
+    assert found.denoiser > 0
+    assert 0 < found.memory_gb < 1
+    assert found.seconds_an_epoch == 5 * found.seconds_a_step > 0
