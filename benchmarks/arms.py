@@ -75,7 +75,7 @@ def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, see
         ARMS[arm], target, steps=asked.steps, batch=2, patch=48, held_out=asked.held_out, seed=seed,
         threads=asked.threads, workers=1, registration="never", first=str(first),
         cross=CrossFit(folds=2, steps=asked.steps, draws=2), validate_every=10**9, warmup=50,
-        checkpoint_every=asked.steps,
+        checkpoint_every=100,
     )  # fmt: skip
     return with_widths(config, (8, 16, 32, 64))
 
