@@ -1,0 +1,82 @@
+"""What the diffusion model is shown, and its loss, by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from adumbra.errors import InputRejected
+from adumbra.fusion.regularise import SPREAD, Blur, Regulariser, blurred, regularising_loss
+
+
+def shown(kind, *, most_mm=4.0, seed=0):
+    """Images, doubt in one half, brain, and the blurred images."""
+    torch.manual_seed(1)
+    images, doubt = torch.randn(2, 3, 12, 12, 12), torch.zeros(2, 1, 12, 12, 12)
+    doubt[:, :, 6:] = torch.rand(2, 1, 6, 12, 12)
+    brain = torch.ones(2, 1, 12, 12, 12)
+    brain[:, :, :, :2] = 0.0
+    found = blurred(images, doubt, brain, Blur(kind, most_mm), spacing_mm=2.0, generator=np.random.default_rng(seed))
+    return images, brain, found
+
+
+def test_none_changes_nothing():
+    images, _, found = shown("none")
+    assert found is images
+
+
+def test_focused_blurs_where_there_is_doubt_and_inverse_where_there_is_none():
+    images, brain, found = shown("focused")
+    assert torch.equal(found[:, :, :6], images[:, :, :6])
+    assert torch.equal(found[:, :, :, :2], images[:, :, :, :2]), "outside the brain"
+    inside = (brain > 0)[:, :, 6:].expand(-1, 3, -1, -1, -1)
+    assert found[:, :, 6:][inside].std() < 0.7 * images[:, :, 6:][inside].std()
+    _, _, other = shown("inverse")
+    sure, unsure = ((brain > 0)[:, :, part].expand(-1, 3, -1, -1, -1) for part in (slice(0, 6), slice(6, 12)))
+    assert other[:, :, :6][sure].std() < other[:, :, 6:][unsure].std()
+
+
+def test_controls_blur_both_halves_alike():
+    for kind in ("uniform", "shuffled"):
+        images, brain, found = shown(kind)
+        halves = [(brain > 0)[:, :, part].expand(-1, 3, -1, -1, -1) for part in (slice(0, 6), slice(6, 12))]
+        ratio = [
+            float(found[:, :, part][half].std() / images[:, :, part][half].std())
+            for part, half in zip((slice(0, 6), slice(6, 12)), halves, strict=True)
+        ]
+        assert max(ratio) < 0.95
+        assert ratio[0] == pytest.approx(ratio[1], rel=0.15)
+    assert not torch.equal(shown("shuffled")[2], shown("shuffled", seed=1)[2])
+
+
+def test_a_blur_needs_a_doubt():
+    images, brain = torch.zeros(1, 1, 4, 4, 4), torch.ones(1, 1, 4, 4, 4)
+    with pytest.raises(InputRejected, match="doubt"):
+        blurred(images, None, brain, Blur(), spacing_mm=2.0, generator=np.random.default_rng(0))
+
+
+def test_the_loss_is_that_of_the_modalities_that_are_there():
+    """No noise predicted, ever: the error is the noise's variance, about 1, of what is there; 0 weights say nothing."""
+    torch.manual_seed(0)
+    images, brain = torch.randn(4, 2, 8, 8, 8), torch.ones(4, 1, 8, 8, 8)
+
+    def nothing(x, t):
+        assert t.shape == (4,)
+        return torch.zeros_like(x)
+
+    present = torch.tensor([[1.0, 0.0]] * 4)
+    loss = regularising_loss(nothing, images, present, brain, Regulariser(), uniform_number=0.5)
+    assert float(loss) == pytest.approx(1.0, abs=0.1)
+
+    def knowing(x, t):
+        alpha, sigma = Regulariser().schedule.scales(t)
+        clean = images / SPREAD * alpha.view(4, 1, 1, 1, 1)
+        return (x / SPREAD - clean.to(x)) / sigma.view(4, 1, 1, 1, 1).to(x)
+
+    loss = regularising_loss(knowing, images, present, brain, Regulariser(), uniform_number=0.5)
+    assert float(loss) < 1e-6
+
+
+@pytest.mark.parametrize("bad", [{"weight": -1.0}, {"before": 1.0}, {"weight": 0.0, "before": 0.0}])
+def test_a_regulariser_that_does_nothing_is_refused(bad):
+    with pytest.raises(InputRejected, match="regulariser"):
+        Regulariser(**bad)

@@ -1,0 +1,72 @@
+"""Denoisers: shapes, what they are told, and that noise is what a draw of masks differs by."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from adumbra.networks.catalogue import architecture_of, network_of
+from adumbra.networks.denoiser import Clock, ImageDenoiser, MaskDenoiser, MaskDenoiserConfig
+from adumbra.networks.unet import UNet, UNetConfig
+
+TINY = UNetConfig(modalities=("dwi", "adc"), widths=(4, 8, 8))
+MASKS = MaskDenoiserConfig(modalities=("dwi", "adc"), widths=(4, 8, 8), windows=(None, None, None))
+
+
+def told_time(network):
+    """Blocks that hear the clock; an untrained network is deaf to it."""
+    torch.manual_seed(3)
+    for name, parameter in network.named_parameters():
+        if name.endswith("modulation"):
+            torch.nn.init.normal_(parameter, std=0.5)
+    return network.eval()
+
+
+def test_times_are_told_apart():
+    told = Clock()(torch.linspace(0, 1, 101))
+    assert told.shape == (101, 32)
+    apart = torch.cdist(told, told) + torch.eye(101)
+    assert apart.min() > 1e-4
+
+
+def test_the_noise_of_images_from_the_segmenters_own_features():
+    torch.manual_seed(0)
+    segmenter, denoiser = UNet(TINY).eval(), told_time(ImageDenoiser(TINY))
+    images, present = torch.randn(2, 2, 8, 8, 8), torch.ones(2, 2)
+    features = segmenter.until("decoder", images, present)
+    early, late = (denoiser(features, images, torch.full((2,), t)) for t in (0.1, 0.9))
+    assert early.shape == images.shape
+    assert early.dtype == torch.float32
+    assert not torch.allclose(early, late)
+    early.square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in segmenter.encoder.parameters() if p.ndim > 2)
+
+
+@pytest.mark.parametrize("attends", [False, True])
+def test_a_mask_denoiser_sees_images_noise_and_time(attends):
+    config = replace(MASKS, windows=(1, 2, 0), guided=True) if attends else MASKS
+    torch.manual_seed(0)
+    network = told_time(MaskDenoiser(config))
+    x, present = torch.randn(1, 2 + config.doubt_channels, 8, 8, 8), torch.ones(1, 2)
+    features, noisy, t = network.until("decoder", x, present), torch.randn(1, 1, 8, 8, 8), torch.tensor([0.5])
+    found = network.denoised(features, noisy, t)
+    assert found.shape == (1, 1, 8, 8, 8)
+    assert not torch.allclose(found, network.denoised(features, torch.randn_like(noisy), t))
+    assert not torch.allclose(found, network.denoised(features, noisy, torch.tensor([0.9])))
+    assert not torch.allclose(found, network.denoised(network.until("decoder", 2 * x + 1, present), noisy, t))
+
+
+def test_without_a_draw_it_gives_its_estimate_from_pure_noise():
+    network = told_time(MaskDenoiser(MASKS))
+    x, present = torch.randn(2, 2, 8, 8, 8), torch.ones(2, 2)
+    blank, end = torch.zeros(2, 1, 8, 8, 8), torch.ones(2)
+    expected = network.denoised(network.until("decoder", x, present), blank, end)
+    assert torch.equal(network(x, present), expected)
+    assert torch.equal(network(network.until("decoder", x, present), present, part="decoder"), expected)
+    assert torch.equal(network(network.until("encoder", x, present), present), expected)
+
+
+def test_it_is_built_by_its_name():
+    assert architecture_of(MASKS) == "mask-denoiser"
+    assert isinstance(network_of(MASKS), MaskDenoiser)
+    assert network_of(MASKS).chance == "decoder"
