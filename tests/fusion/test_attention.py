@@ -109,3 +109,16 @@ def test_the_gate_opens_with_doubt_and_is_shut_at_minus_infinity():
         assert (np.diff(gate(doubt).numpy()) >= 0).all()
         gate.offset.fill_(-torch.inf)
     assert gate(doubt).abs().max() == 0
+
+
+def test_one_voxel_is_a_window_like_any_other():
+    """The way that is quick for single voxels, beside the general one for a map of one voxel."""
+    primary, others = features((3, 2, 2))
+    quick, general = attention(1, doubting=True), attention(None, doubting=True)
+    there, doubts = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.rand(2, 2, 3, 2, 2)
+    heard, shares = quick(primary, others, there, doubts)
+    for x, y, z in np.ndindex(3, 2, 2):
+        at = np.s_[..., x : x + 1, y : y + 1, z : z + 1]
+        one, share = general(primary[at], others[at], there, doubts[at])
+        assert torch.allclose(heard[at], one, atol=1e-5)
+        assert torch.allclose(shares[at], share, atol=1e-5)

@@ -125,7 +125,7 @@ def test_encoders_share_their_convolutions_or_not():
 def test_a_config_comes_back_from_plain_values():
     assert CrossModalConfig.from_json(TINY.as_json()) == TINY
     assert isinstance(network_of(ARCHITECTURES["crossmodal"][0].from_json(TINY.as_json())), CrossModal)
-    for wrong in ({"windows": (1,)}, {"primary": "tof"}, {"heads": 3}, {"dropout": (0.1, 0.1, 0.1)}):
+    for wrong in ({"windows": (1,)}, {"primary": "tof"}, {"heads": 3}, {"slim": 3}, {"dropout": (0.1, 0.1, 0.1)}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             replace(TINY, **wrong)
 

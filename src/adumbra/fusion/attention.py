@@ -43,19 +43,28 @@ class CrossAttention(nn.Module):
         modalities: How many others there are; each has an embedding of its own, by which keys are told apart.
         window: Side of the cube in which a voxel looks, in voxels; 1 is the same voxel, None the whole map.
         heads: That attend apart; ``channels`` is a multiple.
+        heard: Channels of the others' features; as many as the primary's unless given.
         doubting: Whether keys lose weight by their own modality's doubt.
     """
 
     def __init__(
-        self, channels: int, modalities: int, *, window: int | None, heads: int = 2, doubting: bool = False
+        self,
+        channels: int,
+        modalities: int,
+        *,
+        window: int | None,
+        heads: int = 2,
+        heard: int | None = None,
+        doubting: bool = False,
     ) -> None:
         super().__init__()
         self.window, self.heads = window, heads
         self.query = nn.Linear(channels, channels, bias=False)
-        self.key = nn.Linear(channels, channels, bias=False)
-        self.value = nn.Linear(channels, channels, bias=False)
+        others = heard or channels
+        self.key = nn.Linear(others, channels, bias=False)
+        self.value = nn.Linear(others, channels, bias=False)
         self.output = nn.Linear(channels, channels, bias=False)
-        self.embedding = nn.Parameter(torch.randn(modalities, channels) / math.sqrt(channels))
+        self.embedding = nn.Parameter(torch.randn(modalities, others) / math.sqrt(others))
         self.mistrust = nn.Parameter(torch.zeros(())) if doubting else None  # softplus of it is what doubt costs a key
 
     def forward(
@@ -65,13 +74,15 @@ class CrossAttention(nn.Module):
 
         Args:
             primary: (B, C, X, Y, Z).
-            others: (B, M, C, X, Y, Z).
+            others: (B, M, D, X, Y, Z), D channels as they were asked for.
             there: (B, M), 1 where a modality is there.
             doubts: (B, M, X, Y, Z) in [0, 1], of each modality of itself; without them all weigh alike.
 
         Returns:
             (B, C, X, Y, Z), 0 where nobody is there; and (B, M, X, Y, Z), shares that sum to 1, or to 0.
         """
+        if self.window == 1:
+            return self._at_voxels(primary, others, there, doubts)
         batch, count, _, *shape = others.shape
         sides = [self.window or size for size in shape]
         queries = _in_windows(primary, sides)  # (B, N, W, C), W the voxels of a window
@@ -87,42 +98,55 @@ class CrossAttention(nn.Module):
         listened = [_out_of_windows(share[..., None], shape, sides)[:, 0] for share in shares.unbind(3)]
         return whole, torch.stack(listened, dim=1)
 
+    def _at_voxels(
+        self, primary: Tensor, others: Tensor, there: Tensor, doubts: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """``forward`` for windows of one voxel: nothing is cut, and products are taken channel by channel."""
+        batch, count, heard, *shape = others.shape
+        heads = (batch, count, self.heads, primary.shape[1] // self.heads, *shape)
+        named = _even(others, dim=2) + self.embedding.to(others.dtype).view(1, count, heard, 1, 1, 1)
+        q = _mapped(_even(primary, dim=1), self.query)[:, None]
+        k, v = (_mapped(x.flatten(0, 1), m).view(heads) for x, m in ((named, self.key), (others, self.value)))
+        score = (q.view(batch, 1, *heads[2:]) * k).sum(dim=3).float() / math.sqrt(heads[3])
+        if doubts is not None and self.mistrust is not None:
+            score = score - F.softplus(self.mistrust) * doubts[:, :, None].float()
+        weight = _shares(score, there.view(batch, count, 1, 1, 1, 1).float(), dim=1)
+        summed = (weight[:, :, :, None].to(v.dtype) * v).sum(dim=1).flatten(1, 2)
+        return _mapped(summed, self.output), weight.mean(dim=2)
+
     def _attended(
         self, queries: Tensor, keys: Tensor, values: Tensor, known: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor]:
         """(B, N, W, C) and (B, N, W, M), of queries (B, N, W, C), keys (B, N, M, W, C), known and bias (B, N, M, W)."""
-        batch, windows, count, size, channels = keys.shape
+        batch, windows, count, size, _ = keys.shape
+        channels = queries.shape[-1]
         each = channels // self.heads
         q = self.query(queries).view(batch, windows, -1, self.heads, each)
         k = self.key(keys + self.embedding[:, None].to(keys.dtype)).view(batch, windows, -1, self.heads, each)
         v = self.value(values).view(batch, windows, -1, self.heads, each)
-        score = _products(q, k).float() / math.sqrt(each)
+        score = torch.einsum("bnqhc,bnkhc->bnhqk", q, k).float() / math.sqrt(each)
         mask, bias = (t.reshape(batch, windows, 1, 1, count * size).float() for t in (known, bias))
-        score = torch.where(mask > 0, score + bias, _LOW)
-        weight = torch.exp(score - score.amax(dim=-1, keepdim=True)) * mask  # exactly 0 for what is not there
-        weight = weight / weight.sum(dim=-1, keepdim=True).clamp_min(1e-12)
-        heard = _summed(weight.to(v.dtype), v).reshape(batch, windows, -1, channels)
+        weight = _shares(score + bias, mask, dim=-1)
+        heard = torch.einsum("bnhqk,bnkhc->bnqhc", weight.to(v.dtype), v).reshape(batch, windows, -1, channels)
         shares = weight.mean(dim=2).unflatten(-1, (count, size)).sum(dim=-1)
         return heard, shares
 
 
-def _products(q: Tensor, k: Tensor) -> Tensor:
-    """(B, N, H, Q, K), of (B, N, Q, H, C) and (B, N, K, H, C)."""
-    if q.shape[2] == 1:  # a matrix product for each voxel would cost more than its numbers
-        return (q * k).sum(dim=-1).transpose(2, 3)[:, :, :, None]
-    return torch.einsum("bnqhc,bnkhc->bnhqk", q, k)
+def _shares(score: Tensor, there: Tensor, *, dim: int) -> Tensor:
+    """Softmax over what is there; exactly 0 for what is not, and for all where nothing is."""
+    score = torch.where(there > 0, score, _LOW)
+    weight = torch.exp(score - score.amax(dim=dim, keepdim=True)) * there
+    return weight / weight.sum(dim=dim, keepdim=True).clamp_min(1e-12)
 
 
-def _summed(weight: Tensor, v: Tensor) -> Tensor:
-    """(B, N, Q, H, C), of (B, N, H, Q, K) and (B, N, K, H, C)."""
-    if weight.shape[3] == 1:
-        return (weight[:, :, :, 0].transpose(2, 3)[..., None] * v).sum(dim=2, keepdim=True)
-    return torch.einsum("bnhqk,bnkhc->bnqhc", weight, v)
-
-
-def _even(features: Tensor) -> Tensor:
+def _even(features: Tensor, *, dim: int = -1) -> Tensor:
     """Each voxel's features with mean square 1: what is asked must not depend on how strong a signal is."""
-    return F.rms_norm(features, features.shape[-1:], eps=1e-5)
+    return features * torch.rsqrt(features.square().mean(dim=dim, keepdim=True) + 1e-5)
+
+
+def _mapped(volume: Tensor, layer: nn.Linear) -> Tensor:
+    """A linear layer over the channels of (B, C, X, Y, Z)."""
+    return F.conv3d(volume, layer.weight[:, :, None, None, None])
 
 
 def _in_windows(volume: Tensor, sides: list[int]) -> Tensor:

@@ -33,6 +33,7 @@ class CrossModalConfig(UNetConfig):
         windows: By level, full resolution first: side of the cube in which a voxel looks, in voxels of that level; 0 is
             the whole map, None no attention.
         heads: That attend apart.
+        slim: How many times fewer channels a modality has alone than all have together: most of the cost is there.
         shared: Whether the encoders of all modalities have the same convolutions; gains and shifts are each one's own.
         guided: Whether uncertainty opens the attention; otherwise it is always open.
     """
@@ -40,6 +41,7 @@ class CrossModalConfig(UNetConfig):
     primary: Modality | None = "dwi"
     windows: tuple[int | None, ...] = (1, 1, 4, 0, None)
     heads: int = 2
+    slim: int = 2
     shared: bool = True
     guided: bool = False
 
@@ -51,20 +53,22 @@ class CrossModalConfig(UNetConfig):
             raise ValueError(f"windows: expected one for each of {len(self.widths)} levels, found {self.windows}")
         if self.primary is not None and self.primary not in self.modalities:
             raise ValueError(f"primary: expected one of {', '.join(self.modalities)}, found {self.primary}")
+        if any(width % self.slim for width in self.widths):
+            raise ValueError(f"slim: expected a divisor of {self.widths}, found {self.slim}")
         if any(width % self.heads for width in self.widths):
             raise ValueError(f"heads: expected a divisor of {self.widths}, found {self.heads}")
+
+    @property
+    def widths_apart(self) -> tuple[int, ...]:
+        """Channels by level of a modality alone, as far down as it is asked for: for a primary one all the way."""
+        attended = (level + 1 for level, window in enumerate(self.windows) if window is not None)
+        levels = max(attended, default=0) if self.primary is None else len(self.widths)
+        return tuple(width // self.slim for width in self.widths[:levels])
 
     @property
     def others(self) -> tuple[Modality, ...]:
         """The modalities that are listened to."""
         return tuple(modality for modality in self.modalities if modality != self.primary)
-
-    @property
-    def levels_apart(self) -> int:
-        """How many levels modalities have alone: all for a primary one, else as far down as there is attention."""
-        if self.primary is not None:
-            return len(self.widths)
-        return max((level + 1 for level, window in enumerate(self.windows) if window is not None), default=0)
 
     @property
     def doubt_channels(self) -> int:
@@ -78,7 +82,7 @@ class OneModality(nn.Module):
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__()
         self.count, self.shared = len(config.modalities), config.shared
-        alone = UNetConfig(modalities=config.modalities[:1], widths=config.widths[: config.levels_apart])
+        alone = UNetConfig(modalities=config.modalities[:1], widths=config.widths_apart)
         encoders = 1 if config.shared else self.count
         conditions = self.count if config.shared else 1
         self.encoders = nn.ModuleList(Encoder(alone, conditions=conditions) for _ in range(encoders))
@@ -107,13 +111,20 @@ class CrossEncoder(nn.Module):
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__()
         self.config = config
-        self.apart = OneModality(config) if config.levels_apart else None
+        self.apart = OneModality(config) if config.widths_apart else None
         self.together = Encoder(config) if config.primary is None else None
         self.dropouts = nn.ModuleList()  # it holds no chance
+        alone = zip(config.widths_apart, config.widths, strict=False) if config.primary is not None else ()
+        self.widened = nn.ModuleList(nn.Conv3d(a, b, 1, bias=False) for a, b in alone)
         self.attention = nn.ModuleDict(
             {
                 str(level): CrossAttention(
-                    width, len(config.others), window=window or None, heads=config.heads, doubting=config.guided
+                    width,
+                    len(config.others),
+                    window=window or None,
+                    heads=config.heads,
+                    heard=config.widths_apart[level],
+                    doubting=config.guided,
                 )
                 for level, (width, window) in enumerate(zip(config.widths, config.windows, strict=True))
                 if window is not None
@@ -149,7 +160,8 @@ class CrossEncoder(nn.Module):
         if self.apart is None or self.together is not None:
             return list(self.together(images, present))  # type: ignore[misc]  # without either there is no primary
         chosen = self.config.modalities.index(self.config.primary)  # type: ignore[arg-type]  # it is not None
-        return [level[:, 0] for level in self.apart(images, present, [chosen])]
+        alone = self.apart(images, present, [chosen])
+        return [widen(level[:, 0]) for widen, level in zip(self.widened, alone, strict=True)]
 
 
 class CrossModal(UNet):
