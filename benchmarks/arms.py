@@ -2,13 +2,14 @@
 
 Run, first for each target and seed (what is there is not made again)::
 
-    python benchmarks/arms.py train --target lesion --cache CACHE --out DIR [--seeds 3] [--steps 600] [--only ARM ...]
+    python benchmarks/arms.py train --target lesion --out DIR [--masks MASKS] [--seeds 3] [--steps 400] [--only ARM ...]
     python benchmarks/arms.py table --out DIR
 
-CACHE is the folder ``cache`` of any training of that target on phantoms (``adumbra train --phantom``): the cases that
-it prepared, of which the last ``--held-out`` are measured and never trained on. All arms see the same cases, patches,
-steps and seeds. Networks are small (8 to 64 channels), so that a run takes minutes of a laptop: arms can be compared
-with each other, not with the shipped weights. The threshold of each run is the one that suits a dozen training cases
+All arms go on from the shipped U-Net of the target, on phantoms that it never saw (``--cases``, of which the last
+``--held-out`` are measured and not trained on), with the same cases, patches, steps and seeds. What an arm has beyond a
+U-Net begins untrained: attention at the skips, which reads each modality alone; the regulariser's decoder; and all of
+the decoder of the diffusion of masks, which such a budget is too small for. The first readings are U-Nets that went on
+from the shipped one too, each on other folds. The threshold of each run is the one that suits a dozen training cases
 best. The table: means over cases and seeds, and differences from early concatenation, paired by patient, with 95 %
 bootstrap intervals by patient. Phantoms are no patients.
 """
@@ -17,32 +18,30 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 
-from adumbra.case import Case
-from adumbra.errors import MissingInput
+from adumbra.cohort import PhantomRef, outline_files
 from adumbra.evaluation.intervals import bootstrap_mean
 from adumbra.networks.catalogue import load
+from adumbra.training.cache import cached
 from adumbra.training.config import CrossFit, TrainConfig
 from adumbra.training.loop import train
 from adumbra.training.patches import CachedCase, doubts_of, opened
-from adumbra.training.presets import Preset, config_for, with_widths
+from adumbra.training.presets import Preset, config_for
 from adumbra.training.validate import predicted_volumes
 
 ARMS = {
     "early": Preset(),
     "late": Preset(fusion="late"),
-    "attention": Preset("crossmodal", "attention"),
-    "constant": Preset("crossmodal", "constant"),
-    "shuffled": Preset("crossmodal", "shuffled"),
-    "uncertainty": Preset("crossmodal", "uncertainty"),
-    "oracle": Preset("crossmodal", "oracle"),
-    "unet-attention": Preset("unet", "attention"),
-    "unet-uncertainty": Preset("unet", "uncertainty"),
+    "attention": Preset(fusion="attention"),
+    "constant": Preset(fusion="constant"),
+    "shuffled": Preset(fusion="shuffled"),
+    "uncertainty": Preset(fusion="uncertainty"),
+    "oracle": Preset(fusion="oracle"),
     "joint-sharp": Preset(regulariser="joint"),
     "joint-uniform": Preset(regulariser="joint", blur="uniform"),
     "joint-shuffled": Preset(regulariser="joint", blur="shuffled"),
@@ -53,54 +52,43 @@ ARMS = {
     "smoothed": Preset(softening="smoothed"),
     "diffusion": Preset("diffusion"),
 }
+COHORTS = {"lesion": (61, "diffusion"), "thrombus": (62, "multicentric")}
 MEASURES = ("dice", "sensitivity", "precision", "detected")
 THRESHOLDS = np.round(np.arange(0.1, 0.95, 0.1), 2)
 TUNED_ON = 12
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A case whose cache file is there."""
-
-    name: str
-
-    def open(self) -> Case:
-        """Never: it is prepared."""
-        raise MissingInput(self.name, expected="a prepared case", found="none", do="name the cache of its training")
-
-
 def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, seed: int) -> TrainConfig:
     """The training of an arm."""
-    config = config_for(
-        ARMS[arm], target, steps=asked.steps, batch=2, patch=48, held_out=asked.held_out, seed=seed,
-        threads=asked.threads, workers=1, registration="never", first=str(first),
-        cross=CrossFit(folds=2, steps=asked.steps, draws=2), validate_every=10**9, warmup=50,
-        checkpoint_every=100,
+    return config_for(
+        ARMS[arm], target, initial=target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
+        held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
+        first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2), validate_every=10**9,
     )  # fmt: skip
-    return with_widths(config, (8, 16, 32, 64))
 
 
-def trained(arm: str, seed: int, files: Sequence[Path], asked: argparse.Namespace) -> None:
+def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Namespace) -> None:
     """Trains and measures one arm with one seed, unless its rows are there."""
     out = asked.out / asked.target / f"{arm}-{seed}"
     rows = out / "rows.json"
     if rows.exists():
         return
-    (out / "cache").mkdir(parents=True, exist_ok=True)
-    for file in files:
-        if not (out / "cache" / file.name).exists():
-            os.link(file, out / "cache" / file.name)
     config = config_of(arm, asked.target, asked.out / asked.target / "first", asked, seed)
-    weights = train([Prepared(file.stem) for file in files], out, config).weights
-    network, cases = load(weights).network, [opened(file) for file in files]
+    files = cached(cases, asked.out / asked.target / "cache", config.cache, workers=config.workers)
+    (out / "cache").mkdir(parents=True, exist_ok=True)
+    for file in files:  # a training has a cache of its own: here they share one
+        (out / "cache" / file.name).unlink(missing_ok=True)
+        os.link(file, out / "cache" / file.name)
+    weights = train(cases, out, config).weights
+    network, ready = load(weights).network, [opened(file) for file in files]
     guided = network.config.doubt_channels > 0
     maps = asked.out / asked.target / "first" / f"maps-{config.guide}"
-    cases = [replace(case, doubts=maps / case.path.name if guided else None) for case in cases]
-    tuning = [case for case in cases[: -asked.held_out] if len(case.ends)][:TUNED_ON]
+    ready = [replace(case, doubts=maps / case.path.name if guided else None) for case in ready]
+    tuning = [case for case in ready[: -asked.held_out] if len(case.ends)][:TUNED_ON]
     dice = [[measured(p, t, cut)["dice"] for cut in THRESHOLDS] for p, t in (read(network, c, config) for c in tuning)]
     threshold = float(THRESHOLDS[np.mean(dice, axis=0).argmax()])
     found = []
-    for case in cases[-asked.held_out :]:
+    for case in ready[-asked.held_out :]:
         probability, truth = read(network, case, config)
         found.append({"case": case.name, "arm": arm, "seed": seed, **measured(probability, truth, threshold)})
     rows.write_text(json.dumps(found))
@@ -172,30 +160,23 @@ def main() -> None:
     parser.add_argument("what", choices=["train", "table"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--target", choices=["lesion", "thrombus"], default="lesion")
-    parser.add_argument("--cache", type=Path, help="prepared phantoms")
-    parser.add_argument("--cases", type=int, default=160, help="of them, evenly; with a target where there are so many")
+    parser.add_argument("--masks", type=Path, help="outlines of real lesions in MNI space")
+    parser.add_argument("--cases", type=int, default=200, help="phantoms, of a cohort that no shipped weights saw")
     parser.add_argument("--held-out", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(ARMS), default=list(ARMS))
     asked = parser.parse_args()
     if asked.what == "train":
-        files = chosen(sorted(asked.cache.glob("*.safetensors")), asked.cases)
-        for seed in range(asked.seeds):
+        seed, preset = COHORTS[asked.target]
+        outlines = outline_files(asked.masks)
+        cases = [PhantomRef(seed, number, outlines, preset) for number in range(asked.cases)]
+        for training in range(asked.seeds):
             for arm in asked.only:
-                trained(arm, seed, files, asked)
+                trained(arm, training, cases, asked)
     for target in ("lesion", "thrombus"):
         table(asked.out, target)
-
-
-def chosen(files: Sequence[Path], count: int) -> list[Path]:
-    """So many cases: those with a target first, in an order that has nothing to do with what they hold."""
-    rng = np.random.default_rng(0)
-    order = [files[k] for k in rng.permutation(len(files))]
-    holding = [file for file in order if len(opened(file).ends)][:count]
-    others = [file for file in order if file not in set(holding)][: count - len(holding)]
-    return [(holding + others)[k] for k in rng.permutation(min(count, len(order)))]
 
 
 if __name__ == "__main__":

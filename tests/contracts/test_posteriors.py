@@ -10,8 +10,10 @@ import torch
 
 from adumbra.case import Case, Scan
 from adumbra.errors import GridMismatch, MissingInput
-from adumbra.networks.catalogue import LoadedNetwork
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.catalogue import LoadedNetwork, network_of
+from adumbra.networks.crossmodal import CrossModalConfig
+from adumbra.networks.denoiser import MaskDenoiserConfig
+from adumbra.networks.unet import UNetConfig
 from adumbra.networks.weights import Card
 from adumbra.posterior.base import Posterior
 from adumbra.posterior.catalogue import POSTERIORS, posterior_of
@@ -24,7 +26,7 @@ SHAPE = (28, 24, 20)
 
 def made_network(config=CONFIG, seed=0):
     torch.manual_seed(seed)
-    network = UNet(config)
+    network = network_of(config)
     for parameter in network.parameters():
         if parameter.ndim == 5:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -46,6 +48,9 @@ def made_of(name):
     network = made_network(replace(CONFIG, noise_rank=2)) if name == "logit-noise" else made_network()
     if name == "logit-noise":
         torch.nn.init.normal_(network.noise.weight, std=0.1)
+    if name == "mask-diffusion":
+        windows = (None,) * len(CONFIG.widths)
+        return made(made_network(MaskDenoiserConfig(CONFIG.modalities, widths=CONFIG.widths, windows=windows)))
     if name == "variational":
         return made(network, name=name, fitted={n: torch.full_like(p, -3.0) for n, p in deep(network).items()})
     if name == "swag":
@@ -63,11 +68,14 @@ def made_of(name):
 
 
 @pytest.fixture(
-    params=[*(name for name in POSTERIORS if name != "point"), "doubtful", "ensemble", "ensemble of dropout"]
+    params=[*(name for name in POSTERIORS if name != "point"), "doubtful", "guided", "ensemble", "ensemble of dropout"]
 )
 def posterior(request):
     if request.param == "doubtful":  # what dropout becomes where all of it lies deep
         return posterior_of([made(made_network(replace(CONFIG, widths=(8, 8, 8, 8))))])
+    if request.param == "guided":
+        config = CrossModalConfig(CONFIG.modalities, widths=CONFIG.widths, dropout=0.2, windows=(1, 2), guided=True)
+        return posterior_of([replace(made(made_network(config)), first=made())])
     if request.param.startswith("ensemble"):
         members = [made(made_network(seed=seed)) for seed in range(3)]
         return posterior_of(members, "dropout" if "dropout" in request.param else "point")

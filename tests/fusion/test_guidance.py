@@ -4,13 +4,23 @@ import numpy as np
 import pytest
 
 from adumbra.errors import InputRejected
-from adumbra.fusion.guidance import GUIDES, doubt_of, guiding
+from adumbra.fusion.guidance import GUIDES, asked_alone, doubt_of, guiding
 
 
 def test_doubt_by_hand():
     found = doubt_of(np.array([[[0.0, 0.5, 1.0, 0.25]]], dtype=np.float32))
     assert found.ravel().tolist() == pytest.approx([0.0, 1.0, 0.0, 2 - 0.75 * np.log2(3)], abs=1e-5)
     assert found.dtype == np.float32
+
+
+def test_modalities_are_asked_alone_near_doubt():
+    """One voxel of doubt in a cube of 15: 4 voxels to each side of it."""
+    doubt = np.zeros((15, 15, 15), dtype=np.float32)
+    assert not asked_alone(doubt).any()
+    doubt[7, 7, 7] = 0.5
+    near = asked_alone(doubt)
+    assert near.sum() == 9**3
+    assert near[3:12, 3:12, 3:12].all()
 
 
 @pytest.mark.parametrize("guide", GUIDES[1:])

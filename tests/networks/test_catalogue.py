@@ -1,10 +1,13 @@
+from dataclasses import replace
 from importlib import resources
 
 import pytest
 import torch
 
 from adumbra.errors import WeightsRejected
-from adumbra.networks.catalogue import SHIPPED, load
+from adumbra.networks.catalogue import SHIPPED, carried_over, load, network_of
+from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
+from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import save_weights
 
@@ -44,3 +47,42 @@ def test_the_shipped_weights_are_what_their_card_says(name):
     with torch.inference_mode():
         logits = loaded.network(torch.zeros(1, len(loaded.network.config.modalities), 32, 32, 32), torch.ones(1, 4))
     assert torch.isfinite(logits).all()
+
+
+PLAIN = UNetConfig(modalities=("dwi", "adc"), widths=(4, 8))
+SAME = {"modalities": ("dwi", "adc"), "widths": (4, 8)}
+
+
+@pytest.mark.parametrize(
+    ("config", "kept"),
+    [
+        (PLAIN, {"encoder.blocks.0.conv1.weight", "decoder.bottom.conv1.weight"}),
+        (replace(PLAIN, noise_rank=0), {"encoder.blocks.0.conv1.weight", "decoder.bottom.conv1.weight"}),
+        (LateAverageConfig(**SAME), {"encoder.blocks.0.conv1.weight", "decoder.bottom.conv1.weight"}),
+        (
+            CrossModalConfig(**SAME, primary=None, windows=(1, 0), guided=True),
+            {"encoder.together.blocks.0.conv1.weight", "decoder.bottom.conv1.weight"},
+        ),
+        (CrossModalConfig(**SAME, windows=(1, 0)), {"decoder.bottom.conv1.weight"}),
+        (MaskDenoiserConfig(**SAME, windows=(None, None)), {"encoder.together.blocks.0.conv1.weight"}),
+    ],
+)
+def test_a_training_goes_on_from_a_plain_unet(config, kept):
+    """What both have is the plain one's; what is new is as it was."""
+    torch.manual_seed(0)
+    known, network = UNet(PLAIN).state_dict(), network_of(config)
+    own = {n: t.clone() for n, t in network.state_dict().items()}
+    begun = carried_over(known, network)
+    assert begun.keys() == own.keys()
+    for name in kept:
+        assert torch.equal(begun[name], known[name.replace("together.", "")])
+    same = [n for n in own if n not in known and n.replace("together.", "") not in known]
+    assert all(torch.equal(begun[n], own[n]) for n in same)
+
+
+@pytest.mark.parametrize(
+    "config", [replace(PLAIN, widths=(4, 16)), CrossModalConfig(("dwi", "adc"), widths=(4, 16), windows=(1, 0))]
+)
+def test_weights_that_do_not_fit_are_not_taken_in_parts(config):
+    known = UNet(PLAIN).state_dict()
+    assert carried_over(known, network_of(config)) == known

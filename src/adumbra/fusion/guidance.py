@@ -1,12 +1,14 @@
 """The doubt that guides a fusion: what a first reading is unsure of, and the controls that it is compared with.
 
 Doubt is the entropy of a probability in bits, so that it lies in [0, 1]: 1 where both answers are as likely. A guided
-network is given one map of the reading of all modalities, and one of each modality read alone.
+network is given one map of the reading of all modalities, and one of each modality read alone. That is asked only near
+what the first reading doubts; elsewhere a modality's own doubt is taken to be that of all.
 """
 
 from typing import Literal, get_args
 
 import numpy as np
+from scipy import ndimage
 
 from adumbra.errors import InputRejected
 from adumbra.shapes import Mask, Volume
@@ -15,6 +17,7 @@ Guide = Literal["none", "constant", "shuffled", "uncertainty", "oracle"]
 GUIDES: tuple[Guide, ...] = get_args(Guide)
 """What stands for U: nothing, its mean everywhere, its values at random places, itself, the true error."""
 
+_DOUBTED, _AROUND = 0.1, 4  # Bits from which modalities are read alone, and voxels around these.
 _LEAST = 1e-7  # Of a probability, whose logarithm is finite.
 
 
@@ -22,6 +25,11 @@ def doubt_of(probability: Volume) -> Volume:
     """-p log2 p - (1 - p) log2 (1 - p) of each voxel, float32, in [0, 1]."""
     p = np.clip(probability.astype(np.float32), _LEAST, 1.0 - _LEAST)
     return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p), dtype=np.float32)
+
+
+def asked_alone(doubt: Volume) -> Mask:
+    """Where modalities are read alone: in doubt, and some voxels around it. Elsewhere the attention hardly opens."""
+    return np.asarray(ndimage.maximum_filter(doubt, size=2 * _AROUND + 1) > _DOUBTED)
 
 
 def guiding(maps: np.ndarray, guide: Guide, *, within: Mask, generator: np.random.Generator) -> np.ndarray:

@@ -35,6 +35,26 @@ def network_of(config: UNetConfig) -> UNet:
     return ARCHITECTURES[architecture_of(config)][1](config)
 
 
+def carried_over(known: Mapping[str, Tensor], network: UNet) -> dict[str, Tensor]:
+    """What a network begins with when it goes on from weights that may be another architecture's.
+
+    A plain U-Net's encoder becomes that of all modalities together. What attends or sees a modality alone is as it was,
+    and so are the head that predicts noise and a mask denoiser's decoder. Weights that do not fit are returned as they
+    are, for ``weights.load_into`` to refuse.
+    """
+    own = network.state_dict()
+    named = {n if n in own else n.replace("encoder.", "encoder.together.", 1): t for n, t in known.items()}
+    fitting = {n: t for n, t in named.items() if n in own and t.shape == own[n].shape}
+    replaced = {"noise"}
+    if isinstance(network, CrossModal) and network.config.primary is not None:
+        replaced.add("encoder")
+    if isinstance(network, MaskDenoiser):
+        replaced.add("decoder")
+    lost = {n.split(".")[0] for n in named.keys() - fitting.keys()}
+    fresh = {n.split(".")[0] for n in own.keys() - fitting.keys()} if type(network) in (UNet, LateAverage) else set()
+    return own | fitting if lost <= replaced and fresh <= replaced else dict(known)
+
+
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
     """A network ready to predict.

@@ -1,6 +1,7 @@
 """The one place that knows the names of posteriors."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adumbra.errors import InputRejected, WeightsRejected
@@ -63,7 +64,8 @@ def posterior_of(
 def _member(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
     """Guided by a first reading where the network asks for one."""
     if loaded.network.config.doubt_channels:
-        return Guided(_first(loaded, target, running), _alone(loaded, name, target, running), loaded)
+        first, alone = (_first(loaded, target, how) for how in (running, replace(running, overlap=0.0)))
+        return Guided(first, alone, _alone(loaded, name, target, running), loaded)
     return _alone(loaded, name, target, running)
 
 

@@ -59,22 +59,27 @@ class MaskDiffusion:
         """One draw, for a volume of a shape."""
         targets = len(network.config.targets)
         noise = torch.from_numpy(generator.standard_normal((1, targets, *shape), dtype=np.float32))
+        return _Grown(noise, self)
 
-        def realised(net: Any, window: Window) -> Tensor:
-            def mean_mask(x: Tensor, t: Tensor) -> Tensor:
-                return torch.tanh(0.5 * net.denoised(window.features, x, t))
 
-            x, y, z = window.box
-            begun = noise[:, :, x, y, z].to(window.features[0].device)
-            mask = sampled(
-                mean_mask,
-                begun,
-                self.schedule,
-                steps=self.steps,
-                method="second-order",
-                predicts="x0",
-                within=(-1.0, 1.0),
-            )
-            return 2.0 * torch.atanh(mask.clamp(-_SURE, _SURE))
+@dataclass(frozen=True, eq=False)
+class _Grown:
+    """The masks that one noise volume becomes."""
 
-        return realised
+    noise: Tensor
+    how: MaskDiffusion
+
+    def __call__(self, network: Any, window: Window) -> Tensor:
+        """Logits of a window."""
+        x, y, z = window.box
+        begun = self.noise[:, :, x, y, z].to(window.features[0].device)
+        mask = sampled(
+            lambda noisy, t: torch.tanh(0.5 * network.denoised(window.features, noisy, t)),
+            begun,
+            self.how.schedule,
+            steps=self.how.steps,
+            method="second-order",
+            predicts="x0",
+            within=(-1.0, 1.0),
+        )
+        return 2.0 * torch.atanh(mask.clamp(-_SURE, _SURE))

@@ -5,16 +5,16 @@ without draws. The second network is drawn from as any other: ``DoubtedCase`` ca
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from adumbra.case import Case
-from adumbra.fusion.guidance import doubt_of
+from adumbra.fusion.guidance import asked_alone, doubt_of
 from adumbra.posterior.base import Loaded, Posterior, Sampler
 from adumbra.posterior.sampled import children, require_some
 from adumbra.references import cites
-from adumbra.shapes import Target, Volume
+from adumbra.shapes import Modality, Target, Volume
 
 _DRAWS = 4  # of the first reading: as many as ``training.config.CrossFit`` has by default
 _SEED = 0  # of them: the doubt is the case's, and not the draw's
@@ -38,11 +38,13 @@ class Guided:
 
     Attributes:
         first: Of the first network.
+        alone: The same, for modalities by themselves.
         second: Of the guided network.
         loaded: The guided network.
     """
 
     first: Posterior
+    alone: Posterior
     second: Posterior
     loaded: Loaded
 
@@ -77,13 +79,21 @@ class Guided:
 
     def doubted(self, case: Case) -> DoubtedCase:
         """The case with the doubts of its first reading."""
-        within = case.masks["brain"].data
-        total = np.zeros(case.grid.shape, dtype=np.float64)
-        for volume in self.first.draws(case, _DRAWS, np.random.default_rng(_SEED)):
+        volumes = self.first.draws(case, _DRAWS, np.random.default_rng(_SEED))  # what does not fit is refused here
+        within, total = case.masks["brain"].data, np.zeros(case.grid.shape, dtype=np.float64)
+        for volume in volumes:
             total += volume / _DRAWS
         maps = [doubt_of(total.astype(np.float32))]
+        near = asked_alone(maps[0]) & within
         for modality in self.loaded.network.config.modalities:
-            alone = case.having(scans={modality: case.scans[modality]}) if modality in case.scans else None
-            maps.append(doubt_of(self.first.deterministic(alone)) if alone else np.ones_like(maps[0]))
+            maps.append(np.where(near, self._own(case, modality, near), maps[0]))
         doubts = np.stack(maps) * within
         return DoubtedCase(**{f.name: getattr(case, f.name) for f in fields(Case)}, doubts=doubts.astype(np.float32))
+
+    def _own(self, case: Case, modality: Modality, near: np.ndarray) -> Volume:
+        """The doubt of a modality alone, where it is asked for; 1 of one that is missing."""
+        if modality not in case.scans or not near.any():
+            return np.ones(case.grid.shape, dtype=np.float32)
+        masks = {**case.masks, "brain": replace(case.masks["brain"], data=near)}  # windows lie over this
+        only = case.having(scans={modality: case.scans[modality]}, masks=masks)
+        return doubt_of(self.alone.deterministic(only))

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from adumbra.files import write_whole
-from adumbra.fusion.guidance import doubt_of, guiding
+from adumbra.fusion.guidance import asked_alone, doubt_of, guiding
 from adumbra.networks.catalogue import load
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.progress import Progress, quiet
@@ -108,5 +108,7 @@ def _doubts(network: UNet, case: CachedCase, first: TrainConfig, config: TrainCo
         alone = np.eye(len(case.present), dtype=np.float32)[number]
         seen = channels * alone[:, None, None, None]
         read.append(predicted_volumes(network, seen, alone, brain, first)[0] if there else np.full_like(truth, 0.5))
+    near = asked_alone(doubt_of(read[0]))
+    read = [read[0], *(np.where(near, own, read[0]) for own in read[1:])]
     maps = np.stack([np.abs(p - truth) if config.guide == "oracle" else doubt_of(p) for p in read])
     return guiding(maps, config.guide, within=brain, generator=generator)

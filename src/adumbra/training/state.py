@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adumbra.networks.catalogue import load, network_of
+from adumbra.networks.catalogue import carried_over, load, network_of
 from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.flipout import made_uncertain
 from adumbra.networks.unet import UNet
@@ -37,8 +37,7 @@ class State:
         self.network = network_of(config.network)
         if config.initial:
             known = load(config.initial).network.state_dict()
-            fresh = {n: t for n, t in self.network.state_dict().items() if n.startswith("noise.")}  # not in all weights
-            load_into(self.network, fresh | known, Path(config.initial))
+            load_into(self.network, carried_over(known, self.network), Path(config.initial))
         if config.posterior == "variational":
             made_uncertain(self.network, "decoder.")
         self.snapshots = wandering()
