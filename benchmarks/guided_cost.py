@@ -2,8 +2,8 @@
 
 Run: ``python benchmarks/guided_cost.py [CASE] [--draws 20]``; without a case, a phantom of the diffusion preset. The
 plain U-Net has the shipped weights, and the guided networks its decoder: what a draw costs depends on how many voxels
-are doubtful. The claim: two readings, of which the first has 4 draws and
-reads each modality once alone, cost at most 2.5 times one reading.
+are doubtful. The aim, not reached yet: two readings, of which the first has 4 draws and reads each modality once alone,
+cost at most 2.5 times one reading.
 """
 
 import argparse
