@@ -223,14 +223,17 @@ def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_ima
 
 
 @pytest.fixture(scope="module")
-def guided(weights: Path) -> Path:
-    """Untrained as well: it listens from DWI to the others, where the plain network doubts."""
+def guided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained as well, on coarse voxels: it listens from DWI to the others, where a plain network doubts."""
     torch.manual_seed(1)
-    config = CrossModalConfig(widths=(16, 16, 16), windows=(1, None, 2), dropout=0.3, guided=True)
-    path = weights.with_name("guided.safetensors")
-    about = {"architecture": "crossmodal", "config": config.as_json(), "spacing_mm": 2.0, "patch": 48}
-    save_weights(path, CrossModal(config).state_dict(), {**about, "threshold": 0.02, "training": {}})
-    shutil.copy(weights, path.with_name("guided.first.safetensors"))
+    first, second = UNetConfig(widths=(8, 8), dropout=0.3), CrossModalConfig(widths=(8, 8), windows=(1, 2), guided=True)
+    path = tmp_path_factory.mktemp("guided") / "guided.safetensors"
+    about = {"spacing_mm": 6.0, "patch": 32, "threshold": 0.02, "training": {}}
+    for at, name, network in (
+        (path, "crossmodal", CrossModal(second)),
+        (path.with_name("guided.first.safetensors"), "unet", UNet(first)),
+    ):
+        save_weights(at, network.state_dict(), {**about, "architecture": name, "config": network.config.as_json()})
     return path
 
 
