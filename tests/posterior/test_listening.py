@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training.blobs import blob_case
 
 from adumbra.networks.catalogue import LoadedNetwork, network_of
 from adumbra.networks.crossmodal import CrossModalConfig
@@ -19,6 +18,7 @@ from adumbra.posterior.sampled import Sampled
 from adumbra.results import Listening
 from adumbra.space.components import dilated
 from adumbra.space.grid import Grid, respaced
+from training.blobs import blob_case
 
 TINY = CrossModalConfig(modalities=("dwi", "adc", "flair"), widths=(4, 8), windows=(1, 2), dropout=0.1)
 EXACT = Running(precision="f32")
