@@ -12,8 +12,10 @@ import torch
 
 from adumbra import cohort, road
 from adumbra.errors import MissingInput, OutputRefused, WeightsRejected
+from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import save_weights
+from adumbra.report.reading import read_back
 from adumbra.results import VolumeDraws
 from adumbra.uncertainty.conformal import VolumeInterval
 from adumbra.uncertainty.saved import Calibration
@@ -72,6 +74,9 @@ def test_everything_that_was_promised_is_there(first: tuple[road.Outcome, Path])
     assert any(c["station"] == "prepare.brain" for c in run["conversions"])
     assert outcome.report.is_file()
     assert (out / "dataset_description.json").is_file()
+    assert not list(out.rglob("*_attention*")), "a plain network listens to nobody"
+    assert "attention" not in (out / ".bidsignore").read_text("utf-8")
+    assert "listened to" not in outcome.report.read_text("utf-8")
 
 
 def test_maps_lie_on_the_native_grid_and_hold_the_identities(first: tuple[road.Outcome, Path], subject: Path) -> None:
@@ -215,6 +220,48 @@ def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_ima
     (manifest,) = (tmp_path / "out").glob("*_run.json")
     run = json.loads(manifest.read_text("utf-8"))
     assert any(c["station"] == "prepare.phase" and c["subject"] == "swi" for c in run["conversions"])
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained as well, on coarse voxels: it listens from DWI to the others, where a plain network doubts."""
+    torch.manual_seed(1)
+    first, second = UNetConfig(widths=(8, 8), dropout=0.3), CrossModalConfig(widths=(8, 8), windows=(1, 2), guided=True)
+    path = tmp_path_factory.mktemp("guided") / "guided.safetensors"
+    about = {"spacing_mm": 6.0, "patch": 32, "threshold": 0.02, "training": {}}
+    for at, name, network in (
+        (path, "crossmodal", CrossModal(second)),
+        (path.with_name("guided.first.safetensors"), "unet", UNet(first)),
+    ):
+        save_weights(at, network.state_dict(), {**about, "architecture": name, "config": network.config.as_json()})
+    return path
+
+
+def test_a_prediction_tells_whom_a_guided_network_listened_to(subject: Path, guided: Path, tmp_path: Path) -> None:
+    files = {k: v for k, v in _scans(subject).items() if k != "flair"}
+    out = tmp_path / "out"
+    outcome = road.predict(files, out=out, weights=guided, draws=1, registration="never")
+    heard = {name: nib.load(path) for name, path in outcome.maps.items() if "listened" in name or name == "opening"}
+    assert set(heard) == {"listenedAdc", "listenedB0", "opening"}, "FLAIR is not there"
+    native = nib.load(files["dwi"])
+    assert all(image.shape == native.shape for image in heard.values())
+    values = {name: np.asarray(image.dataobj) for name, image in heard.items()}
+    total = values["listenedAdc"] + values["listenedB0"]
+    ((reading, run),) = read_back(out)
+    brain = np.count_nonzero(reading.case.masks["brain"].data)
+    assert np.isin(np.round(total, 4), [0, 1]).all()
+    assert np.count_nonzero(total) >= brain
+    assert ((values["opening"] > 0) == (total > 0)).all()
+    assert np.ptp(values["opening"][total > 0]) > 0, "doubt differs from place to place"
+    assert {path.name for path in out.rglob("*_attention*")} <= set(run.outputs)
+    assert reading.listening is not None
+    assert reading.listening.primary == "dwi"
+    assert list(reading.listening.shares) == ["adc", "b0"]
+    before = outcome.report.read_bytes()
+    assert b"Which scan was listened to" in before
+    outcome.report.unlink()
+    assert road.report(out) == (outcome.report,)
+    assert outcome.report.read_bytes() == before
 
 
 def test_an_interval_from_phantoms_says_so() -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from adumbra.case import Case
-from adumbra.shapes import Mask, Target, Volume
+from adumbra.shapes import Mask, Modality, Target, Volume
 from adumbra.space.grid import Grid
 
 Curve = tuple[np.ndarray, np.ndarray]
@@ -170,6 +170,22 @@ class Findings:
 
 
 @dataclass(frozen=True, eq=False)
+class Listening:
+    """Where a cross-modal network looked; not how much what it saw mattered to the outline.
+
+    Attributes:
+        primary: The modality that listened; None is all of them together.
+        shares: Of its attention, by modality, of the others that are there, in [0, 1]: 1 together in the dilated brain
+            and 0 beyond it.
+        opened: How far doubt let it listen, in [0, 1]; None where no doubt guides the network.
+    """
+
+    primary: Modality | None
+    shares: Mapping[Modality, Volume]
+    opened: Volume | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Curves:
     """Where a probability and its uncertainty were right, as lines of x and y of one length; nan where undefined.
 
@@ -195,6 +211,7 @@ class Reading:
         case: Aligned: its scans, brain and truth lie on the maps' grid.
         scores: Of the mask against the truth, where one is known; nan where undefined.
         curves: Of the uncertainty against the truth, where one is known.
+        listening: Of a cross-modal network, on the maps' grid; None of any other.
     """
 
     case: Case
@@ -203,6 +220,7 @@ class Reading:
     findings: Findings
     scores: Mapping[str, float] | None
     curves: Curves | None = None
+    listening: Listening | None = None
 
 
 @dataclass(frozen=True)

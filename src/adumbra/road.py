@@ -26,6 +26,8 @@ from adumbra.networks.catalogue import LoadedNetwork, load
 from adumbra.networks.unet import UNet
 from adumbra.posterior.base import Posterior
 from adumbra.posterior.catalogue import natural, posterior_of
+from adumbra.posterior.guided import Guided
+from adumbra.posterior.listening import listening_of, listening_on
 from adumbra.posterior.run import Running
 from adumbra.posterior.view import BEYOND_BRAIN_MM
 from adumbra.prepare.ready import made_ready, reference_of
@@ -189,7 +191,8 @@ def read(
         )
         grid, brain = aligned.grid, aligned.masks["brain"].data
     with clock.at("sample and map"):
-        volumes = posterior.draws(working, most, np.random.default_rng(seed))
+        seen = posterior.doubted(working) if isinstance(posterior, Guided) else working
+        volumes = posterior.draws(seen, most, np.random.default_rng(seed))
         on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
         if calibration is not None:
             on_grid = (calibration.apply(volume) for volume in on_grid)
@@ -200,6 +203,8 @@ def read(
             watched, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold, within=near,
             standard_error=asked, calls=calls,
         )  # fmt: skip
+        heard = listening_of(posterior, seen)
+        heard = None if heard is None else listening_on(heard, working.grid, grid, within=near)
     with clock.at("find"):
         regional = regional_uncertainty(maps, volume_draws, calls)
         interval, said = promised(volume_draws, calibration)
@@ -207,7 +212,7 @@ def read(
         found = replace(found, notes=(*found.notes, *said))
     with clock.at("judge"):
         score, lines = _judged(aligned, maps, volume_draws, found)
-    return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score, lines)
+    return Reading(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score, lines, heard)
 
 
 def _judged(

@@ -67,3 +67,10 @@ def test_the_bell_is_highest_amid_and_never_zero():
     bell = gaussian_bell(8)
     assert bell.max() == bell[3, 3, 3] == bell[4, 4, 4] == 1.0
     assert bell.min() == bell[0, 0, 0] == pytest.approx(1e-3)
+
+
+def test_volumes_blended_together_are_those_blended_alone():
+    windows = windows_over(np.ones((12, 8, 8), dtype=bool), side=8, overlap=0.25)
+    pieces = np.random.default_rng(0).random((len(windows.corners), 3, 8, 8, 8), dtype=np.float32)
+    together = windows.blended_together(pieces, count=3)
+    assert all(np.array_equal(together[n], windows.blended(pieces[:, n])) for n in range(3))

@@ -156,6 +156,13 @@ class CrossEncoder(nn.Module):
                 doubts = F.max_pool3d(doubts, 2)  # a doubtful voxel makes a doubtful cell
         return tuple(features), shares
 
+    def opened(self, x: Tensor) -> dict[int, Tensor]:
+        """How far the gate of each level with attention is open, (B, 1, X, Y, Z); empty where nothing guides it."""
+        first = len(self.config.modalities)
+        doubts = x[:, first : first + 1]
+        gates = {} if self.gates is None else {int(level): gate for level, gate in self.gates.items()}
+        return {level: gate(F.max_pool3d(doubts, 2**level)) for level, gate in gates.items()}
+
     def _primary(self, images: Tensor, present: Tensor) -> list[Tensor]:
         if self.apart is None or self.together is not None:
             return list(self.together(images, present))  # type: ignore[misc]  # without either there is no primary
@@ -183,6 +190,11 @@ class CrossModal(UNet):
         """Which modalities are listened to, where: by level the share of each of ``config.others``, (B, M, X, Y, Z)."""
         shares: dict[int, Tensor] = self.encoder.heard(x, present)[1]
         return shares
+
+    def opened(self, x: Tensor) -> dict[int, Tensor]:
+        """How far doubt lets it listen: by level the gate, (B, 1, X, Y, Z), in (0, 1); empty if it is not guided."""
+        gates: dict[int, Tensor] = self.encoder.opened(x)
+        return gates
 
 
 @dataclass(frozen=True)

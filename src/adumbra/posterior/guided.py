@@ -26,9 +26,11 @@ class DoubtedCase(Case):
 
     Attributes:
         doubts: (1 + C, X, Y, Z), in [0, 1]: of all modalities together, then of each of the network's alone.
+        by: The posterior that read it.
     """
 
     doubts: np.ndarray | None = None
+    by: object = None
 
 
 @cites("Vaswani2017")
@@ -78,7 +80,9 @@ class Guided:
         return self.second.deterministic(self.doubted(case))
 
     def doubted(self, case: Case) -> DoubtedCase:
-        """The case with the doubts of its first reading."""
+        """The case with the doubts of its first reading; one that this posterior read already is taken as it is."""
+        if isinstance(case, DoubtedCase) and case.by is self:
+            return case
         volumes = self.first.draws(case, _DRAWS, np.random.default_rng(_SEED))  # what does not fit is refused here
         within, total = case.masks["brain"].data, np.zeros(case.grid.shape, dtype=np.float64)
         for volume in volumes:
@@ -88,7 +92,8 @@ class Guided:
         for modality in self.loaded.network.config.modalities:
             maps.append(np.where(near, self._own(case, modality, near), maps[0]))
         doubts = np.stack(maps) * within
-        return DoubtedCase(**{f.name: getattr(case, f.name) for f in fields(Case)}, doubts=doubts.astype(np.float32))
+        kept = {f.name: getattr(case, f.name) for f in fields(Case)}
+        return DoubtedCase(**kept, doubts=doubts.astype(np.float32), by=self)
 
     def _own(self, case: Case, modality: Modality, near: np.ndarray) -> Volume:
         """The doubt of a modality alone, where it is asked for; 1 of one that is missing."""

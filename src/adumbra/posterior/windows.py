@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.shapes import Mask, Volume
+from adumbra.shapes import Channels, Mask, Volume
 
 Corner = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
@@ -39,11 +39,16 @@ class Windows:
         meant to be blended, not logits: one window's extreme logit must not overrule all that saw more.
         Voxels in no window are 0.
         """
-        total = np.zeros(self.shape, dtype=np.float32)
+        blended: Volume = self.blended_together((piece[None] for piece in pieces), count=1)[0]
+        return blended
+
+    def blended_together(self, pieces: Iterable[np.ndarray], *, count: int) -> Channels:
+        """Several volumes at once, as ``blended`` has each: ``pieces`` are (count, side, side, side)."""
+        total = np.zeros((count, *self.shape), dtype=np.float32)
         weight = np.zeros(self.shape, dtype=np.float32)
         bell = gaussian_bell(self.side)
         for box, piece in zip(self.boxes(), pieces, strict=True):
-            total[box] += bell * piece
+            total[:, *box] += bell * piece
             weight[box] += bell
         return np.divide(total, weight, out=total, where=weight > 0)
 

@@ -69,10 +69,7 @@ def dataset_files(out: Path) -> dict[str, bytes]:
     Raises:
         OutputRefused: ``out`` is somebody else's data set.
     """
-    ignore = out / ".bidsignore"
-    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
-    missing = [line for line in IGNORED if line not in present]
-    files = {".bidsignore": ("\n".join([*present, *missing]) + "\n").encode()} if missing else {}
+    files = ignoring(out, IGNORED)
     if not (out / "README.md").exists():
         files["README.md"] = README.encode()
     if not _is_ours(out / "dataset_description.json"):
@@ -98,6 +95,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return value.name
     return value if isinstance(value, str | int | None) else str(value)
+
+
+def ignoring(out: Path, lines: Sequence[str]) -> dict[str, bytes]:
+    """The ``.bidsignore`` with these lines besides its own; nothing where it has them."""
+    ignore = out / ".bidsignore"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.is_file() else []
+    missing = [line for line in lines if line not in present]
+    return {".bidsignore": ("\n".join([*present, *missing]) + "\n").encode()} if missing else {}
 
 
 def _description() -> dict[str, object]:

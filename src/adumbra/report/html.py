@@ -25,15 +25,27 @@ from adumbra.report.figures import (
     region_pictures,
     shaded,
 )
+from adumbra.report.listening import Heard, heard_in
 from adumbra.report.page import environment
 from adumbra.report.published import published
 from adumbra.report.tiles import Tile, box_around, key_slice, pixels_per_mm, telling_slices, tile, windows
-from adumbra.results import Curves, Estimate, Findings, Maps, RegionalUncertainty, RegionUncertainty, Run, VolumeDraws
+from adumbra.results import (
+    Curves,
+    Estimate,
+    Findings,
+    Listening,
+    Maps,
+    RegionalUncertainty,
+    RegionUncertainty,
+    Run,
+    VolumeDraws,
+)
 from adumbra.shapes import Mask, Volume
 
 TITLES = {"lesion": "Ischemic lesion", "thrombus": "Thrombus", "hypoperfusion": "Hypoperfused tissue"}
 TILE_HEIGHT = 300
 KEY_HEIGHT = 460
+SHARE = Scale("viridis", 1.0)
 MOST_PARTS = 10
 """Of the outline that the page lists; the findings have all."""
 
@@ -46,6 +58,17 @@ class Picture:
     width: int
     height: int
     alt: str
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What the page tells of listening: who listens to whom, in which regions, and on one slice the shares."""
+
+    primary: str
+    others: tuple[str, ...]
+    regions: tuple[Heard, ...]
+    pictures: tuple[Picture, ...]
+    bar: Picture
 
 
 def write_report(
@@ -61,6 +84,7 @@ def write_report(
     truth: Mask | None = None,
     scores: Mapping[str, float] | None = None,
     curves: Curves | None = None,
+    listening: Listening | None = None,
     warnings: Sequence[str] = (),
     references: Sequence[str] = (),
     overwrite: bool = False,
@@ -79,6 +103,7 @@ def write_report(
         truth: An expert's outline, drawn beside the mask.
         scores: By name, printed where a truth is known; nan is printed as undefined.
         curves: Of the uncertainty against the truth, drawn where one is known.
+        listening: Of a cross-modal network, on the grid of the maps.
         warnings: Sentences that a reader must be told.
         references: Keys of the papers that the methods used rest on, see ``adumbra.references.citations``.
         overwrite: Replace an earlier report.
@@ -107,6 +132,7 @@ def write_report(
         scores=scores or {},
         curves=[] if curves is None else quality_charts(curves, of="this case"),
         parts=_parts(findings.regional),
+        attention=None if listening is None else _attention(scene, listening, brain),
         warnings=list(dict.fromkeys([*findings.notes, *warnings])),
         run=run,
         references=bibliography(references),
@@ -175,6 +201,23 @@ def _parts(regional: RegionalUncertainty | None) -> list[tuple[str, RegionUncert
         return []
     parts = [(f"Part {k}", part) for k, part in enumerate(regional.components[:MOST_PARTS], start=1)]
     return [("All", regional.case), *parts]
+
+
+def _attention(scene: Scene, heard: Listening, brain: Mask | None) -> Attention:
+    """Means by region, and over the slice that tells most the share of each modality, and last the opening."""
+    at, first = _axial(scene, key_slice(scene.maps), TILE_HEIGHT), next(iter(scene.background))
+    shown = [(m.upper(), m if m in scene.background else first, share) for m, share in heard.shares.items()]
+    if heard.opened is not None:
+        shown.append(("opening", first, heard.opened))
+    pictures = [
+        _picture(shaded(scene, under, at, volume, SHARE), at, f"Attention, axial slice {at.index}: {what}", text=what)
+        for what, under, volume in shown
+    ]
+    colours = colour_bar(SHARE)
+    bar = Picture(data_uri(colours, kind="PNG"), colours.width, colours.height, "Colour scale from 0 to 1")
+    primary = heard.primary.upper() if heard.primary else "all scans together"
+    others = tuple(modality.upper() for modality in heard.shares)
+    return Attention(primary, others, tuple(heard_in(heard, scene.maps, brain)), tuple(pictures), bar)
 
 
 def _region_picture(scene: Scene, rank: int, findings: Findings) -> Picture:

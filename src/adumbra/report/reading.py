@@ -19,12 +19,14 @@ from adumbra.errors import MissingInput, OutputRefused, UnreadableFile
 from adumbra.report.bids import bids_name, folder, plain
 from adumbra.report.derivatives import MEASURES, as_mapping, sha256_by_name, write_findings, write_maps, write_run
 from adumbra.report.html import write_report
+from adumbra.report.listening import OPENING, part_of, write_listening
 from adumbra.report.published import published
 from adumbra.results import (
     Curve,
     Curves,
     Estimate,
     Findings,
+    Listening,
     Maps,
     Reading,
     Region,
@@ -74,6 +76,10 @@ def write_reading(reading: Reading, run: Run, out: Path, *, reference: Modality,
         reading.maps, out, name=name, native=scan.native, modality_source=scan.source, draws=reading.draws,
         overwrite=overwrite,
     )  # fmt: skip
+    paths += write_listening(
+        reading.listening, out, name=name, target=reading.maps.target, grid=reading.maps.grid, native=scan.native,
+        modality_source=scan.source, overwrite=overwrite,
+    )  # fmt: skip
     found = write_findings(reading.findings, reading.draws, out, name=name, overwrite=overwrite)
     scene = _write_scene(reading, out, overwrite=overwrite)
     page = write_page(reading, run, out, overwrite=overwrite)
@@ -103,6 +109,7 @@ def write_page(reading: Reading, run: Run, out: Path, *, overwrite: bool = False
         truth=None if truth is None else truth.data,
         scores=reading.scores,
         curves=reading.curves,
+        listening=reading.listening,
         warnings=[f"{c.subject}: {c.what}." for c in case.provenance if c.warning],
         references=run.references,
         overwrite=overwrite,
@@ -146,7 +153,9 @@ def _read_one(out: Path, manifest: Path) -> tuple[Reading, Run]:
     draws = VolumeDraws(**{key: _tupled(value) for key, value in found["draws"].items()})
     scores = None if about["scores"] is None else {key: _number(value) for key, value in about["scores"].items()}
     curves = Curves(**{key: _curve(value) for key, value in about["curves"].items()}) if "curves" in about else None
-    return Reading(case, _maps(stem, grid, options), draws, _findings(found["findings"]), scores, curves), run
+    heard = _listening(stem, grid, about["listening"]) if "listening" in about else None
+    maps, findings = _maps(stem, grid, options), _findings(found["findings"])
+    return Reading(case, maps, draws, findings, scores, curves, heard), run
 
 
 def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
@@ -157,6 +166,10 @@ def _write_scene(reading: Reading, out: Path, *, overwrite: bool) -> Path:
     about = {"name": case.name, "scans": list(case.scans), "shape": case.grid.shape, "scores": plain(reading.scores)}
     if reading.curves is not None:
         about["curves"] = plain(as_mapping(reading.curves))
+    if (heard := reading.listening) is not None:
+        about["listening"] = {
+            "primary": heard.primary, "shares": list(heard.shares), "guided": heard.opened is not None
+        }  # fmt: skip
     buffer = BytesIO()
     np.savez_compressed(
         buffer, about=np.array(json.dumps(about)), affine=case.grid.affine, allow_pickle=False, **arrays
@@ -176,6 +189,11 @@ def _maps(stem: str, grid: Grid, options: Mapping[str, Any]) -> Maps:
     probability, mask = _volume(f"{stem}_probseg", grid), _volume(f"{stem}_mask", grid) > 0
     about = {name: options[name] for name in ("target", "threshold", "peak_threshold", "draws")}
     return Maps(grid=grid, probability=probability, mask=mask, **measures, **about)
+
+
+def _listening(stem: str, grid: Grid, about: Mapping[str, Any]) -> Listening:
+    shares = {modality: _volume(f"{stem}_{part_of(modality)}", grid) for modality in about["shares"]}
+    return Listening(about["primary"], shares, _volume(f"{stem}_{OPENING}", grid) if about["guided"] else None)
 
 
 def _volume(stem: str, grid: Grid) -> np.ndarray:
@@ -224,4 +242,4 @@ def _tupled(value: Any) -> Any:
 
 def _short(path: Path) -> str:
     part = path.name.removesuffix(".nii.gz").split("_label-")[1].partition("_")[2]
-    return part.removeprefix("desc-").removesuffix("_uncertainty")
+    return part.removeprefix("desc-").removesuffix("_uncertainty").removesuffix("_attention")
