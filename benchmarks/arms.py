@@ -2,7 +2,7 @@
 
 Run, first for each target and seed (what is there is not made again)::
 
-    python benchmarks/arms.py train --target lesion --out DIR [--masks MASKS] [--seeds 3] [--steps 400] [--only ARM ...]
+    python benchmarks/arms.py train --target lesion --out DIR [--masks MASKS] [--seeds 3] [--steps 300] [--only ARM ...]
     python benchmarks/arms.py table --out DIR
 
 All arms go on from the shipped U-Net of the target, on phantoms that it never saw (``--cases``, of which the last
@@ -63,7 +63,8 @@ def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, see
     return config_for(
         ARMS[arm], target, initial=target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
         held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
-        first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2), validate_every=10**9,
+        missing_ramp=0.5, validate_every=10**9,
+        first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
     )  # fmt: skip
 
 
@@ -163,7 +164,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="outlines of real lesions in MNI space")
     parser.add_argument("--cases", type=int, default=200, help="phantoms, of a cohort that no shipped weights saw")
     parser.add_argument("--held-out", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(ARMS), default=list(ARMS))

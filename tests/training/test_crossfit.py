@@ -4,17 +4,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from adumbra.errors import InputRejected, MissingInput
 from adumbra.fusion.guidance import GUIDES
 from adumbra.networks.catalogue import load
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
+from adumbra.networks.unet import UNetConfig
 from adumbra.posterior.catalogue import posterior_of
 from adumbra.posterior.guided import DoubtedCase
 from adumbra.posterior.view import view_of
 from adumbra.training.config import CrossFit
+from adumbra.training.crossfit import first_config
 from adumbra.training.loop import gradual, train
+from adumbra.training.state import State
 
 NETWORK = CrossModalConfig(
     modalities=("dwi", "adc"), widths=(8, 16), dropout=0.1, windows=(1, 2), guided=True, primary="dwi"
@@ -92,6 +96,33 @@ def test_what_is_there_is_not_made_again(tmp_path, blob_refs, tiny_config):
     a, c = (sorted((tmp_path / "first" / f"maps-{g}").glob("*")) for g in ("uncertainty", "shuffled"))
     assert np.array_equal(np.sort(read(a[0]).ravel()), np.sort(read(c[0]).ravel()))
     assert not np.array_equal(read(a[0]), read(c[0]))
+
+
+def test_first_networks_go_on_from_the_initial_weights(tmp_path, blob_refs, tiny_config):
+    """Where these are a plain U-Net's, or have one for their first reading; others are left out."""
+    plain = UNetConfig(modalities=("dwi", "adc"), widths=(8, 16), dropout=0.1)
+    begun = train(blob_refs(3), tmp_path / "plain", tiny_config(network=plain)).weights
+    config = guided(tiny_config, initial=str(begun))
+    assert first_config(config).initial == str(begun)
+    assert first_config(guided(tiny_config)).initial == ""
+    still = replace(config, learning_rate=1e-12, cross=replace(config.cross, steps=1))
+    found = load(train(blob_refs(4), tmp_path / "guided", still).weights)
+    known = load(begun).network.state_dict()
+    for name, tensor in found.first.network.state_dict().items():
+        assert np.allclose(tensor, known[name], atol=1e-6), f"{name} does not go on"
+    again = replace(config, initial=str(tmp_path / "guided" / "weights.safetensors"))
+    assert first_config(again).initial == again.initial
+    state = State(replace(first_config(again), held_out=1), torch.device("cpu"))
+    assert all(np.array_equal(t, state.network.state_dict()[n]) for n, t in found.first.network.state_dict().items())
+    alone = train(blob_refs(3), tmp_path / "alone", guided(tiny_config, "none")).weights
+    assert first_config(replace(config, initial=str(alone))).initial == ""
+
+
+def test_as_many_draws_guide_a_prediction_as_guided_the_training(tmp_path, blob_refs, tiny_config):
+    loaded = load(train(blob_refs(4), tmp_path, guided(tiny_config)).weights)
+    assert posterior_of([loaded]).state["guided by"]["draws"] == 2
+    untold = replace(loaded, card=replace(loaded.card, training={}))
+    assert posterior_of([untold]).state["guided by"]["draws"] == 4
 
 
 def test_a_guide_without_a_guided_network_is_refused(tmp_path, blob_refs, tiny_config):

@@ -9,10 +9,11 @@ import pytest
 from adumbra.errors import InputRejected
 from adumbra.networks.catalogue import architecture_of, network_of
 from adumbra.networks.crossmodal import CrossModalConfig
+from adumbra.networks.unet import UNetConfig
 from adumbra.training import plan
 from adumbra.training.config import network_for
 from adumbra.training.plan import planned
-from adumbra.training.presets import Backbone, Fusion, Preset, config_for, windows_for, with_widths
+from adumbra.training.presets import Backbone, Fusion, Preset, config_for, network_of_preset, windows_for
 
 REFUSED = {("crossmodal", "early"), ("crossmodal", "late"), ("diffusion", "late")}
 
@@ -60,8 +61,8 @@ def test_windows_for_any_depth():
     assert windows_for(5) == (1, 1, 4, 0, None)
     assert windows_for(4) == (1, 1, 4, 0)
     assert windows_for(2) == (4, 0)
-    config = with_widths(config_for(Preset("crossmodal", "uncertainty"), "lesion"), (4, 8))
-    assert config.network.windows == (4, 0)
+    network = network_of_preset(Preset("crossmodal", "uncertainty"), UNetConfig(widths=(4, 8)))
+    assert network.windows == (4, 0)
 
 
 def test_posteriors_that_a_network_cannot_have_are_refused():
@@ -82,11 +83,19 @@ def test_memory_is_that_of_a_larger_patch(tiny_config, whole):
 
 
 def test_a_plan_counts(tiny_config):
+    network = UNetConfig(widths=(4, 8))
     config = config_for(
-        Preset(regulariser="joint", blur="focused"), "lesion", batch=2, patch=16, held_out=3, threads=1, precision="f32"
+        Preset(regulariser="joint", blur="focused"),
+        "lesion",
+        network=network,
+        batch=2,
+        patch=16,
+        held_out=3,
+        threads=1,
+        precision="f32",
     )
-    found = planned(with_widths(config, (4, 8)), cases=12)
-    assert found.parameters == sum(p.numel() for p in network_of(with_widths(config, (4, 8)).network).parameters())
+    found = planned(config, cases=12)
+    assert found.parameters == sum(p.numel() for p in network_of(network).parameters())
     assert found.steps_an_epoch == 5  # 9 cases, two in a step
     assert found.denoiser > 0
     assert 0 < found.memory_gb < 1

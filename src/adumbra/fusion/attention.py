@@ -41,7 +41,7 @@ class CrossAttention(nn.Module):
     Args:
         channels: Of the features.
         modalities: How many others there are; each has an embedding of its own, by which keys are told apart.
-        window: Side of the cube in which a voxel looks, in voxels; 1 is the same voxel, None the whole map.
+        window: Side of the cube in which a voxel looks, in voxels; 1 is the same voxel, 0 the whole map.
         heads: That attend apart; ``channels`` is a multiple.
         heard: Channels of the others' features; as many as the primary's unless given.
         doubting: Whether keys lose weight by their own modality's doubt.
@@ -52,7 +52,7 @@ class CrossAttention(nn.Module):
         channels: int,
         modalities: int,
         *,
-        window: int | None,
+        window: int,
         heads: int = 2,
         heard: int | None = None,
         doubting: bool = False,

@@ -92,16 +92,11 @@ def blurred(
         raise InputRejected("doubt", expected="a map", found="none", do="train with a guide, or without blur")
     # Of doubt itself and not of its largest in a patch: a patch without doubt stays sharp.
     sigma = how.most_mm * (1.0 - doubt if how.kind == "inverse" else doubt) * brain
-    parts = []
-    for one, within in zip(sigma[:, 0], brain[:, 0] > 0, strict=True):
-        parts.append(_as_control(one, within, how.kind, generator) if within.any() else one)
-    return focused_blur(images, torch.stack(parts)[:, None], spacing_mm=(spacing_mm,) * 3)
-
-
-def _as_control(sigma: Tensor, within: Tensor, kind: BlurKind, generator: np.random.Generator) -> Tensor:
-    if kind == "uniform":
-        return uniform(sigma, within=within)
-    return shuffled(sigma, generator=generator, within=within) if kind == "shuffled" else sigma
+    if how.kind == "uniform":
+        sigma = uniform(sigma, within=brain > 0)
+    if how.kind == "shuffled":
+        sigma = shuffled(sigma, generator=generator, within=brain > 0)
+    return focused_blur(images, sigma, spacing_mm=(spacing_mm,) * 3)
 
 
 def regularising_loss(

@@ -73,6 +73,12 @@ class LoadedNetwork:
     calibration: Path | None = None
     first: "LoadedNetwork | None" = None
 
+    @property
+    def plain(self) -> UNet | None:
+        """A U-Net that nothing guides: the network itself, or that of its first reading; None where neither is one."""
+        network = self.network if self.first is None else self.first.network
+        return network if type(network) is UNet else None
+
 
 def load(name_or_path: str | Path) -> LoadedNetwork:
     """The network of shipped weights, or of a file.

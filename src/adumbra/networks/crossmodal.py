@@ -121,7 +121,7 @@ class CrossEncoder(nn.Module):
                 str(level): CrossAttention(
                     width,
                     len(config.others),
-                    window=window or None,
+                    window=window,
                     heads=config.heads,
                     heard=config.widths_apart[level],
                     doubting=config.guided,
@@ -164,10 +164,10 @@ class CrossEncoder(nn.Module):
         return {level: gate(F.max_pool3d(doubts, 2**level)) for level, gate in gates.items()}
 
     def _primary(self, images: Tensor, present: Tensor) -> list[Tensor]:
-        if self.apart is None or self.together is not None:
-            return list(self.together(images, present))  # type: ignore[misc]  # without either there is no primary
+        if self.together is not None:
+            return list(self.together(images, present))
         chosen = self.config.modalities.index(self.config.primary)  # type: ignore[arg-type]  # it is not None
-        alone = self.apart(images, present, [chosen])
+        alone = self.apart(images, present, [chosen])  # type: ignore[misc]  # nor is this: a primary one is seen alone
         return [widen(level[:, 0]) for widen, level in zip(self.widened, alone, strict=True)]
 
 

@@ -148,8 +148,7 @@ class MaskDenoiser(CrossModal):
         part: Part = "encoder",
     ) -> Tensor:
         """Logits of the mean mask, (B, targets, X, Y, Z): the estimate at time 1, where the noise tells nothing."""
-        features = self.until("decoder", x, present) if isinstance(x, Tensor) else x
-        if part == "encoder" and not isinstance(x, Tensor):
-            features = self.until("decoder", x[0], present)
+        given = (x,) if isinstance(x, Tensor) else x
+        features = given if part == "decoder" else self.until("decoder", given[0], present)
         blank = features[0].new_zeros(len(features[0]), len(self.config.targets), *features[0].shape[2:])
         return self.denoised(features, blank, blank.new_ones(len(blank), dtype=torch.float32))

@@ -57,6 +57,11 @@ class Card(Protocol):
         ...
 
     @property
+    def training(self) -> Mapping[str, object]:
+        """How they were made."""
+        ...
+
+    @property
     def spacing_mm(self) -> float:
         """Of the isotropic grid that the network was trained on."""
         ...

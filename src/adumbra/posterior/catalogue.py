@@ -65,7 +65,7 @@ def _member(loaded: Loaded, name: str, target: Target | None, running: Running) 
     """Guided by a first reading where the network asks for one."""
     if loaded.network.config.doubt_channels:
         first, alone = (_first(loaded, target, how) for how in (running, replace(running, overlap=0.0)))
-        return Guided(first, alone, _alone(loaded, name, target, running), loaded)
+        return Guided(first, alone, _alone(loaded, name, target, running), loaded, _readings(loaded))
     return _alone(loaded, name, target, running)
 
 
@@ -75,6 +75,12 @@ def _first(loaded: Loaded, target: Target | None, running: Running) -> Posterior
             loaded.card.name, expected="the weights of a first reading beside them", found="none", do="keep both files"
         )
     return _alone(loaded.first, natural(loaded.first), target, running)
+
+
+def _readings(loaded: Loaded) -> int:
+    """How many draws of the first reading the network was trained with; four where its card does not say."""
+    cross = loaded.card.training.get("cross")
+    return int(cross["draws"]) if isinstance(cross, Mapping) and "draws" in cross else 4
 
 
 def _alone(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:

@@ -16,8 +16,7 @@ from adumbra.posterior.sampled import children, require_some
 from adumbra.references import cites
 from adumbra.shapes import Modality, Target, Volume
 
-_DRAWS = 4  # of the first reading: as many as ``training.config.CrossFit`` has by default
-_SEED = 0  # of them: the doubt is the case's, and not the draw's
+_SEED = 0  # of the first reading's draws: the doubt is the case's, and not the draw's
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +42,14 @@ class Guided:
         alone: The same, for modalities by themselves.
         second: Of the guided network.
         loaded: The guided network.
+        readings: How many draws the first reading is the mean of: as many as in the training.
     """
 
     first: Posterior
     alone: Posterior
     second: Posterior
     loaded: Loaded
+    readings: int
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -58,7 +59,7 @@ class Guided:
     @property
     def state(self) -> Mapping[str, object]:
         """What is fixed: that of the guided network, and that of the first reading."""
-        first = {**self.first.state, "draws": _DRAWS, "seed": _SEED}
+        first = {**self.first.state, "draws": self.readings, "seed": _SEED}
         return {**self.second.state, "guided by": first}
 
     @property
@@ -83,10 +84,11 @@ class Guided:
         """The case with the doubts of its first reading; one that this posterior read already is taken as it is."""
         if isinstance(case, DoubtedCase) and case.by is self:
             return case
-        volumes = self.first.draws(case, _DRAWS, np.random.default_rng(_SEED))  # what does not fit is refused here
+        generator = np.random.default_rng(_SEED)
+        volumes = self.first.draws(case, self.readings, generator)  # what does not fit is refused here
         within, total = case.masks["brain"].data, np.zeros(case.grid.shape, dtype=np.float64)
         for volume in volumes:
-            total += volume / _DRAWS
+            total += volume / self.readings
         maps = [doubt_of(total.astype(np.float32))]
         near = asked_alone(maps[0]) & within
         for modality in self.loaded.network.config.modalities:

@@ -28,23 +28,28 @@ Training = Callable[[tuple[CachedCase, ...], Path, TrainConfig], Path]
 """Trains on all the cases in a folder, goes on where it was stopped, and names the weights."""
 
 
+# What a first network has in common with the guided one. All else is as it is in any training of a plain U-Net.
+_SHARED = (
+    "batch", "patch", "spacing_mm", "learning_rate", "warmup", "weight_decay", "clip", "average", "hardest",
+    "augmentation", "registration", "precision", "device", "threads", "workers", "checkpoint_every", "validate_every",
+)  # fmt: skip
+
+
 def first_config(config: TrainConfig) -> TrainConfig:
-    """Of the first networks: plain U-Nets with dropout, of the same modalities and widths."""
+    """Of the first networks: plain U-Nets with dropout, of the same modalities and widths.
+
+    They go on from the initial weights where these are a plain U-Net's, or have one for a first reading. Such weights
+    must not have been trained on the cases: what they remember of them, no fold forgets.
+    """
     network = config.network
-    plain = UNetConfig(network.modalities, network.targets, network.widths, network.dropout)
-    return replace(
-        config,
-        network=plain,
-        guide="none",
-        regulariser=None,
-        softening="none",
-        missing_ramp=0.0,
+    return TrainConfig(
+        network=UNetConfig(network.modalities, network.targets, network.widths, network.dropout),
         posterior="dropout",
-        initial="",
+        initial=config.initial if config.initial and load(config.initial).plain is not None else "",
         steps=config.cross.steps,
         held_out=0,
-        fold=0,
         seed=config.cross.seed,
+        **{name: getattr(config, name) for name in _SHARED},
     )
 
 

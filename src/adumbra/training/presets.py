@@ -8,8 +8,8 @@ blur          of the images that the regulariser learns: none, uniform, shuffled
 softening     what doubt does to the loss: none, weighted, smoothed
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from adumbra.errors import InputRejected
 from adumbra.fusion.guidance import Guide
@@ -118,16 +118,3 @@ def windows_for(levels: int) -> tuple[int | None, ...]:
     """Voxel by voxel at the two finest levels, cubes of four at the next, the whole map at the one after it."""
     usual: tuple[int | None, ...] = (1, 1, 4, 0)
     return (usual + (None,) * levels)[:levels] if levels >= len(usual) else usual[len(usual) - levels :]
-
-
-def with_widths(config: TrainConfig, widths: tuple[int, ...]) -> TrainConfig:
-    """The same training of a network of other widths."""
-    network = replace(config.network, widths=widths, **_windows(config.network, len(widths)))
-    return replace(config, network=network)
-
-
-def _windows(network: UNetConfig, levels: int) -> dict[str, Any]:
-    if not isinstance(network, CrossModalConfig):
-        return {}
-    attends = any(window is not None for window in network.windows)
-    return {"windows": windows_for(levels) if attends else (None,) * levels}

@@ -36,8 +36,9 @@ class State:
         self.config, self.device, self.observations = config, device, observations
         self.network = network_of(config.network)
         if config.initial:
-            known = load(config.initial).network.state_dict()
-            load_into(self.network, carried_over(known, self.network), Path(config.initial))
+            begun = load(config.initial)
+            known = begun.plain if type(self.network) is UNet and begun.plain is not None else begun.network
+            load_into(self.network, carried_over(known.state_dict(), self.network), Path(config.initial))
         if config.posterior == "variational":
             made_uncertain(self.network, "decoder.")
         self.snapshots = wandering()
@@ -65,7 +66,7 @@ class State:
         self._follow(number)
         if snapshot_due(number, config):
             self.snapshots.add(dict(self.network.named_parameters()))
-        told = {name: float(term.detach()) for name, term in terms.items()} if len(terms) > 1 or self.denoiser else {}
+        told = {name: float(term.detach()) for name, term in terms.items()} if self.denoiser else {}
         return {"loss": float(loss.detach()), **told, "gradient": float(norm), "learning_rate": rate}
 
     def _terms(self, number: int, batch: Batch) -> dict[str, Tensor]:
