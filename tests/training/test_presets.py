@@ -58,8 +58,8 @@ def test_blur_and_softening_ask_for_a_first_reading():
 
 
 def test_windows_for_any_depth():
-    assert windows_for(5) == (1, 1, 4, 0, None)
-    assert windows_for(4) == (1, 1, 4, 0)
+    assert windows_for(5) == (None, 1, 4, 0, None)
+    assert windows_for(4) == (None, 1, 4, 0)
     assert windows_for(2) == (4, 0)
     network = network_of_preset(Preset("crossmodal", "uncertainty"), UNetConfig(widths=(4, 8)))
     assert network.windows == (4, 0)

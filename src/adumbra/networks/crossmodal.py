@@ -39,7 +39,7 @@ class CrossModalConfig(UNetConfig):
     """
 
     primary: Modality | None = "dwi"
-    windows: tuple[int | None, ...] = (1, 1, 4, 0, None)
+    windows: tuple[int | None, ...] = (None, 1, 4, 0, None)
     heads: int = 2
     slim: int = 2
     shared: bool = True

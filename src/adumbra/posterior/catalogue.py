@@ -64,17 +64,25 @@ def posterior_of(
 def _member(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
     """Guided by a first reading where the network asks for one."""
     if loaded.network.config.doubt_channels:
-        first, alone = (_first(loaded, target, how) for how in (running, replace(running, overlap=0.0)))
-        return Guided(first, alone, _alone(loaded, name, target, running), loaded, _readings(loaded))
+        readings, first = _readings(loaded), _first_of(loaded)
+        # A modality's own doubt only tells keys apart: as small windows as the training had, each voxel in one.
+        small = replace(running, side=running.side or first.card.patch, overlap=0.0)
+        return Guided(
+            _alone(first, natural(first), target, running, together=readings),
+            _alone(first, natural(first), target, small),
+            _alone(loaded, name, target, running),
+            loaded,
+            readings,
+        )
     return _alone(loaded, name, target, running)
 
 
-def _first(loaded: Loaded, target: Target | None, running: Running) -> Posterior:
+def _first_of(loaded: Loaded) -> Loaded:
     if loaded.first is None:
         raise WeightsRejected(
             loaded.card.name, expected="the weights of a first reading beside them", found="none", do="keep both files"
         )
-    return _alone(loaded.first, natural(loaded.first), target, running)
+    return loaded.first
 
 
 def _readings(loaded: Loaded) -> int:
@@ -83,8 +91,8 @@ def _readings(loaded: Loaded) -> int:
     return int(cross["draws"]) if isinstance(cross, Mapping) and "draws" in cross else 4
 
 
-def _alone(loaded: Loaded, name: str, target: Target | None, running: Running) -> Posterior:
-    """Drawn from where there is doubt alone, where its dropout allows that."""
+def _alone(loaded: Loaded, name: str, target: Target | None, running: Running, together: int = 10) -> Posterior:
+    """Drawn from where there is doubt alone, where its dropout allows that, so many draws at once."""
     if name == "dropout" and not running.everywhere and fit_for(loaded):
-        return Doubtful(loaded, target, running)
+        return Doubtful(loaded, target, running, together=together)
     return Sampled(loaded, POSTERIORS[name](loaded), target, running)

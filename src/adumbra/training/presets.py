@@ -115,6 +115,9 @@ def network_of_preset(preset: Preset, plain: UNetConfig) -> UNetConfig:
 
 
 def windows_for(levels: int) -> tuple[int | None, ...]:
-    """Voxel by voxel at the two finest levels, cubes of four at the next, the whole map at the one after it."""
-    usual: tuple[int | None, ...] = (1, 1, 4, 0)
+    """Voxel by voxel at half resolution, cubes of four at the next level, the whole map at the one after it.
+
+    At full resolution nobody listens: that alone costs as much as all the rest of the network.
+    """
+    usual: tuple[int | None, ...] = (None, 1, 4, 0)
     return (usual + (None,) * levels)[:levels] if levels >= len(usual) else usual[len(usual) - levels :]
