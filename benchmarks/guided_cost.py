@@ -1,9 +1,10 @@
 """What the two readings of a guided network cost beside one reading of a plain U-Net: CPU seconds, one thread.
 
-Run: ``python benchmarks/guided_cost.py [CASE] [--draws 20]``; without a case, a phantom of the diffusion preset. The
-plain U-Net has the shipped weights, and the guided networks its decoder: what a draw costs depends on how many voxels
-are doubtful. The aim, not reached yet: two readings, of which the first has 4 draws and reads each modality once alone,
-cost at most 2.5 times one reading.
+Run: ``python benchmarks/guided_cost.py [CASE] [--draws 20] [--weights GUIDED ...]``; without a case, a phantom of the
+diffusion preset. ``--weights`` are of guided trainings; one reading is that of their own first network. Without them
+the plain U-Net has the shipped weights, and untrained guided networks have its decoder. What a draw costs depends on
+how many voxels are doubtful, and so on the weights. The claim: two readings, of which the first has 4 draws and reads
+each modality once alone, cost at most 2.5 times one reading.
 """
 
 import argparse
@@ -41,29 +42,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?")
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--weights", nargs="+", default=())
     asked = parser.parse_args()
-    plain = load("lesion")
     opened = open_case(asked.case) if asked.case else phantom(51, 3).case
-    config = plain.network.config
-    _, case = made_ready(opened, target="lesion", modalities=config.modalities, spacing_mm=plain.card.spacing_mm)
-    running = Running(threads=1)
-    networks = {
-        "plain U-Net, one reading": plain,
-        "U-Net with guided attention at its skips, two readings": guided_like(plain, primary=None),
-        "cross-modal, guided, two readings": guided_like(plain, primary="dwi"),
-    }
-    first = 0.0
-    for name, network in networks.items():
-        posterior = posterior_of([network], running=running)
-        posterior.deterministic(case)  # kernels are chosen once
+    for name, plain, network in guided(asked.weights):
+        modalities, spacing_mm = plain.network.config.modalities, plain.card.spacing_mm
+        _, case = made_ready(opened, target="lesion", modalities=modalities, spacing_mm=spacing_mm)
+        once, twice = (posterior_of([n], running=Running(threads=1)) for n in (plain, network))
+        one, called = spent(once, case, asked.draws)
         begun = time.process_time()
-        total = np.zeros(case.grid.shape)
-        for volume in posterior.draws(case, asked.draws, np.random.default_rng(0)):
-            total += volume
-        seconds = time.process_time() - begun
-        first = first or seconds
-        called = int((total / asked.draws >= plain.card.threshold).sum())
-        print(f"{name}: {seconds:.1f} s, {seconds / first:.2f} x, {called} voxels called", flush=True)
+        doubted = twice.doubted(case)
+        first = time.process_time() - begun
+        second, called_too = spent(twice.second, doubted, asked.draws)
+        print(
+            f"{name}: one reading {one:.1f} s; the first of two {first:.1f} s, the second {second:.1f} s: "
+            f"{(first + second) / one:.2f} x; {called} and {called_too} voxels called",
+            flush=True,
+        )
+
+
+def guided(weights):
+    """Names, networks of one reading, and guided networks."""
+    if weights:
+        return [(path, load(path).first, load(path)) for path in weights]
+    plain, kinds = load("lesion"), {"U-Net, attention at its skips": None, "cross-modal": "dwi"}
+    return [(f"{name}, untrained", plain, guided_like(plain, primary=p)) for name, p in kinds.items()]
+
+
+def spent(posterior, case, draws):
+    """CPU seconds of the draws of a case, and how many voxels their mean calls."""
+    posterior.deterministic(case)  # kernels are chosen once
+    begun, total = time.process_time(), np.zeros(case.grid.shape)
+    for volume in posterior.draws(case, draws, np.random.default_rng(0)):
+        total += volume
+    return time.process_time() - begun, int((total / draws >= posterior.loaded.card.threshold).sum())
 
 
 if __name__ == "__main__":
