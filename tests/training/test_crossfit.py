@@ -59,7 +59,7 @@ def test_no_case_is_read_by_a_network_that_was_trained_on_it(tmp_path, blob_refs
     from adumbra.training import crossfit, loop
 
     trained_on, read_by, weights = {}, {}, {}
-    original = crossfit._doubts
+    original = crossfit._read
     real = loop._first
 
     def watched(cases, out, config, **options):
@@ -76,7 +76,7 @@ def test_no_case_is_read_by_a_network_that_was_trained_on_it(tmp_path, blob_refs
         return all(np.array_equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
     monkeypatch.setattr(loop, "_first", watched)
-    monkeypatch.setattr(crossfit, "_doubts", reading)
+    monkeypatch.setattr(crossfit, "_read", reading)
     train(blob_refs(6), tmp_path, guided(tiny_config, held_out=2))
     assert len(read_by) == 6
     assert set(trained_on) == {"fold0", "fold1"}

@@ -3,7 +3,8 @@
 A network's maps of its own training cases are too sure, and a fusion that is trained on them learns nothing. So the
 training cases are dealt into folds, a first network is trained on all but one of them, and reads that one. Cases that
 are held out of the training are held out of all folds, and read by the first fold's network, which is also the one that
-guides predictions. First networks and maps are kept: what is there is not made again.
+guides predictions. First networks, readings and maps are kept: what is there is not made again, and
+all guides share the readings.
 """
 
 import json
@@ -78,16 +79,19 @@ def guided_cases(
         others = tuple(case for number, case in enumerate(training) if number % folds != fold)
         weights.append(train(others, folder / f"fold{fold}", first))
     networks = [load(path).network for path in weights]
-    identity = json.dumps({"version": 1, **asdict(config.cross), "first": [load(w).card.sha256 for w in weights]})
-    maps = folder / f"maps-{config.guide}"
-    maps.mkdir(parents=True, exist_ok=True)
+    identity = json.dumps({"version": 2, **asdict(config.cross), "first": [load(w).card.sha256 for w in weights]})
+    readings, maps = folder / "readings", folder / f"maps-{config.guide}"
+    for one in (readings, maps):
+        one.mkdir(parents=True, exist_ok=True)
     dealt = [(case, number % folds) for number, case in enumerate(training)] + [(case, 0) for case in held_out]
     made = []
     for case, fold in progress.track(dealt, what="Reading for doubt", total=len(dealt)):
         path = maps / case.path.name
         if not _is_made(path, identity):
-            doubts = _doubts(networks[fold], case, first, config)
-            write_whole(path, save({"doubts": doubts.astype(np.float16)}, {"identity": identity}))
+            reading = readings / case.path.name
+            if not _is_made(reading, identity):
+                write_whole(reading, save(_read(networks[fold], case, first, config), {"identity": identity}))
+            write_whole(path, save({"doubts": _guiding(reading, case, config)}, {"identity": identity}))
         made.append(replace(case, doubts=path))
     return tuple(made[: len(training)]), tuple(made[len(training) :]), weights[0]
 
@@ -100,8 +104,18 @@ def _is_made(path: Path, identity: str) -> bool:
         return False
 
 
-def _doubts(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConfig) -> np.ndarray:
-    """(1 + C, X, Y, Z): of the mean of some draws, and of each modality read alone, dropout off."""
+def _guiding(reading: Path, case: CachedCase, config: TrainConfig) -> np.ndarray:
+    """(1 + C, X, Y, Z), float16: what a reading is to a guide."""
+    with safe_open(reading, framework="np") as file:
+        maps = file.get_tensor("errors" if config.guide == "oracle" else "doubts").astype(np.float32)
+    with safe_open(case.path, framework="np") as file:
+        brain = file.get_tensor("brain").astype(bool)
+    generator = np.random.default_rng([config.cross.seed, 1, *case.name.encode()])
+    return guiding(maps, config.guide, within=brain, generator=generator).astype(np.float16)
+
+
+def _read(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConfig) -> dict[str, np.ndarray]:
+    """Doubts and errors, (1 + C, X, Y, Z): of the mean of some draws, and of each modality alone, dropout off."""
     with safe_open(case.path, framework="np") as file:
         truth = file.get_tensor("labels")[0].astype(np.float32)
         brain = file.get_tensor("brain").astype(bool)
@@ -109,11 +123,12 @@ def _doubts(network: UNet, case: CachedCase, first: TrainConfig, config: TrainCo
     generator = np.random.default_rng([config.cross.seed, *case.name.encode()])
     draws = [network.drawn_masks(generator) for _ in range(config.cross.draws)]
     read = [np.mean([predicted_volumes(network, channels, case.present, brain, first, m)[0] for m in draws], axis=0)]
+    near = asked_alone(doubt_of(read[0])) & brain
     for number, there in enumerate(case.present):
         alone = np.eye(len(case.present), dtype=np.float32)[number]
-        seen = channels * alone[:, None, None, None]
-        read.append(predicted_volumes(network, seen, alone, brain, first)[0] if there else np.full_like(truth, 0.5))
-    near = asked_alone(doubt_of(read[0]))
-    read = [read[0], *(np.where(near, own, read[0]) for own in read[1:])]
-    maps = np.stack([np.abs(p - truth) if config.guide == "oracle" else doubt_of(p) for p in read])
-    return guiding(maps, config.guide, within=brain, generator=generator)
+        seen, own = channels * alone[:, None, None, None], np.full_like(truth, 0.5)
+        if there:
+            own = predicted_volumes(network, seen, alone, near, first, overlap=0.0)[0]
+        read.append(np.where(near, own, read[0]))
+    maps = {"doubts": [doubt_of(p) for p in read], "errors": [np.abs(p - truth) for p in read]}
+    return {name: np.stack(volumes).astype(np.float16) for name, volumes in maps.items()}

@@ -14,7 +14,6 @@ from adumbra.training.config import TrainConfig
 from adumbra.training.patches import CachedCase, doubts_of
 
 _SMALL_ML = 2.0
-_OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,11 @@ def predicted_volumes(
     inside: np.ndarray,
     config: TrainConfig,
     kept: Masks | None = None,
+    *,
+    overlap: float = 0.25,
 ) -> np.ndarray:
     """Probabilities (T, X, Y, Z) from the windows that touch ``inside``: one draw's, or with dropout off."""
-    windows = windows_over(inside, side=config.patch, overlap=_OVERLAP)
+    windows = windows_over(inside, side=config.patch, overlap=overlap)
     device = next(network.parameters()).device
     told = torch.from_numpy(present)[None].to(device)
     pieces = []
