@@ -150,6 +150,12 @@ def test_a_late_average_trains(tmp_path, blob_refs, tiny_config, made_case):
     assert volume.shape == made_case(9).grid.shape
 
 
+def test_held_out_cases_need_not_be_measured(tmp_path, blob_refs, tiny_config):
+    for every in (0, 100):
+        result = train(blob_refs(4), tmp_path / str(every), tiny_config(held_out=2, validate_every=every))
+        assert bool(load(result.weights).card.training["results"]) == bool(every)
+
+
 def test_modalities_are_left_out_the_more_often_the_further_a_training_is(tiny_config):
     config = tiny_config(steps=100, missing_ramp=0.5)
     assert [gradual(config, n).missing for n in (0, 25, 50, 99)] == [0.0, 0.5, 1.0, 1.0]

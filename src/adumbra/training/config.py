@@ -148,7 +148,8 @@ class TrainConfig:
         workers: Processes that prepare cases.
         first: Folder of the first networks and their maps; empty is inside the training's own.
         checkpoint_every: Steps between checkpoints.
-        validate_every: Steps between measurements on the held-out cases.
+        validate_every: Steps between measurements on the held-out cases, which are measured at the end too; 0 never
+            measures them.
     """
 
     network: UNetConfig = field(default_factory=UNetConfig)

@@ -133,6 +133,7 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
         training, held_out, first_reading = guided_cases(
             training, held_out, folder, config, partial(_first, progress=progress), progress=progress
         )
+    measured = held_out if config.validate_every else ()
     observations = independent_voxels(training) if config.posterior == "variational" else 1.0
     state = State(config, chosen_device(config.device), observations)
     first, before_s = 0, 0.0
@@ -145,13 +146,13 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
         for number, batch in progress.track(batches, what="Training", total=config.steps - first):
             log.write(number + 1, state.step(number, batch))
             done = number + 1
-            if held_out and done % config.validate_every == 0 and done < config.steps:
-                log.write(done, asdict(validated(state.averaged(), held_out, config)))
+            if measured and done % config.validate_every == 0 and done < config.steps:
+                log.write(done, asdict(validated(state.averaged(), measured, config)))
             if done % config.checkpoint_every == 0 or done == config.steps:
                 write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - begun, state.tensors()))
         found = _fitted(state, training)
         network = state.holding(found.weights)
-        scores = validated(network, held_out, config) if held_out else None
+        scores = validated(network, measured, config) if measured else None
         if scores is not None:
             log.write(config.steps, asdict(scores))
     if first_reading is not None and config.network.doubt_channels:
