@@ -10,8 +10,9 @@ and seeds. Of ``--cases`` those without the target are left out until they are a
 ``--held-out`` are measured and not trained on. What an arm has beyond a U-Net begins untrained: attention at the skips,
 which reads each modality alone; the regulariser's decoder; and all of the decoder of the diffusion of masks, which such
 a budget is too small for. The first readings are U-Nets that went on from the shipped one too, each on other folds. The
-threshold of each run is the one that suits eight training cases best. The table: means over cases and seeds, and differences from early concatenation, paired by patient, with 95 %
-bootstrap intervals by patient. Phantoms are no patients.
+threshold of each run is the one that suits eight training cases best. The table: means over cases and seeds, and
+differences from early concatenation, paired by patient, with 95 % bootstrap intervals by patient. Phantoms are no
+patients.
 """
 
 import argparse
