@@ -161,8 +161,11 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
 
 
 def _first(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, *, progress: Progress) -> Path:
-    """A first network, for ``crossfit``."""
+    """A first network, for ``crossfit``; one that is there stays as it is, so that its readings are known again."""
     with locked(out):
+        made, checkpoint = out / "weights.safetensors", read_checkpoint(out, identity_of(cases, config))
+        if made.is_file() and checkpoint is not None and checkpoint.step == config.steps:
+            return made
         return _run(cases, out, config, progress).weights
 
 
