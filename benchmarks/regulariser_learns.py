@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from adumbra.fusion.denoising import denoising_error
+from adumbra.fusion.denoising import converted, denoising_error
 from adumbra.fusion.regularise import SPREAD
 from adumbra.fusion.sampling import sampled
 from adumbra.fusion.schedule import Schedule
@@ -53,7 +53,8 @@ def main() -> None:
 
     def denoise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         features = network.until("decoder", x.float() * SPREAD, present[: len(x)])
-        return denoiser(features, x.float(), t.expand(len(x)))
+        velocity = denoiser(features, x.float(), t.expand(len(x)))
+        return converted(velocity, x.float(), t, schedule, given="velocity", wanted="noise")
 
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(images.shape, generator=generator)

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from adumbra.fusion.denoising import converted, noised
+from adumbra.fusion.schedule import Schedule
 from adumbra.networks.catalogue import architecture_of, network_of
 from adumbra.networks.denoiser import Clock, ImageDenoiser, MaskDenoiser, MaskDenoiserConfig
 from adumbra.networks.unet import UNet, UNetConfig
@@ -40,6 +42,16 @@ def test_the_noise_of_images_from_the_segmenters_own_features():
     assert not torch.allclose(early, late)
     early.square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in segmenter.encoder.parameters() if p.ndim > 2)
+
+
+def test_an_untrained_denoiser_knows_noise_where_there_is_nothing_else():
+    torch.manual_seed(0)
+    segmenter, denoiser = UNet(TINY).eval(), ImageDenoiser(TINY)
+    images, noise, t = torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8), torch.ones(2)
+    x = noised(images, t, noise, Schedule())
+    velocity = denoiser(segmenter.until("decoder", x, torch.ones(2, 2)), x, t)
+    found = converted(velocity, x, t, Schedule(), given="velocity", wanted="noise")
+    assert (found - noise).square().mean() < 1e-3
 
 
 @pytest.mark.parametrize("attends", [False, True])

@@ -63,6 +63,10 @@ class TimedDecoder(nn.Module):
 class ImageDenoiser(nn.Module):
     """The noise in images, from the features that an encoder finds in them.
 
+    What it gives is the velocity, of which the noise is a part (``fusion.denoising.converted``): where there is hardly
+    anything but noise the answer is nearly the image itself, and a network that had to copy it would never be exact
+    enough to grow an image from it.
+
     Args:
         config: Of the segmenter whose encoder it is.
     """
@@ -75,10 +79,10 @@ class ImageDenoiser(nn.Module):
         self.head = nn.Conv3d(config.widths[0] + channels, channels, 1)
 
     def forward(self, features: Features, images: Tensor, t: Tensor) -> Tensor:
-        """The noise (B, C, X, Y, Z), float32, in noisy images (B, C, X, Y, Z) at times (B,)."""
+        """The velocity (B, C, X, Y, Z), float32, of noisy images (B, C, X, Y, Z) at times (B,)."""
         seen = self.decoder(features, t)
-        noise: Tensor = self.head(torch.cat([seen, images.to(seen.dtype)], dim=1))
-        return noise.float()
+        velocity: Tensor = self.head(torch.cat([seen, images.to(seen.dtype)], dim=1))
+        return velocity.float()
 
 
 @dataclass(frozen=True)
