@@ -3,8 +3,8 @@
 Run: ``python benchmarks/guided_cost.py [CASE] [--draws 20] [--weights GUIDED ...]``; without a case, a phantom of the
 diffusion preset. ``--weights`` are of guided trainings; one reading is that of their own first network. Without them
 the plain U-Net has the shipped weights, and untrained guided networks have its decoder. What a draw costs depends on
-how many voxels are doubtful, and so on the weights. The claim: two readings, of which the first has 4 draws and reads
-each modality once alone, cost at most 2.5 times one reading.
+how many voxels are doubtful, and so on the weights. The claim, for attention at a U-Net's skips: two readings, of which
+the first has ``--first-draws`` and reads each modality once alone, cost at most 2.5 times one reading.
 """
 
 import argparse
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", nargs="?")
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--first-draws", type=int, default=4)
     parser.add_argument("--weights", nargs="+", default=())
     asked = parser.parse_args()
     opened = open_case(asked.case) if asked.case else phantom(51, 3).case
@@ -49,6 +50,7 @@ def main() -> None:
         modalities, spacing_mm = plain.network.config.modalities, plain.card.spacing_mm
         _, case = made_ready(opened, target="lesion", modalities=modalities, spacing_mm=spacing_mm)
         once, twice = (posterior_of([n], running=Running(threads=1)) for n in (plain, network))
+        twice = replace(twice, readings=asked.first_draws, first=replace(twice.first, together=asked.first_draws))
         one, called = spent(once, case, asked.draws)
         begun = time.process_time()
         doubted = twice.doubted(case)

@@ -117,7 +117,7 @@ def network_of_preset(preset: Preset, plain: UNetConfig) -> UNetConfig:
 def windows_for(levels: int) -> tuple[int | None, ...]:
     """Voxel by voxel at half resolution, cubes of four at the next level, the whole map at the one after it.
 
-    At full resolution nobody listens: that alone costs as much as all the rest of the network.
+    At full resolution nobody listens: that would be most of what listening costs.
     """
     usual: tuple[int | None, ...] = (None, 1, 4, 0)
     return (usual + (None,) * levels)[:levels] if levels >= len(usual) else usual[len(usual) - levels :]
