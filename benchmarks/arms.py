@@ -1,12 +1,14 @@
 """Every arm of the study at an equal budget: how modalities are fused, what regularises, what guides; one table.
 
-Run, first for each target and seed (what is there is not made again)::
+Run, first for each target (what is there is not made again)::
 
-    python benchmarks/arms.py train --target lesion --out DIR [--masks MASKS] [--seeds 3] [--steps 300] [--only ARM ...]
-    python benchmarks/arms.py table --out DIR
+    python benchmarks/arms.py train --target lesion --out DIR [--masks MASKS] [--seeds 0 1 2] [--only ARM ...]
+    python benchmarks/arms.py table
+
+What each case was found to be is kept in ``trainings/arms``, of which the table is made.
 
 All arms go on from the shipped U-Net of the target, on phantoms that it never saw, with the same cases, patches, steps
-and seeds. Of ``--cases`` those without the target are left out until they are a quarter at most, and the last
+and seeds. For the thrombus, of ``--cases`` those without a clot are left out until they are a quarter at most. The last
 ``--held-out`` are measured and not trained on. What an arm has beyond a U-Net begins untrained: attention at the skips,
 which reads each modality alone; the regulariser's decoder; and all of the decoder of the diffusion of masks, which such
 a budget is too small for. The first readings are U-Nets that went on from the shipped one too, each on other folds. The
@@ -18,8 +20,11 @@ patients.
 import argparse
 import json
 import os
+import shutil
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +32,7 @@ from safetensors import safe_open
 
 from adumbra.cohort import PhantomRef, outline_files
 from adumbra.evaluation.intervals import bootstrap_mean
+from adumbra.files import write_whole
 from adumbra.networks.catalogue import load
 from adumbra.training.cache import cached
 from adumbra.training.config import CrossFit, TrainConfig
@@ -71,40 +77,41 @@ def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, see
 
 def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Namespace) -> None:
     """Trains and measures one arm with one seed, unless its rows are there."""
-    out = asked.out / asked.target / f"{arm}-{seed}"
-    rows = out / "rows.json"
+    rows = asked.rows / asked.target / f"{arm}-{seed}.json"
     if rows.exists():
         return
-    config = config_of(arm, asked.target, asked.out / asked.target / "first", asked, seed)
-    files = cached(cases, asked.out / asked.target / "cache", config.cache, workers=config.workers)
-    kept = enough([len(opened(file).ends) > 0 for file in files])
-    cases, files = [cases[n] for n in kept], [files[n] for n in kept]
+    folder = asked.out / asked.target
+    config, out = config_of(arm, asked.target, folder / "first", asked, seed), folder / f"{arm}-{seed}"
+    files = cached(cases, folder / "cache", config.cache, workers=config.workers)
     (out / "cache").mkdir(parents=True, exist_ok=True)
     for file in files:  # a training has a cache of its own: here they share one
         (out / "cache" / file.name).unlink(missing_ok=True)
         os.link(file, out / "cache" / file.name)
-    weights = train(cases, out, config).weights
-    network, ready = load(weights).network, [opened(file) for file in files]
-    guided = network.config.doubt_channels > 0
-    maps = asked.out / asked.target / "first" / f"maps-{config.guide}"
-    ready = [replace(case, doubts=maps / case.path.name if guided else None) for case in ready]
+    network = load(train(cases, out, config).weights).network
+    guided, maps = network.config.doubt_channels > 0, folder / "first" / f"maps-{config.guide}"
+    ready = [replace(opened(file), doubts=maps / file.name if guided else None) for file in files]
     tuning = [case for case in ready[: -asked.held_out] if len(case.ends)][:TUNED_ON]
     dice = [[measured(p, t, cut)["dice"] for cut in THRESHOLDS] for p, t in (read(network, c, config) for c in tuning)]
     threshold = float(THRESHOLDS[np.mean(dice, axis=0).argmax()])
     found = []
     for case in ready[-asked.held_out :]:
         probability, truth = read(network, case, config)
-        found.append({"case": case.name, "arm": arm, "seed": seed, **measured(probability, truth, threshold)})
-    rows.write_text(json.dumps(found))
+        found.append({"case": case.name, **measured(probability, truth, threshold)})
+    about = {"arm": arm, "seed": seed, "threshold": threshold, "cases": len(cases), "steps": asked.steps}
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(rows, (json.dumps(about | {"found": found}) + "\n").encode())
+    shutil.rmtree(out)
     print(asked.target, arm, seed, threshold, {m: round(float(np.nanmean([r[m] for r in found])), 3) for m in MEASURES})
 
 
-def enough(holding: Sequence[bool]) -> list[int]:
-    """The cases of the study: all that hold the target, and of the others so many that they are at most a quarter."""
-    without = [n for n, holds in enumerate(holding) if not holds]
-    most = max(1, sum(holding) // 3)
+def enough(cases: Sequence[PhantomRef], workers: int) -> list[PhantomRef]:
+    """The cases of a thrombus: all that have a clot, and of the others so many that they are at most a quarter."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        struck = list(pool.map(PhantomRef.struck, cases))
+    without = [n for n, has in enumerate(struck) if not has]
+    most = max(1, sum(struck) // 3)
     chosen = {without[i * len(without) // most] for i in range(most)} if len(without) > most else set(without)
-    return [n for n, holds in enumerate(holding) if holds or n in chosen]
+    return [case for n, case in enumerate(cases) if struck[n] or n in chosen]
 
 
 def read(network, case: CachedCase, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +121,7 @@ def read(network, case: CachedCase, config: TrainConfig) -> tuple[np.ndarray, np
         truth = file.get_tensor("labels")[0].astype(bool)
     inside = brain | truth
     seen = np.concatenate([channels, doubts_of(case)])
-    return predicted_volumes(network, seen, case.present, inside, config)[0] * inside, truth
+    return predicted_volumes(network, seen, case.present, inside, config, overlap=0.0)[0] * inside, truth
 
 
 def measured(probability: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str, float]:
@@ -130,14 +137,19 @@ def measured(probability: np.ndarray, truth: np.ndarray, threshold: float) -> di
     }
 
 
-def table(out: Path, target: str) -> None:
+def table(folder: Path, target: str) -> None:
     """Prints the table of a target."""
-    rows = [row for file in sorted((out / target).glob("*/rows.json")) for row in json.loads(file.read_text())]
-    if not rows:
+    runs = [json.loads(file.read_text()) for file in sorted((folder / target).glob("*.json"))]
+    if not runs:
         return
+    budgets = {(run["cases"], run["steps"]) for run in runs}
+    if len(budgets) > 1:
+        raise SystemExit(f"{folder / target}: runs of one budget were expected, found (cases, steps) {sorted(budgets)}")
+    rows = [row | {"arm": run["arm"], "seed": run["seed"]} for run in runs for row in run["found"]]
     cases = sorted({row["case"] for row in rows})
     seeds = {arm: sorted({row["seed"] for row in rows if row["arm"] == arm}) for arm in ARMS}
-    print(f"\n### {target}, {len(cases)} cases\n")
+    (trained_on, steps), held_out = budgets.pop(), len(cases)
+    print(f"\n### {target}: {held_out} cases, after {steps} steps on {trained_on - held_out} others\n")
     print("| arm | seeds | " + " | ".join(f"{m} | against early" for m in MEASURES) + " |")
     print("|---|---|" + "---|---|" * len(MEASURES))
     means = {
@@ -170,25 +182,29 @@ def main() -> None:
     """Trains what is missing, or prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["train", "table"])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, help="for caches, first readings and checkpoints")
+    parser.add_argument("--rows", type=Path, default=Path(__file__).parents[1] / "trainings" / "arms")
     parser.add_argument("--target", choices=["lesion", "thrombus"], default="lesion")
     parser.add_argument("--masks", type=Path, help="outlines of real lesions in MNI space")
-    parser.add_argument("--cases", type=int, default=200, help="phantoms, of a cohort that no shipped weights saw")
+    parser.add_argument("--cases", type=int, default=160, help="phantoms, of a cohort that no shipped weights saw")
     parser.add_argument("--held-out", type=int, default=40)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(ARMS), default=list(ARMS))
     asked = parser.parse_args()
     if asked.what == "train":
+        if asked.out is None:
+            parser.error("train needs --out")
         seed, preset = COHORTS[asked.target]
         outlines = outline_files(asked.masks)
         cases = [PhantomRef(seed, number, outlines, preset) for number in range(asked.cases)]
-        for training in range(asked.seeds):
+        cases = enough(cases, 2) if asked.target == "thrombus" else cases
+        for training in asked.seeds:
             for arm in asked.only:
                 trained(arm, training, cases, asked)
     for target in ("lesion", "thrombus"):
-        table(asked.out, target)
+        table(asked.rows, target)
 
 
 if __name__ == "__main__":

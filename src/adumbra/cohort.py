@@ -20,7 +20,7 @@ from adumbra.growth import write_growth
 from adumbra.phantom.generate import Phantom, generate, phantom_of
 from adumbra.phantom.lesion import Outline
 from adumbra.phantom.presets import preset
-from adumbra.phantom.stages import drawn
+from adumbra.phantom.stages import drawn, struck
 from adumbra.phantom.territories import LABELS, atlas
 from adumbra.progress import Progress, quiet
 from adumbra.report.dataset import write_atlas, write_description, write_phantom
@@ -52,6 +52,11 @@ class PhantomRef:
     def open(self) -> Case:
         """The case."""
         return phantom(self.seed, self.number, self.outlines, preset_name=self.preset).case
+
+    def struck(self) -> bool:
+        """Whether it will have a clot; far cheaper than to open it."""
+        own = case_seed(self.seed, self.number)
+        return struck(own, plan=preset(self.preset), outline=_outline_of(own, self.outlines))
 
 
 def case_name(seed: int, number: int) -> str:

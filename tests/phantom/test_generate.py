@@ -10,7 +10,7 @@ from adumbra.errors import InputRejected
 from adumbra.phantom.generate import Phantom, generate
 from adumbra.phantom.lesion import Outline
 from adumbra.phantom.presets import PRESETS, drawn_setup, preset
-from adumbra.phantom.stages import Drawn, drawn
+from adumbra.phantom.stages import Drawn, drawn, struck
 from adumbra.phantom.streams import stream
 from adumbra.shapes import MODALITIES
 from adumbra.space.components import labelled
@@ -74,6 +74,15 @@ def test_parameters_are_json_and_complete(phantoms: dict[int, Phantom], whole: d
     told = json.loads(json.dumps(whole["monocentric"].parameters))
     assert {"clots", "collateral_grade", "hours_closed", "variants"} <= set(told)
     assert told["sequences"]["phase"]["EchoTime"] == pytest.approx(0.030)
+
+
+def test_whether_a_clot_befalls_it_is_known_before_it_is_drawn(whole: dict[str, Phantom]) -> None:
+    plan = preset("monocentric")
+    assert whole["monocentric"].parameters["clots"]
+    assert struck(CLOTTED, plan=plan)
+    without = next(seed for seed in range(20) if not struck(seed, plan=plan))
+    assert generate(without, preset_name="monocentric").parameters["clots"] == []
+    assert not struck(CLOTTED, plan=preset("diffusion"))
 
 
 def test_scans_masks_and_grids_belong_together(phantoms: dict[int, Phantom]) -> None:
