@@ -1,6 +1,8 @@
 """The command line: frozen, its exit codes, its two streams."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -70,6 +72,11 @@ def test_the_command_line_is_frozen():
 def test_version_says_what_it_is_for(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"adumbra {__version__}. Research use only, not for diagnosis.\n"
+
+
+def test_the_module_is_the_command():
+    ran = subprocess.run([sys.executable, "-m", "adumbra", "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith(f"adumbra {__version__}.")
 
 
 @pytest.mark.parametrize(
