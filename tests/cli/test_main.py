@@ -25,8 +25,8 @@ FROZEN = {
         *["--lesion-masks", "--workers", "--overwrite", *OUTPUT],
     ],
     "train": [
-        *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--held-out", "--fold"],
-        *["--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
+        *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--learning-rate", "--held-out"],
+        *["--fold", "--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
         *["--patch", "--dry-run", "--backbone", "--fusion", "--regulariser", "--blur", "--weight", "--softening"],
         *["--first", "--first-steps"],
         *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],

@@ -28,8 +28,10 @@ def asked(monkeypatch):
 
 def test_options_reach_the_training(asked, tmp_path, capsys):
     given = ["--steps", "12", "--seed", "5", "--threads", "2", "--no-registration", "--held-out", "0", "--batch", "1"]
+    given += ["--learning-rate", "2e-4"]
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--json", *given]) == 0
     config = asked["config"]
+    assert config.learning_rate == 2e-4
     assert (config.steps, config.seed, config.threads, config.held_out, config.batch) == (12, 5, 2, 0, 1)
     assert config.registration == "never"
     assert asked["cases"] == ("a case of cohort",)
@@ -41,6 +43,11 @@ def test_without_options_the_trainings_own_defaults_hold(asked, tmp_path):
     """The command line repeats them for --help; they must not drift apart."""
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet"]) == 0
     assert replace(asked["config"], cross=config.CrossFit()) == loop.TrainConfig()
+
+
+def test_a_learning_rate_is_above_0(asked, tmp_path, capsys):
+    assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--learning-rate", "0"]) == 2
+    assert "0" in capsys.readouterr().err
 
 
 def test_data_that_is_not_there_is_rejected(tmp_path, capsys):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from adumbra.cli.manner import OK, USUAL, Count, Device, Flag, From0, Manner, Preset, UsageError
 
@@ -93,6 +94,7 @@ def train(
     posterior: TrainedPosterior = "dropout",
     steps: From0 = 6000,
     batch: Count = 4,
+    learning_rate: Annotated[float, Parameter(validator=Number(gt=0))] = 2e-3,
     held_out: From0 = 8,
     fold: From0 = 0,
     initial: str = "",
@@ -120,6 +122,7 @@ def train(
             seeds and folds.
         steps: Optimiser steps in all; 0 with --initial fits a laplace to weights as they are.
         batch: Patches in a step.
+        learning_rate: The highest, after the warm-up; a tenth of the usual to go on from weights without forgetting.
         held_out: So many cases, the last ones, are not trained on but measured.
         fold: Which block of so many cases is held out instead, counted from the end.
         initial: Weights to begin with, by name or file; without them training begins at random.
@@ -144,6 +147,7 @@ def train(
         patch=patch,
         steps=steps,
         batch=batch,
+        learning_rate=learning_rate,
         held_out=held_out,
         fold=fold,
         posterior=posterior,
