@@ -1,5 +1,6 @@
 """What every posterior in the catalogue must do, whoever wrote it."""
 
+import gc
 import json
 import tracemalloc
 from dataclasses import replace
@@ -27,8 +28,8 @@ SHAPE = (28, 24, 20)
 def made_network(config=CONFIG, seed=0):
     torch.manual_seed(seed)
     network = network_of(config)
-    for parameter in network.parameters():
-        if parameter.ndim == 5:
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 5 or name.endswith("output.weight"):
             torch.nn.init.normal_(parameter, std=0.1)
     return network.eval().requires_grad_(False)
 
@@ -168,6 +169,7 @@ def test_what_does_not_fit_is_refused_before_the_first_draw(posterior):
 
 def peak_of(posterior, n):
     """Peak of Python's own memory while draws are looked at and let go, in volumes."""
+    gc.collect()
     tracemalloc.start()
     for volume in posterior.draws(made_case(), n, np.random.default_rng(0)):
         volume.sum()
@@ -178,4 +180,4 @@ def peak_of(posterior, n):
 
 def test_memory_does_not_grow_with_the_number_of_draws(posterior):
     peak_of(posterior, 1)
-    assert peak_of(posterior, 40) < peak_of(posterior, 5) + 3
+    assert peak_of(posterior, 40) < peak_of(posterior, 5) + 10, "35 more draws that were kept would be 35 volumes"

@@ -9,7 +9,9 @@ from adumbra.fusion.attention import CrossAttention, DoubtGate
 
 def attention(window, *, modalities=2, channels=4, heads=2, doubting=False):
     torch.manual_seed(0)
-    return CrossAttention(channels, modalities, window=window, heads=heads, doubting=doubting)
+    network = CrossAttention(channels, modalities, window=window, heads=heads, doubting=doubting)
+    torch.nn.init.normal_(network.output.weight, std=0.5)  # untrained, it would say nothing
+    return network
 
 
 def features(shape=(5, 4, 3), *, modalities=2, channels=4, batch=2):
@@ -48,6 +50,17 @@ def test_where_nobody_is_there_nothing_is_heard():
     network = attention(2)
     network(primary, others, torch.zeros(2, 2))[0].sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_untrained_it_says_nothing_and_learns_to(window):
+    primary, others = features()
+    network = CrossAttention(4, 2, window=window)
+    heard, shares = network(primary, others, torch.ones(2, 2))
+    assert heard.abs().max() == 0
+    assert shares.std() > 0
+    (heard - primary).square().sum().backward()
+    assert network.output.weight.grad.abs().max() > 0
 
 
 def test_one_voxel_by_hand():

@@ -80,6 +80,14 @@ def test_a_training_goes_on_from_a_plain_unet(config, kept):
     assert all(torch.equal(begun[n], own[n]) for n in same)
 
 
+def test_with_attention_it_begins_as_the_unet_that_it_goes_on_from():
+    torch.manual_seed(0)
+    plain, network = UNet(PLAIN), network_of(CrossModalConfig(**SAME, primary=None, windows=(1, 0), guided=True))
+    network.load_state_dict(carried_over(plain.state_dict(), network))
+    x, there = torch.rand(1, 5, 8, 8, 8), torch.ones(1, 2)
+    assert torch.equal(network.eval()(x, there), plain.eval()(x[:, :2], there))
+
+
 @pytest.mark.parametrize(
     "config", [replace(PLAIN, widths=(4, 16)), CrossModalConfig(("dwi", "adc"), widths=(4, 16), windows=(1, 0))]
 )

@@ -23,7 +23,7 @@ def made(config):
     torch.manual_seed(0)
     network = CrossModal(config).eval()
     for name, parameter in network.named_parameters():
-        if name.endswith("modulation") or "tokens" in name:
+        if name.endswith(("modulation", "output.weight")) or "tokens" in name:
             torch.nn.init.normal_(parameter, std=0.5)
     return network
 

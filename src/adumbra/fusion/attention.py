@@ -64,6 +64,8 @@ class CrossAttention(nn.Module):
         self.key = nn.Linear(others, channels, bias=False)
         self.value = nn.Linear(others, channels, bias=False)
         self.output = nn.Linear(channels, channels, bias=False)
+        # Untrained, it adds nothing: a network that goes on from a U-Net's weights begins as that U-Net.
+        nn.init.zeros_(self.output.weight)
         self.embedding = nn.Parameter(torch.randn(modalities, others) / math.sqrt(others))
         self.mistrust = nn.Parameter(torch.zeros(())) if doubting else None  # softplus of it is what doubt costs a key
 
