@@ -12,7 +12,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from adumbra.cases.catalogue import open_case
 from adumbra.cohort import phantom
@@ -24,16 +23,13 @@ from adumbra.prepare.ready import made_ready
 
 
 def guided_like(plain: LoadedNetwork, *, primary: str | None) -> LoadedNetwork:
-    """A guided network with the plain one's encoder, if it has that, and decoder; its gate is as begun."""
+    """A guided network with the plain one's encoder, if it has that, and decoder; it listens to nobody yet."""
     config = plain.network.config
     same = {name: getattr(config, name) for name in ("modalities", "targets", "widths", "dropout")}
     network = network_of(CrossModalConfig(**same, primary=primary, guided=True)).eval()
     known = {n.replace("encoder.", "encoder.together."): t for n, t in plain.network.state_dict().items()}
     own = network.state_dict()
     network.load_state_dict({n: known.get(n, t) for n, t in own.items()})
-    with torch.no_grad():
-        for attention in network.encoder.attention.values():
-            attention.output.weight.mul_(0.1)  # so that the outline stays near the plain one's
     return LoadedNetwork(network.requires_grad_(False), replace(plain.card, architecture="crossmodal"), first=plain)
 
 
