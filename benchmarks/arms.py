@@ -41,6 +41,7 @@ from adumbra.training.presets import Preset, config_for
 from adumbra.training.validate import predicted_volumes
 
 ARMS = {
+    "shipped": Preset(),  # as they are: nothing is trained
     "early": Preset(),
     "late": Preset(fusion="late"),
     "attention": Preset(fusion="attention"),
@@ -78,7 +79,7 @@ def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, see
 def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Namespace) -> None:
     """Trains and measures one arm with one seed, unless its rows are there."""
     rows = asked.rows / asked.target / f"{arm}-{seed}.json"
-    if rows.exists():
+    if rows.exists() or (arm == "shipped" and seed):
         return
     folder = asked.out / asked.target
     config, out = config_of(arm, asked.target, folder / "first", asked, seed), folder / f"{arm}-{seed}"
@@ -87,7 +88,7 @@ def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Na
     for file in files:  # a training has a cache of its own: here they share one
         (out / "cache" / file.name).unlink(missing_ok=True)
         os.link(file, out / "cache" / file.name)
-    network = load(train(cases, out, config).weights).network
+    network = load(asked.target if arm == "shipped" else train(cases, out, config).weights).network
     guided, maps = network.config.doubt_channels > 0, folder / "first" / f"maps-{config.guide}"
     ready = [replace(opened(file), doubts=maps / file.name if guided else None) for file in files]
     tuning = [case for case in ready[: -asked.held_out] if len(case.ends)][: TUNED_ON[asked.target]]
@@ -156,33 +157,32 @@ def table(folder: Path, target: str) -> None:
     budgets = {(run["cases"], run["steps"]) for run in runs}
     if len(budgets) > 1:
         raise SystemExit(f"{folder / target}: runs of one budget were expected, found (cases, steps) {sorted(budgets)}")
-    rows = [row for run in runs for row in measures(run)]
-    cases = sorted({row["case"] for row in rows})
-    seeds = {arm: sorted({row["seed"] for row in rows if row["arm"] == arm}) for arm in ARMS}
-    (trained_on, steps), held_out = budgets.pop(), len(cases)
+    found = {(run["arm"], run["seed"]): measures(run) for run in runs}
+    (trained_on, steps), held_out = budgets.pop(), len(runs[0]["found"])
     print(f"\n### {target}: {held_out} cases, after {steps} steps on {trained_on - held_out} others\n")
-    print("| arm | seeds | " + " | ".join(f"{m} | against early" for m in MEASURES) + " |")
+    print("| arm | dice by seed | " + " | ".join(f"{m} | against early" for m in MEASURES) + " |")
     print("|---|---|" + "---|---|" * len(MEASURES))
-    means = {
-        (arm, m): np.array(
-            [np.mean([r[m] for r in rows if (r["arm"], r["case"]) == (arm, c)] or [np.nan]) for c in cases]
-        )
-        for arm in ARMS
-        for m in MEASURES
-    }
     for arm in ARMS:
-        if not seeds[arm]:
+        seeds = sorted(seed for other, seed in found if other == arm)
+        if not seeds:
             continue
-        cells = [arm, str(len(seeds[arm]))]
-        for measure in MEASURES:
-            own, less = means[arm, measure], means[arm, measure] - means["early", measure]
-            cells.append(f"{np.nanmean(own):.3f}")
-            cells.append("" if arm == "early" else difference(less[np.isfinite(less)]))
+        paired = [seed for seed in seeds if ("early", seed) in found]
+        cells = [arm, " ".join(f"{np.nanmean(by_case(found[arm, seed], 'dice')):.3f}" for seed in seeds)]
+        for m in MEASURES:
+            own = np.nanmean([np.nanmean(by_case(found[arm, seed], m)) for seed in seeds])
+            less = [by_case(found[arm, seed], m) - by_case(found["early", seed], m) for seed in paired]
+            cells += [f"{own:.3f}", "" if arm == "early" else difference(np.mean(less, axis=0))]
         print("| " + " | ".join(cells) + " |")
 
 
+def by_case(rows: list[dict], measure: str) -> np.ndarray:
+    """A measure of each held-out case of a run."""
+    return np.array([row[measure] for row in rows])
+
+
 def difference(values: np.ndarray) -> str:
-    """The mean of paired differences with its interval."""
+    """The mean of paired differences with its interval; of the cases where both are defined."""
+    values = values[np.isfinite(values)]
     if len(values) < 2:
         return ""
     found = bootstrap_mean(values, generator=np.random.default_rng(0))
