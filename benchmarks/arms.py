@@ -15,6 +15,8 @@ masks, which such a budget is too small for. The first readings are U-Nets that 
 on other folds. The threshold of each run is the one that suits some training cases best. The table: means over cases
 and seeds, and differences from early concatenation, paired by patient, with 95 % bootstrap intervals by patient.
 Phantoms are no patients.
+
+With ``--anew`` all arms begin from nothing, with half as many channels: that takes more steps, and arms can differ more.
 """
 
 import argparse
@@ -68,22 +70,28 @@ TUNED_ON = {"lesion": 16, "thrombus": 8}  # at 1 mm a reading takes six times as
 
 def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, seed: int) -> TrainConfig:
     """The training of an arm."""
-    return config_for(
+    config = config_for(
         ARMS[arm], target, initial=target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
         held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
         missing_ramp=0.5, validate_every=0,
         first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
     )  # fmt: skip
+    if not asked.anew:
+        return config
+    small = replace(config.network, widths=tuple(width // 2 for width in config.network.widths))
+    cross = replace(config.cross, steps=asked.steps)
+    return replace(config, initial="", network=small, learning_rate=2e-3, warmup=100, cross=cross)
 
 
 def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Namespace) -> None:
     """Trains and measures one arm with one seed, unless its rows are there."""
-    rows = asked.rows / asked.target / f"{arm}-{seed}.json"
-    if rows.exists() or (arm == "shipped" and seed):
+    study = f"{asked.target}-anew" if asked.anew else asked.target
+    rows = asked.rows / study / f"{arm}-{seed}.json"
+    if rows.exists() or (arm == "shipped" and (seed or asked.anew)):
         return
-    folder = asked.out / asked.target
+    folder = asked.out / study
     config, out = config_of(arm, asked.target, folder / "first", asked, seed), folder / f"{arm}-{seed}"
-    files = cached(cases, folder / "cache", config.cache, workers=config.workers)
+    files = cached(cases, asked.out / asked.target / "cache", config.cache, workers=config.workers)
     (out / "cache").mkdir(parents=True, exist_ok=True)
     for file in files:  # a training has a cache of its own: here they share one
         (out / "cache" / file.name).unlink(missing_ok=True)
@@ -100,7 +108,7 @@ def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Na
     rows.parent.mkdir(parents=True, exist_ok=True)
     write_whole(rows, (json.dumps(about | counted) + "\n").encode())
     found = measures(json.loads(rows.read_text()))
-    print(asked.target, arm, seed, {m: round(float(np.nanmean([r[m] for r in found])), 3) for m in MEASURES})
+    print(study, arm, seed, {m: round(float(np.nanmean([r[m] for r in found])), 3) for m in MEASURES})
 
 
 def enough(cases: Sequence[PhantomRef], workers: int) -> list[PhantomRef]:
@@ -149,17 +157,15 @@ def measured(case: dict, at: int) -> dict[str, float]:
     }
 
 
-def table(folder: Path, target: str) -> None:
-    """Prints the table of a target."""
-    runs = [json.loads(file.read_text()) for file in sorted((folder / target).glob("*.json"))]
-    if not runs:
-        return
+def table(folder: Path) -> None:
+    """Prints the table of a study."""
+    runs = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
     budgets = {(run["cases"], run["steps"]) for run in runs}
     if len(budgets) > 1:
-        raise SystemExit(f"{folder / target}: runs of one budget were expected, found (cases, steps) {sorted(budgets)}")
+        raise SystemExit(f"{folder}: runs of one budget were expected, found (cases, steps) {sorted(budgets)}")
     found = {(run["arm"], run["seed"]): measures(run) for run in runs}
     (trained_on, steps), held_out = budgets.pop(), len(runs[0]["found"])
-    print(f"\n### {target}: {held_out} cases, after {steps} steps on {trained_on - held_out} others\n")
+    print(f"\n### {folder.name}: {held_out} cases, after {steps} steps on {trained_on - held_out} others\n")
     print("| arm | dice by seed | " + " | ".join(f"{m} | against early" for m in MEASURES) + " |")
     print("|---|---|" + "---|---|" * len(MEASURES))
     for arm in ARMS:
@@ -196,6 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="for caches, first readings and checkpoints")
     parser.add_argument("--rows", type=Path, default=Path(__file__).parents[1] / "trainings" / "arms")
     parser.add_argument("--target", choices=["lesion", "thrombus"], default="lesion")
+    parser.add_argument("--anew", action="store_true", help="from nothing, with networks of half the widths")
     parser.add_argument("--masks", type=Path, help="outlines of real lesions in MNI space")
     parser.add_argument("--cases", type=int, default=160, help="phantoms, of a cohort that no shipped weights saw")
     parser.add_argument("--held-out", type=int, default=40)
@@ -214,8 +221,8 @@ def main() -> None:
         for training in asked.seeds:
             for arm in asked.only:
                 trained(arm, training, cases, asked)
-    for target in ("lesion", "thrombus"):
-        table(asked.rows, target)
+    for folder in sorted(path for path in asked.rows.iterdir() if any(path.glob("*.json"))):
+        table(folder)
 
 
 if __name__ == "__main__":
