@@ -16,7 +16,7 @@ on other folds. The threshold of each run is the one that suits some training ca
 and seeds, and differences from early concatenation, paired by patient, with 95 % bootstrap intervals by patient.
 Phantoms are no patients.
 
-With ``--anew`` all arms begin from nothing, with half as many channels: that takes more steps, and arms can differ more.
+With ``--anew`` all arms begin from nothing, with half as many channels: it takes more steps, and arms can differ more.
 """
 
 import argparse
