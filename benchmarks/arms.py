@@ -111,10 +111,15 @@ def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Na
     print(study, arm, seed, {m: round(float(np.nanmean([r[m] for r in found])), 3) for m in MEASURES})
 
 
-def enough(cases: Sequence[PhantomRef], workers: int) -> list[PhantomRef]:
+def enough(cases: Sequence[PhantomRef], known: Path) -> list[PhantomRef]:
     """The cases of a thrombus: all that have a clot, and of the others so many that they are at most a quarter."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        struck = list(pool.map(PhantomRef.struck, cases))
+    struck = json.loads(known.read_text()) if known.exists() else []
+    if len(struck) < len(cases):  # a quarter of the work of drawing them: it is remembered
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            struck += list(pool.map(PhantomRef.struck, cases[len(struck) :]))
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(known, json.dumps(struck).encode())
+    struck = struck[: len(cases)]
     without = [n for n, has in enumerate(struck) if not has]
     most = max(1, sum(struck) // 3)
     chosen = {without[i * len(without) // most] for i in range(most)} if len(without) > most else set(without)
@@ -217,7 +222,7 @@ def main() -> None:
         seed, preset = COHORTS[asked.target]
         outlines = outline_files(asked.masks)
         cases = [PhantomRef(seed, number, outlines, preset) for number in range(asked.cases)]
-        cases = enough(cases, 2) if asked.target == "thrombus" else cases
+        cases = enough(cases, asked.rows / "struck.json") if asked.target == "thrombus" else cases
         for training in asked.seeds:
             for arm in asked.only:
                 trained(arm, training, cases, asked)
