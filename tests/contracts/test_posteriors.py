@@ -170,14 +170,17 @@ def test_what_does_not_fit_is_refused_before_the_first_draw(posterior):
 def peak_of(posterior, n):
     """Peak of Python's own memory while draws are looked at and let go, in volumes."""
     gc.collect()
+    gc.freeze()  # so that the collections below look at what the draws leave alone
     tracemalloc.start()
     for volume in posterior.draws(made_case(), n, np.random.default_rng(0)):
         volume.sum()
+        gc.collect()  # cycles that wait for the collector are not held, and when it comes is chance
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    gc.unfreeze()
     return peak / (4 * np.prod(SHAPE))
 
 
 def test_memory_does_not_grow_with_the_number_of_draws(posterior):
     peak_of(posterior, 1)
-    assert peak_of(posterior, 40) < peak_of(posterior, 5) + 10, "35 more draws that were kept would be 35 volumes"
+    assert peak_of(posterior, 40) < peak_of(posterior, 5) + 3

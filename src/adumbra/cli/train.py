@@ -122,7 +122,7 @@ def train(
             seeds and folds.
         steps: Optimiser steps in all; 0 with --initial fits a laplace to weights as they are.
         batch: Patches in a step.
-        learning_rate: The highest, after the warm-up; a tenth of the usual to go on from weights without forgetting.
+        learning_rate: The highest, after the warm-up; a lower one keeps more of the weights that it goes on from.
         held_out: So many cases, the last ones, are not trained on but measured.
         fold: Which block of so many cases is held out instead, counted from the end.
         initial: Weights to begin with, by name or file; without them training begins at random.
