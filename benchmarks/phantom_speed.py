@@ -19,8 +19,9 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from adumbra.phantom.anatomy import head, sampled, template
+from adumbra.phantom.anatomy import head
 from adumbra.phantom.generate import generate
+from adumbra.phantom.mni import sampled, template
 
 
 def cpu_seconds_per_call(call, count: int) -> float:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from adumbra.phantom.anatomy import CAVITIES_MM, Head, block_around, head, in_subject, put_ellipsoid, sampled, template
+from adumbra.phantom.anatomy import CAVITIES_MM, Head, head, in_subject
+from adumbra.phantom.mni import block_around, put_ellipsoid, sampled, template
 
 FRACTIONS = ("grey", "white", "csf", "vitreous", "soft", "air", "bone")
 

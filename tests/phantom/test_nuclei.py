@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from adumbra.phantom.anatomy import Head, head, template
+from adumbra.phantom.anatomy import Head, head
+from adumbra.phantom.mni import template
 from adumbra.phantom.nuclei import NUCLEI_MM, calcified, iron_ppm, nuclei
 from adumbra.phantom.relaxation import TISSUES
 from adumbra.phantom.susceptibility import CHI_PPM

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from adumbra.phantom.anatomy import template
+from adumbra.phantom.mni import template
 from adumbra.phantom.vessels import Segment, Supply, Tree, grown, shared
 
 Point = tuple[float, float, float]

@@ -16,7 +16,8 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from adumbra.phantom.anatomy import Head, sampled
+from adumbra.phantom.anatomy import Head
+from adumbra.phantom.mni import sampled
 from adumbra.phantom.random_fields import smooth_field
 from adumbra.shapes import Volume
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from adumbra.phantom.anatomy import Head, Point, block_around, put_ellipsoid
+from adumbra.phantom.anatomy import Head
+from adumbra.phantom.mni import Point, block_around, put_ellipsoid
 from adumbra.phantom.susceptibility import CHI_PPM
 from adumbra.shapes import Volume
 

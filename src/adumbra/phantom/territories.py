@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 from scipy.spatial import cKDTree
 
-from adumbra.phantom.anatomy import template
 from adumbra.phantom.arteries import TERRITORIES, arteries, territory
+from adumbra.phantom.mni import template
 from adumbra.phantom.vessels import Tree
 from adumbra.shapes import Labels, Mask
 from adumbra.space.grid import Grid
