@@ -44,7 +44,7 @@ from adumbra.training.presets import Preset, config_for
 from adumbra.training.validate import predicted_volumes
 
 ARMS = {
-    "shipped": Preset(),  # as they are: nothing is trained
+    "shipped": Preset(),  # the weights that all go on from, as they are: nothing is trained
     "early": Preset(),
     "late": Preset(fusion="late"),
     "attention": Preset(fusion="attention"),
@@ -71,7 +71,7 @@ THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, seed: int) -> TrainConfig:
     """The training of an arm."""
     config = config_for(
-        ARMS[arm], target, initial=target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
+        ARMS[arm], target, initial=asked.initial or target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
         held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
         missing_ramp=0.5, validate_every=0,
         first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
@@ -96,7 +96,7 @@ def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Na
     for file in files:  # a training has a cache of its own: here they share one
         (out / "cache" / file.name).unlink(missing_ok=True)
         os.link(file, out / "cache" / file.name)
-    network = load(asked.target if arm == "shipped" else train(cases, out, config).weights).network
+    network = load((asked.initial or asked.target) if arm == "shipped" else train(cases, out, config).weights).network
     guided, maps = network.config.doubt_channels > 0, folder / "first" / f"maps-{config.guide}"
     ready = [replace(opened(file), doubts=maps / file.name if guided else None) for file in files]
     found = [{"case": case.name, **counts(*read(network, case, config))} for case in ready[-asked.held_out :]]
@@ -206,6 +206,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="for caches, first readings and checkpoints")
     parser.add_argument("--rows", type=Path, default=Path(__file__).parents[1] / "trainings" / "arms")
     parser.add_argument("--target", choices=["lesion", "thrombus"], default="lesion")
+    parser.add_argument("--initial", help="weights that all go on from: a file, or the target's that ship")
     parser.add_argument("--anew", action="store_true", help="from nothing, with networks of half the widths")
     parser.add_argument("--masks", type=Path, help="outlines of real lesions in MNI space")
     parser.add_argument("--cases", type=int, default=160, help="phantoms, of a cohort that no shipped weights saw")
