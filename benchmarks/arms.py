@@ -71,8 +71,8 @@ THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
 def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, seed: int) -> TrainConfig:
     """The training of an arm."""
     config = config_for(
-        ARMS[arm], target, initial=asked.initial or target, steps=asked.steps, learning_rate=5e-4, warmup=50, batch=2, patch=48,
-        held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
+        ARMS[arm], target, initial=asked.initial or target, steps=asked.steps, learning_rate=5e-4, warmup=50,
+        batch=2, patch=48, held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
         missing_ramp=0.5, validate_every=0,
         first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
     )  # fmt: skip
