@@ -24,10 +24,8 @@ def main() -> None:
         raise SystemExit(f"{folder}: readings of a guided arm were expected in first/readings, found none")
     mean, rows, targets = [], [], []
     for file in files:
-        with (
-            safe_open(file, framework="np") as reading,
-            safe_open(folder / "cache" / file.name, framework="np") as case,
-        ):
+        cached = folder / "cache" / file.name
+        with safe_open(file, framework="np") as reading, safe_open(cached, framework="np") as case:
             doubt, wrong = (reading.get_tensor(name)[0].astype(np.float32) for name in ("doubts", "errors"))
             truth, brain = case.get_tensor("labels")[0].astype(bool), case.get_tensor("brain").astype(bool)
         doubted, mistaken = doubt > DOUBTED, wrong > 0.5
@@ -36,12 +34,11 @@ def main() -> None:
         rows.append([int(m.sum()) for m in (missed, missed & doubted, called, called & doubted, truth)])
         if truth.any():
             targets.append((not (truth & ~mistaken).any(), (truth & doubted).any()))
-    (missed, missed_doubted, called, called_doubted, truth), (unseen, noticed) = (
-        np.sum(rows, axis=0),
-        np.transpose(targets),
-    )
-    print(f"{len(files)} cases; U in the brain: mean {np.mean(mean, axis=0)[0]:.4f} bit, ", end="")
-    print(f"over {DOUBTED} in {np.mean(mean, axis=0)[1]:.2%} of the voxels")
+    missed, missed_doubted, called, called_doubted, truth = np.sum(rows, axis=0)
+    unseen, noticed = np.transpose(targets)
+    doubt, doubted = np.mean(mean, axis=0)
+    print(f"{len(files)} cases; U in the brain: mean {doubt:.4f} bit, ", end="")
+    print(f"over {DOUBTED} in {doubted:.2%} of the voxels")
     print(f"missed: {missed / truth:.1%} of the target's voxels, of which {missed_doubted / missed:.0%} are doubted")
     print(f"called in error: {called} voxels, of which {called_doubted / called:.0%} are doubted")
     print(f"wholly missed: {unseen.sum()} of {len(unseen)} targets; in {(unseen & ~noticed).sum()} no voxel is doubted")
