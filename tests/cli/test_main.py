@@ -27,7 +27,17 @@ FROZEN = {
     "train": [
         *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--learning-rate", "--held-out"],
         *["--fold", "--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
-        *["--patch", "--dry-run", "--backbone", "--fusion", "--regulariser", "--blur", "--weight", "--softening"],
+        *[
+            "--patch",
+            "--dry-run",
+            "--backbone",
+            "--fusion",
+            "--regulariser",
+            "--blur",
+            "--blur-mm",
+            "--weight",
+            "--softening",
+        ],
         *["--first", "--first-steps"],
         *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],

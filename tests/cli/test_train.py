@@ -1,14 +1,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from adumbra.cases import catalogue
-from adumbra.cli import train
 from adumbra.cli.main import main
-from adumbra.fusion import regularise
 from adumbra.training import config, loop, plan, presets
 
 
@@ -66,23 +63,13 @@ def test_either_data_or_phantoms(given, tmp_path):
     assert main(["train", *given, "--out", str(tmp_path), "--quiet"]) == 2
 
 
-def test_the_posteriors_that_can_be_trained_are_those_of_the_training():
-    assert get_args(train.TrainedPosterior) == get_args(config.TrainedPosterior)
-
-
-def test_the_presets_that_can_be_named_are_those_of_the_training():
-    for name in ("Backbone", "Fusion", "Regularised"):
-        assert get_args(getattr(train, name)) == get_args(getattr(presets, name))
-    assert get_args(train.BlurKind) == get_args(regularise.BlurKind)
-    assert get_args(train.Softening) == get_args(config.Softening)
-
-
 def test_a_preset_reaches_the_training(asked, tmp_path):
     given = ["--backbone", "crossmodal", "--fusion", "uncertainty", "--regulariser", "both", "--blur", "focused"]
+    given += ["--blur-mm", "6"]
     given += ["--weight", "0.3", "--first", str(tmp_path / "first"), "--first-steps", "7", "--softening", "weighted"]
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 0
     found = asked["config"]
-    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 0.3, "weighted")
+    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 6.0, 0.3, "weighted")
     assert found.network == presets.network_of_preset(expected, config.LEARNED["lesion"].network)
     assert (found.guide, found.softening, found.regulariser.weight) == ("uncertainty", "weighted", 0.3)
     assert (found.first, found.cross.steps) == (str(tmp_path / "first"), 7)

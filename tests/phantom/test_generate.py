@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from adumbra.errors import InputRejected
+from adumbra.phantom.anatomy import head
+from adumbra.phantom.disease import befallen
 from adumbra.phantom.generate import Phantom, generate
 from adumbra.phantom.lesion import Outline
 from adumbra.phantom.presets import PRESETS, drawn_setup, preset
 from adumbra.phantom.stages import Drawn, drawn, struck
 from adumbra.phantom.streams import stream
+from adumbra.phantom.stroke import vasculature
 from adumbra.shapes import MODALITIES
 from adumbra.space.components import labelled
 
@@ -124,6 +127,17 @@ def test_a_multicentric_cohort_lacks_sequences_and_varies() -> None:
     one = [drawn_setup(stream(seed, "setup"), preset("monocentric")) for seed in range(20)]
     assert {s.sequences for s in one} == {MODALITIES}
     assert len({s.gradient_echo for s in one}) == 1
+
+
+def test_an_emergency_is_seen_within_a_day_and_most_of_its_arteries_are_closed() -> None:
+    plan = replace(preset("emergency"), spacing_mm=COARSE)
+    anatomy, _ = head(stream(5, "head"), spacing_mm=COARSE)
+    vessels = vasculature(stream(5, "vessels"), anatomy)
+    found = [befallen(stream(seed, "disease"), anatomy, vessels, plan=plan) for seed in range(40)]
+    assert all(case.since.hours <= 24 for case in found)
+    assert {case.pattern for case in found} == {"none", "territorial"}
+    closed = [bool(case.stroke and case.stroke.clots) for case in found]
+    assert np.mean(closed) > 0.5
 
 
 def test_the_same_seed_is_the_same_patient_at_another_scanner(whole: dict[str, Phantom]) -> None:

@@ -25,7 +25,7 @@ OK, FAILED, USAGE, PARTIAL, REJECTED = 0, 1, 2, 3, 4
 """Exit codes: all went well; it failed; the command line is wrong; some cases failed; the input was rejected."""
 
 Device = Literal["auto", "cpu", "cuda"]
-Preset = Literal["monocentric", "multicentric", "diffusion"]
+Preset = Literal["monocentric", "multicentric", "emergency", "diffusion"]
 """``phantom.presets.PRESETS``, whose import would cost ``--help`` its quickness; a test holds them together."""
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 """Off unless given, so it needs no --no- form."""

@@ -1,7 +1,7 @@
 """``adumbra train``: a network from a data set; resumes by itself where it was stopped."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,29 +9,12 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from adumbra.cli.manner import OK, USUAL, Count, Device, Flag, From0, Manner, Preset, UsageError
+from adumbra.fusion.choices import BlurKind
+from adumbra.training.choices import Backbone, Fusion, Regularised, Softening, TrainedPosterior
 
 if TYPE_CHECKING:
     from adumbra.training.cache import CaseRef
     from adumbra.training.plan import Plan
-
-
-TrainedPosterior = Literal[
-    "dropout",
-    "dropout-everywhere",
-    "heteroscedastic",
-    "laplace",
-    "point",
-    "stochastic-segmentation",
-    "swag",
-    "variational",
-]
-"""``training.config.TrainedPosterior``, whose import would cost ``--help`` its quickness; a test compares them."""
-Backbone = Literal["unet", "crossmodal", "diffusion"]
-Fusion = Literal["early", "late", "attention", "constant", "shuffled", "uncertainty", "oracle"]
-Regularised = Literal["none", "joint", "before", "both"]
-BlurKind = Literal["none", "uniform", "shuffled", "focused", "inverse"]
-Softening = Literal["none", "weighted", "smoothed"]
-"""Of ``training.presets``, for the same reason."""
 
 
 @Parameter(name="*", group="What is trained")
@@ -46,6 +29,7 @@ class Built:
         regulariser: A diffusion model of the images that shares the encoder: joint (beside the segmentation), before
             it, or both.
         blur: Of the images that it learns; focused is where a first reading doubts.
+        blur_mm: Its standard deviation where the doubt is largest.
         weight: Of its loss, where it is joint.
         softening: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
         first: Folder of the first readings; trainings that differ in seed or guide may share it.
@@ -56,6 +40,7 @@ class Built:
     fusion: Fusion = "early"
     regulariser: Regularised = "none"
     blur: BlurKind = "none"
+    blur_mm: Annotated[float, Parameter(validator=Number(gt=0))] = 4.0
     weight: float = 0.1
     softening: Softening = "none"
     first: Path | None = None
@@ -138,7 +123,7 @@ def train(
     from adumbra.training.loop import train as trained
     from adumbra.training.presets import Preset, config_for
 
-    preset = Preset(built.backbone, built.fusion, built.regulariser, built.blur, built.weight, built.softening)
+    preset = Preset(**{field.name: getattr(built, field.name) for field in fields(Preset)})
     config = config_for(
         preset,
         target,

@@ -5,17 +5,16 @@ network is given one map of the reading of all modalities, and one of each modal
 what the first reading doubts; elsewhere a modality's own doubt is taken to be that of all.
 """
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from scipy import ndimage
 
 from adumbra.errors import InputRejected
+from adumbra.fusion.choices import Guide
 from adumbra.shapes import Mask, Volume
 
-Guide = Literal["none", "constant", "shuffled", "uncertainty", "oracle"]
 GUIDES: tuple[Guide, ...] = get_args(Guide)
-"""What stands for U: nothing, its mean everywhere, its values at random places, itself, the true error."""
 
 _DOUBTED, _AROUND = 0.1, 4  # Bits from which modalities are read alone, and voxels around these.
 _LEAST = 1e-7  # Of a probability, whose logarithm is finite.

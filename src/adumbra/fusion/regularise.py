@@ -7,7 +7,6 @@ blurs at random places, and the inverse. In two ways: before the segmentation, o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,11 +14,11 @@ from torch import Tensor
 
 from adumbra.errors import InputRejected
 from adumbra.fusion.blur import focused_blur
+from adumbra.fusion.choices import BlurKind
 from adumbra.fusion.denoising import denoising_loss
 from adumbra.fusion.focus import shuffled, uniform
 from adumbra.fusion.schedule import Schedule, stratified_times
 
-BlurKind = Literal["none", "uniform", "shuffled", "focused", "inverse"]
 SPREAD = 2.0  # Of network units: images over it have a variance of about 1, as the noise has.
 
 Predicted = Callable[[Tensor, Tensor], Tensor]

@@ -58,11 +58,11 @@ def befallen(
         rng: Source of everything random here.
         head: The subject.
         vessels: The subject's; None draws the infarct by its shape alone.
-        plan: Gives the chance of each pattern.
+        plan: Gives the chance of each pattern, and the latest examination.
         outline: A real lesion in MNI space; half of the infarcts that get one take its shape.
     """
     pattern = drawn_pattern(rng, chances=plan.patterns, outline=outline)
-    since = _visible_stage(rng)
+    since = _visible_stage(rng, plan.latest_h)
     happened = None
     if vessels is None:
         amount = infarcted(rng, head, pattern=pattern, outline=outline)
@@ -74,10 +74,13 @@ def befallen(
     return Disease(pattern, since, amount, happened, cavity, gliosis, _bleeds(rng, head), taken)
 
 
-def _visible_stage(rng: np.random.Generator) -> Stage:
+def _visible_stage(rng: np.random.Generator, latest_h: float) -> Stage:
     while True:
         since = stage(rng)
-        if signal.diffusion_contrast(_USUAL, adc=since.adc_factor, t2=since.t2_factor) > _SEEN_ON_DWI:
+        if (
+            since.hours <= latest_h
+            and signal.diffusion_contrast(_USUAL, adc=since.adc_factor, t2=since.t2_factor) > _SEEN_ON_DWI
+        ):
             return since
 
 

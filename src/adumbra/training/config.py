@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
 from adumbra.errors import InputRejected
-from adumbra.fusion.guidance import Guide
+from adumbra.fusion.choices import Guide
 from adumbra.fusion.regularise import Regulariser
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
@@ -13,6 +13,7 @@ from adumbra.posterior.machine import DeviceName, Precision
 from adumbra.shapes import Target
 from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
+from adumbra.training.choices import Softening, TrainedPosterior
 
 # Names of ``TrainConfig`` that say how a training runs, not what it is: these may change when it is resumed.
 _FREE = ("precision", "device", "threads", "workers", "first", "checkpoint_every", "validate_every")
@@ -40,19 +41,6 @@ LEARNED: Mapping[Target, Learned] = {
 """The usual network of each target; TOF and DWI are brought onto the slices of the susceptibility-weighted image."""
 
 
-TrainedPosterior = Literal[
-    "dropout",
-    "dropout-everywhere",
-    "heteroscedastic",
-    "laplace",
-    "point",
-    "stochastic-segmentation",
-    "swag",
-    "variational",
-]
-"""What a training may leave to draw from."""
-
-
 def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
     """The config that a posterior needs of a network.
 
@@ -72,11 +60,6 @@ def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
     if posterior == "dropout-everywhere":
         return replace(network, dropout=everywhere(network))
     return replace(network, **_ASKED.get(posterior, {}))  # type: ignore[arg-type]
-
-
-Softening = Literal["none", "weighted", "smoothed"]
-"""What doubt does to the loss, the closest published relatives of the blur: voxels weigh 1 + U, or their labels are
-drawn towards 1/2 by a tenth of U."""
 
 
 _ASKED: Mapping[str, Mapping[str, object]] = {

@@ -23,7 +23,8 @@ from adumbra.fusion.schedule import Schedule, stratified_times
 from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser
 from adumbra.networks.flipout import uncertain
 from adumbra.networks.unet import UNet
-from adumbra.training.config import Softening, TrainConfig
+from adumbra.training.choices import Softening
+from adumbra.training.config import TrainConfig
 from adumbra.training.losses import of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
 from adumbra.training.patches import Patches
 

@@ -9,20 +9,17 @@ softening     what doubt does to the loss: none, weighted, smoothed
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from adumbra.errors import InputRejected
-from adumbra.fusion.guidance import Guide
-from adumbra.fusion.regularise import Blur, BlurKind, Regulariser
+from adumbra.fusion.choices import BlurKind, Guide
+from adumbra.fusion.regularise import Blur, Regulariser
 from adumbra.networks.crossmodal import PRIMARY, CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
 from adumbra.shapes import Target
-from adumbra.training.config import LEARNED, Softening, TrainConfig
-
-Backbone = Literal["unet", "crossmodal", "diffusion"]
-Fusion = Literal["early", "late", "attention", "constant", "shuffled", "uncertainty", "oracle"]
-Regularised = Literal["none", "joint", "before", "both"]
+from adumbra.training.choices import Backbone, Fusion, Regularised, Softening
+from adumbra.training.config import LEARNED, TrainConfig
 
 _GUIDED: dict[Fusion, Guide] = {
     "constant": "constant", "shuffled": "shuffled", "uncertainty": "uncertainty", "oracle": "oracle",
@@ -39,6 +36,7 @@ class Preset:
         fusion: How modalities are fused.
         regulariser: Whether and when a diffusion model shares the encoder.
         blur: Of what it learns.
+        blur_mm: Its standard deviation where the doubt is largest.
         weight: Of its loss, where it is joint.
         softening: Of the segmentation's loss.
     """
@@ -47,6 +45,7 @@ class Preset:
     fusion: Fusion = "early"
     regulariser: Regularised = "none"
     blur: BlurKind = "none"
+    blur_mm: float = 4.0
     weight: float = 0.1
     softening: Softening = "none"
 
@@ -85,7 +84,7 @@ def config_for(preset: Preset, target: Target, **changes: object) -> TrainConfig
         regulariser = Regulariser(
             weight=preset.weight if preset.regulariser in ("joint", "both") else 0.0,
             before=_BEFORE if preset.regulariser in ("before", "both") else 0.0,
-            blur=Blur(preset.blur),
+            blur=Blur(preset.blur, preset.blur_mm),
         )
     usual: dict[str, object] = {
         "network": network,
