@@ -50,8 +50,8 @@ class Plan:
 
 
 PLANS = {
-    "lesion": Plan(32, "diffusion", 300, Preset(softening="weighted"), 1200, 2e-4, 0.5),
-    "thrombus": Plan(25, "emergency", 160, Preset(), 3000, 1e-3, 1.0),
+    "lesion": Plan(32, "diffusion", 180, Preset(softening="weighted"), 1200, 2e-4, 0.5),
+    "thrombus": Plan(25, "emergency", 120, Preset(), 2400, 1e-3, 1.0),
 }
 
 

@@ -83,6 +83,7 @@ class CrossAttention(nn.Module):
         Returns:
             (B, C, X, Y, Z), 0 where nobody is there; and (B, M, X, Y, Z), shares that sum to 1, or to 0.
         """
+        others = others.where(there.view(*there.shape, 1, 1, 1, 1) > 0, 0.0)  # 0 times NaN would be NaN
         if self.window == 1:
             return self._at_voxels(primary, others, there, doubts)
         batch, count, _, *shape = others.shape
