@@ -35,6 +35,7 @@ FROZEN = {
             "--regulariser",
             "--blur",
             "--blur-mm",
+            "--denoising",
             "--weight",
             "--softening",
         ],

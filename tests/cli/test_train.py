@@ -65,11 +65,11 @@ def test_either_data_or_phantoms(given, tmp_path):
 
 def test_a_preset_reaches_the_training(asked, tmp_path):
     given = ["--backbone", "crossmodal", "--fusion", "uncertainty", "--regulariser", "both", "--blur", "focused"]
-    given += ["--blur-mm", "6"]
+    given += ["--blur-mm", "6", "--denoising", "velocity"]
     given += ["--weight", "0.3", "--first", str(tmp_path / "first"), "--first-steps", "7", "--softening", "weighted"]
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 0
     found = asked["config"]
-    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 6.0, 0.3, "weighted")
+    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 6.0, "velocity", 0.3, "weighted")
     assert found.network == presets.network_of_preset(expected, config.LEARNED["lesion"].network)
     assert (found.guide, found.softening, found.regulariser.weight) == ("uncertainty", "weighted", 0.3)
     assert (found.first, found.cross.steps) == (str(tmp_path / "first"), 7)

@@ -54,25 +54,32 @@ def test_a_blur_needs_a_doubt():
         blurred(images, None, brain, Blur(), spacing_mm=2.0, generator=np.random.default_rng(0))
 
 
-def test_the_loss_is_that_of_the_modalities_that_are_there():
-    """No noise predicted, ever: the error is the noise's variance, about 1, of what is there; 0 weights say nothing."""
+@pytest.mark.parametrize("learns", ["noise", "velocity"])
+def test_the_loss_is_that_of_the_modalities_that_are_there(learns):
+    """Of voxels whose variance is the noise's, a velocity of 0 is as wrong as one can be without looking: 1 for itself,
+    the signal's share of that for the noise. The other modality is not there, whatever is said of it."""
     torch.manual_seed(0)
-    images, brain = torch.randn(4, 2, 8, 8, 8), torch.ones(4, 1, 8, 8, 8)
+    images, brain = SPREAD * torch.randn(4, 2, 8, 8, 8), torch.ones(4, 1, 8, 8, 8)
+    present, how = torch.tensor([[1.0, 0.0]] * 4), Regulariser(learns=learns)
+    times = []
 
     def nothing(x, t):
+        times.append(t)
         assert t.shape == (4,)
-        return torch.zeros_like(x)
+        said = torch.zeros_like(x)
+        said[:, 1] = torch.nan
+        return said
 
-    present = torch.tensor([[1.0, 0.0]] * 4)
-    loss = regularising_loss(nothing, images, present, brain, Regulariser(), uniform_number=0.5)
-    assert float(loss) == pytest.approx(1.0, abs=0.1)
+    loss = regularising_loss(nothing, images, present, brain, how, uniform_number=0.5)
+    expected = 1.0 if learns == "velocity" else float(how.schedule.signal(times[0]).mean())
+    assert float(loss) == pytest.approx(expected, abs=0.05)
 
     def knowing(x, t):
-        alpha, sigma = Regulariser().schedule.scales(t)
-        clean = images / SPREAD * alpha.view(4, 1, 1, 1, 1)
-        return (x / SPREAD - clean.to(x)) / sigma.view(4, 1, 1, 1, 1).to(x)
+        signal, sigma = (s.view(4, 1, 1, 1, 1) for s in how.schedule.scales(t))
+        noise = (x / SPREAD - images / SPREAD * signal) / sigma
+        return (signal * noise - sigma * images / SPREAD).to(x)
 
-    loss = regularising_loss(knowing, images, present, brain, Regulariser(), uniform_number=0.5)
+    loss = regularising_loss(knowing, images, present, brain, how, uniform_number=0.5)
     assert float(loss) < 1e-6
 
 

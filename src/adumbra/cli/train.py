@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from adumbra.cli.manner import OK, USUAL, Count, Device, Flag, From0, Manner, Preset, UsageError
-from adumbra.fusion.choices import BlurKind
+from adumbra.fusion.choices import BlurKind, Denoised
 from adumbra.training.choices import Backbone, Fusion, Regularised, Softening, TrainedPosterior
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Built:
             it, or both.
         blur: Of the images that it learns; focused is where a first reading doubts.
         blur_mm: Its standard deviation where the doubt is largest.
+        denoising: Whose error its loss is: of the noise, or of the velocity, which weighs coarse structure more.
         weight: Of its loss, where it is joint.
         softening: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
         first: Folder of the first readings; trainings that differ in seed or guide may share it.
@@ -41,6 +42,7 @@ class Built:
     regulariser: Regularised = "none"
     blur: BlurKind = "none"
     blur_mm: Annotated[float, Parameter(validator=Number(gt=0))] = 4.0
+    denoising: Denoised = "noise"
     weight: float = 0.1
     softening: Softening = "none"
     first: Path | None = None

@@ -7,3 +7,7 @@ Guide = Literal["none", "constant", "shuffled", "uncertainty", "oracle"]
 
 BlurKind = Literal["none", "uniform", "shuffled", "focused", "inverse"]
 """Where images are blurred: nowhere, everywhere alike, at random places, where in doubt, where sure."""
+
+Denoised = Literal["noise", "velocity"]
+"""Whose error a diffusion model learns from: of the noise, as in a DDPM, or of the velocity, which weighs more what
+is coarse and left when there is much noise."""

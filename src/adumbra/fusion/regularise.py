@@ -14,15 +14,15 @@ from torch import Tensor
 
 from adumbra.errors import InputRejected
 from adumbra.fusion.blur import focused_blur
-from adumbra.fusion.choices import BlurKind
-from adumbra.fusion.denoising import denoising_loss
+from adumbra.fusion.choices import BlurKind, Denoised
+from adumbra.fusion.denoising import converted, denoising_loss
 from adumbra.fusion.focus import shuffled, uniform
 from adumbra.fusion.schedule import Schedule, stratified_times
 
 SPREAD = 2.0  # Of network units: images over it have a variance of about 1, as the noise has.
 
 Predicted = Callable[[Tensor, Tensor], Tensor]
-"""The noise in images (B, C, X, Y, Z) in network units at times (B,), as a network with that encoder predicts it."""
+"""The velocity of images (B, C, X, Y, Z) in network units at times (B,), as a network with that encoder predicts it."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,14 @@ class Regulariser:
         before: Share of the steps in which it is trained alone, before the segmentation.
         blur: Of the images that it learns.
         schedule: Of the noise.
+        learns: Whose error its loss is.
     """
 
     weight: float = 0.1
     before: float = 0.0
     blur: Blur = field(default_factory=Blur)
     schedule: Schedule = field(default_factory=Schedule)
+    learns: Denoised = "noise"
 
     def __post_init__(self) -> None:
         if self.weight < 0 or not 0.0 <= self.before < 1.0 or not (self.weight or self.before):
@@ -101,18 +103,23 @@ def blurred(
 def regularising_loss(
     predicted: Predicted, images: Tensor, present: Tensor, brain: Tensor, how: Regulariser, *, uniform_number: float
 ) -> Tensor:
-    """Mean squared error of the predicted noise, over the brain and the modalities that are there.
+    """Mean squared error of the predicted noise or velocity, over the brain and the modalities that are there.
 
     Args:
-        predicted: See ``Predicted``; noise and images are given over ``SPREAD``.
+        predicted: See ``Predicted``; velocity and images are given over ``SPREAD``.
         images: (B, C, X, Y, Z), blurred as they shall be learned.
         present: (B, C).
         brain: (B, 1, X, Y, Z).
-        how: The schedule.
+        how: The schedule, and whose error.
         uniform_number: In [0, 1), from which the times of the batch are drawn; the noise is torch's.
     """
     times = stratified_times(uniform_number, len(images)).to(images.device)
     weights = (brain * present[:, :, None, None, None]).expand_as(images)
     clean = images / SPREAD
     noise = torch.randn_like(clean)
-    return denoising_loss(lambda x, t: predicted(x * SPREAD, t), clean, times, noise, how.schedule, weights=weights)
+
+    def told(x: Tensor, t: Tensor) -> Tensor:
+        velocity = predicted(x * SPREAD, t).to(x)
+        return converted(velocity, x, t, how.schedule, given="velocity", wanted=how.learns)
+
+    return denoising_loss(told, clean, times, noise, how.schedule, predicts=how.learns, weights=weights)

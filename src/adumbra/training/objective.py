@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adumbra.fusion.denoising import converted, noised
+from adumbra.fusion.denoising import noised
 from adumbra.fusion.regularise import SPREAD, blurred, regularising_loss
 from adumbra.fusion.schedule import Schedule, stratified_times
 from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser
@@ -95,8 +95,8 @@ def regulariser_loss(
 
     def predicted(noisy: Tensor, t: Tensor) -> Tensor:
         features = network.until("decoder", batch.seen(config, noisy.to(images.dtype)), batch.present)
-        x = noisy / SPREAD
-        return converted(denoiser(features, x, t).to(x), x, t, how.schedule, given="velocity", wanted="noise")
+        velocity: Tensor = denoiser(features, noisy / SPREAD, t)
+        return velocity
 
     return regularising_loss(
         predicted, images, batch.present, batch.brain, how, uniform_number=float(generator.random())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from adumbra.errors import InputRejected
-from adumbra.fusion.choices import BlurKind, Guide
+from adumbra.fusion.choices import BlurKind, Denoised, Guide
 from adumbra.fusion.regularise import Blur, Regulariser
 from adumbra.networks.crossmodal import PRIMARY, CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
@@ -37,6 +37,7 @@ class Preset:
         regulariser: Whether and when a diffusion model shares the encoder.
         blur: Of what it learns.
         blur_mm: Its standard deviation where the doubt is largest.
+        denoising: Whose error its loss is: of the noise or of the velocity.
         weight: Of its loss, where it is joint.
         softening: Of the segmentation's loss.
     """
@@ -46,6 +47,7 @@ class Preset:
     regulariser: Regularised = "none"
     blur: BlurKind = "none"
     blur_mm: float = 4.0
+    denoising: Denoised = "noise"
     weight: float = 0.1
     softening: Softening = "none"
 
@@ -85,6 +87,7 @@ def config_for(preset: Preset, target: Target, **changes: object) -> TrainConfig
             weight=preset.weight if preset.regulariser in ("joint", "both") else 0.0,
             before=_BEFORE if preset.regulariser in ("before", "both") else 0.0,
             blur=Blur(preset.blur, preset.blur_mm),
+            learns=preset.denoising,
         )
     usual: dict[str, object] = {
         "network": network,
