@@ -6,7 +6,8 @@ these cases, so that the first networks, one step from them, are out of fold as 
 The lesion goes on slowly, for at a quarter of the usual rate 300 steps were enough to forget what made a real case
 readable; and what is kept is the average of the weights before and after, which does better than either where the data
 to come differ from those of the training (Wortsman et al., Robust fine-tuning, CVPR 2022). No arm did better on the
-thrombus than early concatenation: what it lacked was clots, and it goes on with more of them.
+thrombus than early concatenation, with which its weights were trained; what they lacked was clots, and they go on with
+more of them. That made them no better (``thrombus/retrained.json``), and the weights before ship.
 
 Run: ``python trainings/retrain.py TARGET --initial FILE --masks DIR --out DIR``, then ``finish.py TARGET`` with the
 same folders. A training that was stopped goes on when the same command is given again.

@@ -2,8 +2,8 @@
 
 ``monocentric`` and ``multicentric`` mirror the two situations of the literature on thrombi: one centre with its
 protocol, and many centres with sequences missing. ``emergency`` is the latter on the day of the stroke, when most
-arteries are still closed: of its cases twice as many hold a clot. ``diffusion`` is what a lesion's outline needs, at
-2 mm, in a second. Protocols are those that hospitals run; no two of a multicentric cohort are alike.
+arteries are still closed: seven in ten of its cases hold a clot, of the others three. ``diffusion`` is what a lesion's
+outline needs, at 2 mm, in a second. Protocols are those that hospitals run; no two of a multicentric cohort are alike.
 """
 
 import math
