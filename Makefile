@@ -1,16 +1,18 @@
-# make demo    environment, installation, then the main job on a stroke that the phantom draws
-# make test    environment, installation, lint, types, import contracts, tests
+# make demo       environment, installation, then the main job on a stroke that the phantom draws
+# make test       environment, installation, lint, types, import contracts, tests
+# make coverage   the tests again, with the lines and branches that they reach: a table, and htmlcov/index.html
+# make docs       the documentation as a site: site/index.html; a broken link is an error
 #
-# CASE=DIR     make demo: a real case beside the phantom's
-# OUT=DIR      make demo: where to write (default: demo)
-# TORCH=SPEC   the torch to install, such as TORCH=torch==2.13.0; by default the CPU build where nvidia-smi finds no GPU
-# PYTHON=FILE  the Python to build the environment with (3.11 or later)
+# CASE=DIR        make demo: a real case beside the phantom's
+# OUT=DIR         make demo: where to write (default: demo)
+# TORCH=SPEC      the torch to install, such as TORCH=torch==2.13.0; by default the CPU build where there is no GPU
+# PYTHON=FILE     the Python to build the environment with (3.11 or later)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: demo test environment browser clean
+.PHONY: demo test coverage docs environment browser clean
 
 VENV ?= .venv
 OUT ?= demo
@@ -32,6 +34,14 @@ test: $(VENV)/.ready-test browser
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pytest
+
+coverage: $(VENV)/.ready-test browser
+	@$(VENV)/bin/pytest --cov --cov-report=term --cov-report=html
+
+# The theme's notice of its own end of life is not about these pages.
+docs: $(VENV)/.ready-test
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+	echo "Written: site/index.html"
 
 environment: $(VENV)/.ready-test
 
@@ -72,4 +82,5 @@ browser:
 	fi
 
 clean:
-	@rm -rf $(VENV) demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) demo build dist site htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

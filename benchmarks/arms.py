@@ -32,36 +32,36 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from adumbra.cohort import PhantomRef, outline_files
-from adumbra.evaluation.intervals import bootstrap_mean
-from adumbra.files import write_whole
-from adumbra.networks.catalogue import load
+from adumbra.core.atomic_io import write_atomically
+from adumbra.evaluation.statistics import bootstrap_mean
+from adumbra.networks.registry import load
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.cache import cached
 from adumbra.training.config import CrossFit, TrainConfig
 from adumbra.training.loop import train
-from adumbra.training.patches import CachedCase, doubts_of, opened
-from adumbra.training.presets import Preset, config_for
+from adumbra.training.patches import CachedCase, guidance_maps, open_cached_case
+from adumbra.training.presets import TrainingPreset, config_for
 from adumbra.training.validate import predicted_volumes
 
 ARMS = {
-    "shipped": Preset(),  # the weights that all go on from, as they are: nothing is trained
-    "early": Preset(),
-    "late": Preset(fusion="late"),
-    "attention": Preset(fusion="attention"),
-    "constant": Preset(fusion="constant"),
-    "shuffled": Preset(fusion="shuffled"),
-    "uncertainty": Preset(fusion="uncertainty"),
-    "oracle": Preset(fusion="oracle"),
-    "crossmodal": Preset("crossmodal", fusion="uncertainty"),
-    "joint-sharp": Preset(regulariser="joint"),
-    "joint-uniform": Preset(regulariser="joint", blur="uniform"),
-    "joint-shuffled": Preset(regulariser="joint", blur="shuffled"),
-    "joint-focused": Preset(regulariser="joint", blur="focused"),
-    "before-sharp": Preset(regulariser="before"),
-    "before-focused": Preset(regulariser="before", blur="focused"),
-    "weighted": Preset(softening="weighted"),
-    "smoothed": Preset(softening="smoothed"),
-    "diffusion": Preset("diffusion"),
+    "shipped": TrainingPreset(),  # the weights that all go on from, as they are: nothing is trained
+    "early": TrainingPreset(),
+    "late": TrainingPreset(fusion="late"),
+    "attention": TrainingPreset(fusion="attention"),
+    "constant": TrainingPreset(fusion="constant"),
+    "shuffled": TrainingPreset(fusion="shuffled"),
+    "uncertainty": TrainingPreset(fusion="uncertainty"),
+    "oracle": TrainingPreset(fusion="oracle"),
+    "crossmodal": TrainingPreset("crossmodal", fusion="uncertainty"),
+    "joint-sharp": TrainingPreset(regulariser="joint"),
+    "joint-uniform": TrainingPreset(regulariser="joint", blur="uniform"),
+    "joint-shuffled": TrainingPreset(regulariser="joint", blur="shuffled"),
+    "joint-focused": TrainingPreset(regulariser="joint", blur="focused"),
+    "before-sharp": TrainingPreset(regulariser="pretrain"),
+    "before-focused": TrainingPreset(regulariser="pretrain", blur="focused"),
+    "weighted": TrainingPreset(uncertainty_loss="weighted"),
+    "smoothed": TrainingPreset(uncertainty_loss="smoothed"),
+    "diffusion": TrainingPreset("diffusion"),
 }
 COHORTS = {"lesion": (61, "diffusion"), "thrombus": (62, "multicentric")}
 MEASURES = ("dice", "at its best", "sensitivity", "precision", "detected")
@@ -74,7 +74,7 @@ def config_of(arm: str, target: str, first: Path, asked: argparse.Namespace, see
         ARMS[arm], target, initial=asked.initial or target, steps=asked.steps, learning_rate=5e-4, warmup=50,
         batch=2, patch=48, held_out=asked.held_out, seed=seed, threads=asked.threads, workers=2, registration="never",
         missing_ramp=0.5, validate_every=0,
-        first=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
+        first_pass_dir=str(first), cross=CrossFit(folds=2, steps=asked.steps // 2, draws=2),
     )  # fmt: skip
     if not asked.anew:
         return config
@@ -97,29 +97,29 @@ def trained(arm: str, seed: int, cases: Sequence[PhantomRef], asked: argparse.Na
         (out / "cache" / file.name).unlink(missing_ok=True)
         os.link(file, out / "cache" / file.name)
     network = load((asked.initial or asked.target) if arm == "shipped" else train(cases, out, config).weights).network
-    guided, maps = network.config.doubt_channels > 0, folder / "first" / f"maps-{config.guide}"
-    ready = [replace(opened(file), doubts=maps / file.name if guided else None) for file in files]
+    guided, maps = network.config.guidance_channels > 0, folder / "first" / f"maps-{config.guide}"
+    ready = [replace(open_cached_case(file), guidance=maps / file.name if guided else None) for file in files]
     found = [{"case": case.name, **counts(*read(network, case, config))} for case in ready[-asked.held_out :]]
     about = {"arm": arm, "seed": seed, "cases": len(cases), "steps": asked.steps}
     rows.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(rows, (json.dumps(about | {"found": found}) + "\n").encode())
+    write_atomically(rows, (json.dumps(about | {"found": found}) + "\n").encode())
     rows_of = measures(json.loads(rows.read_text()))
     print(study, arm, seed, {m: round(float(np.nanmean([r[m] for r in rows_of])), 3) for m in MEASURES})
 
 
 def enough(cases: Sequence[PhantomRef], known: Path) -> list[PhantomRef]:
     """The cases of a thrombus: all that have a clot, and of the others so many that they are at most a quarter."""
-    struck = json.loads(known.read_text()) if known.exists() else []
-    if len(struck) < len(cases):  # a quarter of the work of drawing them: it is remembered
+    has_clot = json.loads(known.read_text()) if known.exists() else []
+    if len(has_clot) < len(cases):  # a quarter of the work of drawing them: it is remembered
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            struck += list(pool.map(PhantomRef.struck, cases[len(struck) :]))
+            has_clot += list(pool.map(PhantomRef.has_clot, cases[len(has_clot) :]))
         known.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(known, json.dumps(struck).encode())
-    struck = struck[: len(cases)]
-    without = [n for n, has in enumerate(struck) if not has]
-    most = max(1, sum(struck) // 3)
+        write_atomically(known, json.dumps(has_clot).encode())
+    has_clot = has_clot[: len(cases)]
+    without = [n for n, has in enumerate(has_clot) if not has]
+    most = max(1, sum(has_clot) // 3)
     chosen = {without[i * len(without) // most] for i in range(most)} if len(without) > most else set(without)
-    return [case for n, case in enumerate(cases) if struck[n] or n in chosen]
+    return [case for n, case in enumerate(cases) if has_clot[n] or n in chosen]
 
 
 def read(network, case: CachedCase, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +128,7 @@ def read(network, case: CachedCase, config: TrainConfig) -> tuple[np.ndarray, np
         channels, brain = file.get_tensor("channels").astype(np.float32), file.get_tensor("brain").astype(bool)
         truth = file.get_tensor("labels")[0].astype(bool)
     inside = brain | truth
-    seen = np.concatenate([channels, doubts_of(case)])
+    seen = np.concatenate([channels, guidance_maps(case)])
     return predicted_volumes(network, seen, case.present, inside, config, overlap=0.0)[0] * inside, truth
 
 
@@ -220,7 +220,7 @@ def main() -> None:
         if asked.out is None:
             parser.error("train needs --out")
         seed, preset = COHORTS[asked.target]
-        outlines = outline_files(asked.masks)
+        outlines = lesion_mask_files(asked.masks)
         cases = [PhantomRef(seed, number, outlines, preset) for number in range(asked.cases)]
         cases = enough(cases, asked.rows / "struck.json") if asked.target == "thrombus" else cases
         for training in asked.seeds:

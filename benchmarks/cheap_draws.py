@@ -14,12 +14,12 @@ import time
 import numpy as np
 import torch
 
-from adumbra.cases.catalogue import open_case
-from adumbra.networks.catalogue import load
-from adumbra.posterior.catalogue import posterior_of
-from adumbra.posterior.machine import fast_in_bf16
-from adumbra.posterior.run import Running
-from adumbra.prepare.ready import made_ready
+from adumbra.cases.registry import open_case
+from adumbra.inference.device import fast_in_bf16
+from adumbra.inference.windowed_inference import InferenceConfig
+from adumbra.networks.registry import load
+from adumbra.posterior.registry import posterior_of
+from adumbra.preprocessing.pipeline import preprocess
 from adumbra.uncertainty.maps import summarised
 
 DRAWS = 20
@@ -54,9 +54,9 @@ def main() -> None:
     asked = parser.parse_args()
     network = load("lesion")
     modalities, spacing_mm = network.network.config.modalities, network.card.spacing_mm
-    _, case = made_ready(open_case(asked.case), target="lesion", modalities=modalities, spacing_mm=spacing_mm)
-    whole = posterior_of([network], running=Running(everywhere=True, **ONE))
-    cheap = posterior_of([network], running=Running(**ONE))
+    _, case = preprocess(open_case(asked.case), target="lesion", modalities=modalities, spacing_mm=spacing_mm)
+    whole = posterior_of([network], inference=InferenceConfig(dense_draws=True, **ONE))
+    cheap = posterior_of([network], inference=InferenceConfig(**ONE))
     whole.deterministic(case)  # what is done once only, such as the choice of kernels
     unit = min(cost_of(lambda: whole.deterministic(case)) for _ in range(3))
     brain, about = case.masks["brain"].data, {"threshold": network.card.threshold}
@@ -82,7 +82,7 @@ def precisions(network, case, *, threshold: float) -> None:
     """The same draws in bfloat16 and in float32."""
     found, seconds = {}, {}
     for precision in ("f32", "bf16"):
-        posterior = posterior_of([network], running=Running(precision=precision, threads=1))
+        posterior = posterior_of([network], inference=InferenceConfig(precision=precision, threads=1))
         begun = time.process_time()
         found[precision] = mapped(posterior, case, draws=DRAWS, seed=2, threshold=threshold)
         seconds[precision] = time.process_time() - begun

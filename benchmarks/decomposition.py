@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from adumbra.information import broja, williams_beer
-from adumbra.information.atoms import Atoms
+from adumbra.information.pid import broja, williams_beer
+from adumbra.information.pid.atoms import Atoms
 from adumbra.information.significance import bootstrap
 
 PARTS = ("redundancy", "unique_1", "unique_2", "synergy")

@@ -20,8 +20,8 @@ WAYS = ("streamed", "stacked")
 
 def made_case(shape=SHAPE, spacing_mm=2.0):
     """A head of noise."""
-    from adumbra.case import Case, Scan
-    from adumbra.space.grid import Grid
+    from adumbra.core.case import Case, Scan
+    from adumbra.core.geometry.grid import Grid
 
     rng = np.random.default_rng(0)
     grid = Grid(shape, np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0]))
@@ -36,10 +36,10 @@ def made_posterior():
     """The default network, untrained: time and memory do not depend on its weights."""
     import torch
 
-    from adumbra.networks.catalogue import LoadedNetwork
+    from adumbra.networks.registry import LoadedNetwork
     from adumbra.networks.unet import UNet
     from adumbra.networks.weights import Card
-    from adumbra.posterior.catalogue import posterior_of
+    from adumbra.posterior.registry import posterior_of
 
     torch.manual_seed(0)
     network = UNet().eval().requires_grad_(False)
@@ -70,9 +70,9 @@ def row(way, n):
 
 def targets():
     """The last line: three targets of a large head, measured in this process."""
-    from adumbra.networks.catalogue import load
-    from adumbra.posterior.catalogue import posterior_of
-    from adumbra.road import read
+    from adumbra.networks.registry import load
+    from adumbra.pipeline import read
+    from adumbra.posterior.registry import posterior_of
 
     case, network = made_case(LARGE, 1.0), load("lesion")
     begun = time.process_time()

@@ -22,25 +22,25 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra import cohort
-from adumbra.case import Case
-from adumbra.evaluation.association import case_association, spearman, split_half
-from adumbra.evaluation.intervals import bootstrap_mean, coverage, percentile_interval
-from adumbra.evaluation.pair import Pair
-from adumbra.evaluation.quality import case_quality
-from adumbra.evaluation.regions import regions
-from adumbra.evaluation.reliability import ReliabilityTable, equal_width_table, expected_calibration_error
-from adumbra.networks.catalogue import load
-from adumbra.posterior.catalogue import posterior_of
-from adumbra.posterior.run import Running
-from adumbra.results import VolumeDraws
-from adumbra.road import read
-from adumbra.space.grid import Grid
-from adumbra.uncertainty.calibrate import fitted_isotonic, fitted_local, fitted_temperature, fitted_vector
-from adumbra.uncertainty.conformal import fitted_interval, least_cases
+from adumbra.core.case import Case
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.results import VolumeDraws
+from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.statistics import bootstrap_mean, coverage, percentile_interval
+from adumbra.evaluation.uncertainty.association import case_association, spearman, split_half
+from adumbra.evaluation.uncertainty.boundary import regions
+from adumbra.evaluation.uncertainty.quality import case_quality
+from adumbra.evaluation.uncertainty.reliability import ReliabilityTable, equal_width_table, expected_calibration_error
+from adumbra.inference.windowed_inference import InferenceConfig
+from adumbra.networks.registry import load
+from adumbra.pipeline import read
+from adumbra.posterior.registry import posterior_of
+from adumbra.simulation import cohort
+from adumbra.uncertainty.calibration.calibrators import fitted_isotonic, fitted_local, fitted_temperature, fitted_vector
+from adumbra.uncertainty.calibration.conformal import fitted_interval, least_cases
+from adumbra.uncertainty.calibration.io import read_calibration
+from adumbra.uncertainty.calibration.samples import Voxels, bands, pooled, voxels_of
 from adumbra.uncertainty.maps import summarised
-from adumbra.uncertainty.saved import read_calibration
-from adumbra.uncertainty.voxels import Voxels, bands, pooled, voxels_of
 
 JUDGED, FITTED, PRESETS, DRAWS, ALPHA = 41, 42, ("monocentric", "multicentric"), 20, 0.1
 SHOWN = {
@@ -104,14 +104,14 @@ def measured(out: Path, estimators: tuple[Estimator, ...], seed: int, preset: st
     rows = []
     for estimator in estimators:
         networks = [load(name) for name in estimator.weights]
-        kept = Kept(posterior_of(networks, estimator.posterior, target="lesion", running=Running(threads=1)))
+        kept = Kept(posterior_of(networks, estimator.posterior, target="lesion", inference=InferenceConfig(threads=1)))
         card = networks[0].card
         calibration = read_calibration(Path(estimator.calibration)) if estimator.calibration else None
         forget_peak()
         begun = time.process_time()
         reading = read(
             case, networks[0], kept, target="lesion", draws=DRAWS, seed=number, threshold=card.threshold,
-            peak_threshold=card.peak_threshold, registration="never", calibration=calibration,
+            high_threshold=card.high_threshold, registration="never", calibration=calibration,
         )  # fmt: skip
         seconds, peak_gb = time.process_time() - begun, peak_memory_gb()
         about = {"estimator": estimator.name, "cohort": seed, "preset": preset, "case": number}
@@ -167,14 +167,14 @@ def table(rows: list[dict]) -> None:
     """The estimators on the judged cohort: of each preset, and of both."""
     for preset in [*PRESETS, "both"]:
         print(f"\n### Estimators, {preset}\n")
-        heads(["estimator", "n", *SHOWN.values(), "case-level ρ", "volumes held", "CPU s", "GB"])
+        brain_contexts(["estimator", "n", *SHOWN.values(), "case-level ρ", "volumes held", "CPU s", "GB"])
         for name, own in of_preset(rows, preset, JUDGED):
             generator = np.random.default_rng(0)
             whose = [str(row["case"]) for row in own]  # a case has one head, examined in two ways
             means = [bootstrap_mean([row[m] for row in own], generator=generator, patients=whose) for m in SHOWN]
-            having = [row for row in own if row["true_ml"] > 0]
-            said, good = ([row[key] for row in having] for key in ("expected_dice_loss", "dice"))
-            rho = case_association(said, good, generator=generator, patients=[str(row["case"]) for row in having])
+            updated = [row for row in own if row["true_ml"] > 0]
+            said, good = ([row[key] for row in updated] for key in ("expected_dice_loss", "dice"))
+            rho = case_association(said, good, generator=generator, patients=[str(row["case"]) for row in updated])
             held = shares_held([(row["low"], row["high"]) for row in own], own)
             cells = [cell(m.value, m.low, m.high) for m in means]
             cells += [cell(rho.rho, rho.low, rho.high), held]
@@ -187,7 +187,7 @@ def table(rows: list[dict]) -> None:
 def calibrations(out: Path, rows: list[dict]) -> None:
     """What each calibration, fitted on the other cohort, makes of the ECE near the boundary and of the intervals."""
     print("\n### After calibration: ECE of all voxels near the boundary; true volumes held by the conformal interval\n")
-    heads(
+    brain_contexts(
         ["estimator", "preset", "none", *CALIBRATIONS, f"volumes held by {1 - ALPHA:.0%} intervals", "median width, ml"]
     )
     maps: dict[str, dict] = {}
@@ -230,7 +230,7 @@ def drawn(row: dict) -> VolumeDraws:
     return VolumeDraws("lesion", tuple(row["draws_ml"]), (0,) * DRAWS)
 
 
-def heads(names: list[str]) -> None:
+def brain_contexts(names: list[str]) -> None:
     """The head of a table."""
     line(names)
     line(["---"] * len(names))
@@ -245,7 +245,7 @@ def against(rows: list[dict], one: str, other: str) -> None:
     """Mean differences over the cases that both have, with intervals by patient."""
     print(f"\n### {one} less {other}, case by case\n")
     measures = ("auroc", "aurc", "dice", "nll_boundary")
-    heads(["preset", "n", *measures, "case-level ρ"])
+    brain_contexts(["preset", "n", *measures, "case-level ρ"])
     for preset in [*PRESETS, "both"]:
         of = {
             name: {(row["preset"], row["case"]): row for row in rows
@@ -341,7 +341,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    path, outlines = asked.out / "rows.jsonl", cohort.outline_files(asked.masks)
+    path, outlines = asked.out / "rows.jsonl", cohort.lesion_mask_files(asked.masks)
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     done = {(row["estimator"], row["cohort"], row["preset"], row["case"]) for row in rows}
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool, path.open("a") as file:

@@ -26,7 +26,7 @@ def main() -> None:
     for file in files:
         cached = folder / "cache" / file.name
         with safe_open(file, framework="np") as reading, safe_open(cached, framework="np") as case:
-            doubt, wrong = (reading.get_tensor(name)[0].astype(np.float32) for name in ("doubts", "errors"))
+            doubt, wrong = (reading.get_tensor(name)[0].astype(np.float32) for name in ("guidance", "errors"))
             truth, brain = case.get_tensor("labels")[0].astype(bool), case.get_tensor("brain").astype(bool)
         doubted, mistaken = doubt > DOUBTED, wrong > 0.5
         missed, called = truth & mistaken, brain & ~truth & mistaken

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from adumbra.fusion.blur import focused_blur
-from adumbra.fusion.focus import focus
-from adumbra.fusion.ladder import ladder
+from adumbra.blur.focused_blur import focused_blur
+from adumbra.blur.sigma_levels import sigma_levels
+from adumbra.blur.sigma_maps import sigma_from_uncertainty
 
 SHAPE, MOST, REACH = (112, 112, 73), 3.0, 12
 SPACINGS = ((1.0, 1.0, 1.0), (0.7, 0.7, 2.0))
@@ -176,14 +176,14 @@ def main() -> None:
     compiled = {}
     print("relative L2 error in %, at tolerances " + listed(TOLERANCES, "g"))
     for (of, unsure), (name, image), spacing_mm in itertools.product(maps.items(), images.items(), SPACINGS):
-        sigma_mm = focus(unsure, most_mm=MOST * min(spacing_mm))
+        sigma_mm = sigma_from_uncertainty(unsure, max_mm=MOST * min(spacing_mm))
         values, slopes, seconds = accuracy(image, sigma_mm, spacing_mm, slope=name == "tissue")
         if spacing_mm == SPACINGS[0]:
             compiled[of] = seconds
         told = f", derivative by sigma {listed(slopes, '.1f')}" if slopes else ""
         print(f"{of:5s} {name:7s} {spacing_mm!s:16s} {listed(values, '.3f')}{told}")
     for of, unsure in maps.items():
-        sigma = focus(unsure, most_mm=MOST)
+        sigma = sigma_from_uncertainty(unsure, max_mm=MOST)
         none, average = (sigma == 0).mean(), sigma[sigma > 0].mean()
         print(f"\n{of}: sigma is 0 in {none:.0%} of the voxels, else on average {average:.2f}")
         spent = costs(images["tissue"], sigma, rng, times=asked.times) | {"exact, compiled": compiled[of]}
@@ -191,7 +191,7 @@ def main() -> None:
         for name, seconds in spent.items():
             shares = seconds / spent["scipy, sigma 3"], seconds / spent["focused, 0.01"]
             print(f"{name:22s} {seconds:9.4f} {shares[0]:9.2f} {shares[1]:11.1f}")
-    counts = [sum(r < MOST for r in ladder(SPACINGS[0], 4.0, t).rungs_mm) for t in TOLERANCES]
+    counts = [sum(r < MOST for r in sigma_levels(SPACINGS[0], 4.0, t).levels_mm) for t in TOLERANCES]
     print(f"\nGaussians: {listed(counts, 'd')}")
 
 

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from adumbra.cases.catalogue import open_case
-from adumbra.cohort import phantom
-from adumbra.networks.catalogue import LoadedNetwork, load, network_of
+from adumbra.cases.registry import open_case
+from adumbra.inference.windowed_inference import InferenceConfig
 from adumbra.networks.crossmodal import CrossModalConfig
-from adumbra.posterior.catalogue import posterior_of
-from adumbra.posterior.run import Running
-from adumbra.prepare.ready import made_ready
+from adumbra.networks.registry import LoadedNetwork, load, network_of
+from adumbra.posterior.registry import posterior_of
+from adumbra.preprocessing.pipeline import preprocess
+from adumbra.simulation.cohort import phantom
 
 
 def guided_like(plain: LoadedNetwork, *, primary: str | None) -> LoadedNetwork:
@@ -41,12 +41,14 @@ def main() -> None:
     parser.add_argument("--first-draws", type=int, default=4)
     parser.add_argument("--weights", nargs="+", default=())
     asked = parser.parse_args()
-    opened = open_case(asked.case) if asked.case else phantom(51, 3).case
+    open_cached_case = open_case(asked.case) if asked.case else phantom(51, 3).case
     for name, plain, network in guided(asked.weights):
         modalities, spacing_mm = plain.network.config.modalities, plain.card.spacing_mm
-        _, case = made_ready(opened, target="lesion", modalities=modalities, spacing_mm=spacing_mm)
-        once, twice = (posterior_of([n], running=Running(threads=1)) for n in (plain, network))
-        twice = replace(twice, readings=asked.first_draws, first=replace(twice.first, together=asked.first_draws))
+        _, case = preprocess(open_cached_case, target="lesion", modalities=modalities, spacing_mm=spacing_mm)
+        once, twice = (posterior_of([n], inference=InferenceConfig(threads=1)) for n in (plain, network))
+        twice = replace(
+            twice, first_pass_draws=asked.first_draws, first=replace(twice.first, together=asked.first_draws)
+        )
         one, called = spent(once, case, asked.draws)
         begun = time.process_time()
         doubted = twice.doubted(case)

@@ -13,10 +13,10 @@ import numpy as np
 from sklearn.feature_selection import mutual_info_regression
 from sklearn.metrics import mutual_info_score
 
-from adumbra.information.binning import equal_width
-from adumbra.information.histogram import binned_counts, joint_counts
-from adumbra.information.ksg import ksg_information
-from adumbra.information.tables import table_information
+from adumbra.information.estimators.binning import equal_width
+from adumbra.information.estimators.histogram import binned_counts, joint_counts
+from adumbra.information.estimators.ksg import ksg_information
+from adumbra.information.estimators.plugin import table_information
 
 RHO, BINS = 0.7, 64
 BITS = 1.0 / np.log(2.0)  # of a nat

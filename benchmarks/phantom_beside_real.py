@@ -19,12 +19,12 @@ import nibabel as nib
 import numpy as np
 from scipy.stats import wasserstein_distance
 
-from adumbra.cases.catalogue import open_case
-from adumbra.encodings import PHASES, radians_of
+from adumbra.cases.registry import open_case
+from adumbra.core.geometry.resampling import resampled
+from adumbra.core.phase_encodings import PHASES, radians_of
 from adumbra.phantom.generate import generate
-from adumbra.prepare.brain import brain_mask
-from adumbra.prepare.phase import homodyne
-from adumbra.space.resampling import resampled
+from adumbra.preprocessing.brain_mask import brain_mask
+from adumbra.preprocessing.phase import homodyne
 
 SEEDS = (101, 102, 103, 104)
 ECHO = 1  # of the real series, counted from 0

@@ -22,17 +22,24 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from adumbra.case import Case
-from adumbra.cohort import PhantomRef, outline_files
-from adumbra.phantom.anatomy import head
-from adumbra.phantom.disease import befallen
+from adumbra.core.case import Case
+from adumbra.experiments.information import (
+    QUANTITIES,
+    InformationConfig,
+    InformationResult,
+    analyse,
+    observe,
+    sources_of,
+)
+from adumbra.experiments.observations import CaseObservations, ObservationOptions, described
+from adumbra.phantom.anatomy.head import head
 from adumbra.phantom.generate import phantom_of
+from adumbra.phantom.pathology.disease import sample_disease
+from adumbra.phantom.pathology.stroke import vasculature
+from adumbra.phantom.patient import drawn
 from adumbra.phantom.presets import preset
-from adumbra.phantom.stages import drawn
-from adumbra.phantom.streams import stream
-from adumbra.phantom.stroke import vasculature
-from adumbra.study.information import QUANTITIES, Answer, Asked, answers, observe, sources_of
-from adumbra.study.observed import Look, Observed, described
+from adumbra.phantom.rng import stream
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.cache import CaseRef
 
 GROUPS = {"central": {"ICA", "M1", "basilar"}, "distal": {"M2", "M3+"}}
@@ -61,7 +68,7 @@ def group_of(seed: int) -> str | None:
     """Where the one clot of a seed is; None where there are several, or it is in neither group. No image is made."""
     anatomy, _ = head(stream(seed, "head"), spacing_mm=PLAN.spacing_mm)
     vessels = vasculature(stream(seed, "vessels"), anatomy)
-    happened = befallen(stream(seed, "disease"), anatomy, vessels, plan=PLAN).stroke
+    happened = sample_disease(stream(seed, "disease"), anatomy, vessels, plan=PLAN).stroke
     if happened is None or happened.is_open or len(happened.clots) != 1:
         return None
     return next((name for name, sites in GROUPS.items() if happened.clots[0].site in sites), None)
@@ -99,7 +106,7 @@ def clots(folder: Path, wanted: int, *, workers: int) -> dict[str, list[CaseRef]
             )
 
 
-def shown(found: Sequence[Answer], *, what: str) -> None:
+def shown(found: Sequence[InformationResult], *, what: str) -> None:
     """Prints a row of the table for each answer."""
     columns = ("target_1", "target_2", *(name for name in QUANTITIES if name.startswith("broja")))
     for answer in found:
@@ -120,31 +127,31 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     if asked.lesions:
-        about_lesions(asked.lesions, outline_files(asked.lesion_masks), workers=asked.workers)
+        about_lesions(asked.lesions, lesion_mask_files(asked.lesion_masks), workers=asked.workers)
     if asked.clots:
         about_clots(asked.out, asked.clots, workers=asked.workers)
 
 
 def about_lesions(number: int, outlines: tuple[Path, ...], *, workers: int) -> None:
     """Prints what ADC, b0 and both diffusion sequences know of the lesion."""
-    asked = Asked("lesion", sources_of("adc,b0,dwi+adc"), ("mirror", "border"), permutations=200)
+    asked = InformationConfig("lesion", sources_of("adc,b0,dwi+adc"), ("mirror", "border"), permutations=200)
     cases = [PhantomRef(51, n, outlines) for n in range(number)]
-    look = Look("lesion", asked.modalities, registration="never")
-    shown(answers(observe(cases, look, workers=workers), asked), what="lesion")
+    look = ObservationOptions("lesion", asked.modalities, registration="never")
+    shown(analyse(observe(cases, look, workers=workers), asked), what="lesion")
 
 
 def about_clots(folder: Path, number: int, *, workers: int) -> None:
     """Prints what SWI and TOF know of the thrombus, for each group of clots apart."""
-    asked = Asked("thrombus", sources_of("swi,tof"), ("mirror",), bins=4)
-    look = Look("thrombus", asked.modalities, registration="never")
+    asked = InformationConfig("thrombus", sources_of("swi,tof"), ("mirror",), bins=4)
+    look = ObservationOptions("thrombus", asked.modalities, registration="never")
     for name, cases in clots(folder, number, workers=workers).items():
         plain = observe(cases, look, workers=workers)
         for reach_mm in REACHES_MM:
-            heads = [looked_at(head, replace(look, reach_mm=reach_mm, sided=reach_mm > 0)) for head in plain]
-            shown(answers(heads, asked), what=f"{name} thrombus, {reach_mm:g} mm")
+            brain_contexts = [looked_at(head, replace(look, reach_mm=reach_mm, sided=reach_mm > 0)) for head in plain]
+            shown(analyse(brain_contexts, asked), what=f"{name} thrombus, {reach_mm:g} mm")
 
 
-def looked_at(head: Observed, look: Look) -> Observed:
+def looked_at(head: CaseObservations, look: ObservationOptions) -> CaseObservations:
     """A head that was observed plainly, in another way."""
     found = {m: described(v, head.head, look, dark=m == "swi") for m, v in head.intensities.items()}
     return replace(head, intensities=found)

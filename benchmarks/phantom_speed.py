@@ -19,9 +19,9 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from adumbra.phantom.anatomy import head
+from adumbra.phantom.anatomy.head import head
+from adumbra.phantom.anatomy.template import sampled, template
 from adumbra.phantom.generate import generate
-from adumbra.phantom.mni import sampled, template
 
 
 def cpu_seconds_per_call(call, count: int) -> float:

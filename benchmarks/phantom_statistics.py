@@ -3,7 +3,7 @@
 Run: ``python benchmarks/phantom_statistics.py [--seeds 200] [--occlusions 200] [--workers 2]``. It prints the tables of
 ``docs/concepts/phantom-statistics.md``. Two cohorts: one mixed as a stroke unit's examinations from the first hour to
 two weeks; and, since trials look at those, arteries that are closed at an examination within a day. No images are made
-for these: volumes are those of the phantom's truth, and what is visible follows from ``adumbra.phantom.visibility``.
+for these: volumes are those of the phantom's truth, and what is visible follows from ``adumbra.phantom.observer_model``.
 The ADC alone is measured on images.
 """
 
@@ -18,17 +18,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from adumbra.phantom.anatomy import head
-from adumbra.phantom.arteries import MEASURED_SHARES
-from adumbra.phantom.clot import SITES
-from adumbra.phantom.inflow import TimeOfFlight
-from adumbra.phantom.lesion import Pattern, stage
+from adumbra.phantom.anatomy.head import head
+from adumbra.phantom.observer_model import seen_on_swi, seen_on_tof
+from adumbra.phantom.pathology.clot import SITES
+from adumbra.phantom.pathology.lesion import Pattern, stage
+from adumbra.phantom.pathology.stroke import Vasculature, stroke, vasculature
+from adumbra.phantom.patient import drawn
+from adumbra.phantom.physics.inflow import TimeOfFlight
 from adumbra.phantom.presets import ACUTE, PRESETS
-from adumbra.phantom.stages import drawn
-from adumbra.phantom.streams import stream
-from adumbra.phantom.stroke import Vasculature, stroke, vasculature
-from adumbra.phantom.territories import LABELS
-from adumbra.phantom.visibility import seen_on_swi, seen_on_tof
+from adumbra.phantom.rng import stream
+from adumbra.phantom.vasculature.arteries import MEASURED_SHARES
+from adumbra.phantom.vasculature.territories import LABELS
 
 # Hours from onset to imaging of the occlusions: median 7.6, quartiles 3.9 and 13.2 (doi:10.1161/STROKEAHA.118.024035).
 _HOURS, _HOURS_SPREAD, _WITHIN_H = 7.6, 0.9, 24.0
@@ -145,9 +145,11 @@ class Share:
 
     def agrees(self, published: "Share") -> bool:
         """Whether both may be draws of one chance, at two standard errors."""
-        chance = (self.value * self.count + published.value * published.count) / (self.count + published.count)
+        permutation_test = (self.value * self.count + published.value * published.count) / (
+            self.count + published.count
+        )
         return abs(self.value - published.value) <= 2 * np.sqrt(
-            chance * (1 - chance) * (1 / self.count + 1 / published.count)
+            permutation_test * (1 - permutation_test) * (1 / self.count + 1 / published.count)
         )
 
 
@@ -192,10 +194,12 @@ def clot_rows(patients: Sequence[Patient]) -> list[Row]:
 def site_rows(patients: Sequence[Patient]) -> list[Row]:
     """Where the first clot of each patient lay."""
     sites, rows = [p.clots[0].site for p in patients if p.clots], []
-    for site, chance in SITES.items():
+    for site, permutation_test in SITES.items():
         found = share(s == site for s in sites)
-        inside = abs(found.value - chance) <= 2.5 * np.sqrt(chance * (1 - chance) / found.count)
-        rows.append(Row(f"site {site}", str(found), f"{100 * chance:.0f} %", inside, "about"))
+        inside = abs(found.value - permutation_test) <= 2.5 * np.sqrt(
+            permutation_test * (1 - permutation_test) / found.count
+        )
+        rows.append(Row(f"site {site}", str(found), f"{100 * permutation_test:.0f} %", inside, "about"))
     trunk = share(s == "M1" for s in sites if s.startswith("M"))
     rows.append(Row("M1 of those in the MCA", str(trunk), "57.6 %", 0.45 <= trunk.value <= 0.70, "[5]"))
     return rows

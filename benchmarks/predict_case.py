@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from adumbra.cases.catalogue import open_case
-from adumbra.evaluation.compare import scores
-from adumbra.prepare.align import align
+from adumbra.cases.registry import open_case
+from adumbra.evaluation.segmentation.comparison import scores
+from adumbra.preprocessing.alignment import align
 
 DRAWS = (5, 20, 80)
 

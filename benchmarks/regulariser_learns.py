@@ -1,7 +1,7 @@
 """Does the diffusion regulariser learn? Its denoising error against the noise, and images that it makes of noise.
 
 Run: ``python benchmarks/regulariser_learns.py TRAINING --figure FILE.png [--cases 12]``, with TRAINING the folder of a
-training with a regulariser (``adumbra train --regulariser before``, or an arm of ``benchmarks/arms.py``) whose last
+training with a regulariser (``adumbra train --regulariser pretrain_share``, or an arm of ``benchmarks/arms.py``) whose last
 cases were held out. The error is that of the predicted noise, mean squared, inside the brain, on patches of these
 cases; 1 is what the answer "no noise" has. Beside it the best answer that knows the mean and variance of voxels, and no
 neighbour: what is below that was learned from the anatomy. The samples grow from noise in 20 steps of second order.
@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from adumbra.fusion.denoising import converted, denoising_error
-from adumbra.fusion.regularise import SPREAD
-from adumbra.fusion.sampling import sampled
-from adumbra.fusion.schedule import Schedule
-from adumbra.networks.catalogue import load, network_of
+from adumbra.diffusion.denoising import converted, denoising_error
+from adumbra.diffusion.regulariser import SPREAD
+from adumbra.diffusion.sampling import sampled
+from adumbra.diffusion.schedule import Schedule
 from adumbra.networks.denoiser import ImageDenoiser
+from adumbra.networks.registry import load, network_of
 from adumbra.training.fitting import DENOISER
-from adumbra.training.patches import drawn_patch, joined, opened
+from adumbra.training.patches import concatenate_patches, open_cached_case, sample_patch
 
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SIDE = 48
@@ -47,12 +47,14 @@ def main() -> None:
     denoiser.load_state_dict({n.removeprefix(DENOISER): t for n, t in average.items() if n.startswith(DENOISER)})
     rng, schedule = np.random.default_rng(0), Schedule()
     files = sorted((asked.training / "cache").glob("*.safetensors"))[-asked.cases :]
-    patches = joined([drawn_patch(opened(f), rng, side=SIDE, spacing_mm=card.spacing_mm) for f in files])
+    patches = concatenate_patches(
+        [sample_patch(open_cached_case(f), rng, side=SIDE, spacing_mm=card.spacing_mm) for f in files]
+    )
     images, present = torch.from_numpy(patches.channels) / SPREAD, torch.from_numpy(patches.present)
     weights = torch.from_numpy(patches.brain).expand_as(images) * present[:, :, None, None, None]
 
     def denoise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        features = network.until("decoder", x.float() * SPREAD, present[: len(x)])
+        features = network.features_before("decoder", x.float() * SPREAD, present[: len(x)])
         velocity = denoiser(features, x.float(), t.expand(len(x)))
         return converted(velocity, x.float(), t, schedule, given="velocity", wanted="noise")
 

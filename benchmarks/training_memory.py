@@ -7,19 +7,19 @@ Workspaces of convolutions come on top.
 
 import argparse
 
+from adumbra.core.types import MODALITIES
 from adumbra.networks.unet import UNetConfig
-from adumbra.shapes import MODALITIES
 from adumbra.training.plan import planned
-from adumbra.training.presets import Preset, config_for, network_of_preset
+from adumbra.training.presets import TrainingPreset, config_for, network_of_preset
 
 PRESETS = {
-    "U-Net": Preset(),
-    "U-Net, guided attention at its skips": Preset(fusion="uncertainty"),
-    "cross-modal, guided": Preset("crossmodal", "uncertainty"),
-    "cross-modal, guided, with the regulariser beside it": Preset(
+    "U-Net": TrainingPreset(),
+    "U-Net, guided attention at its skips": TrainingPreset(fusion="uncertainty"),
+    "cross-modal, guided": TrainingPreset("crossmodal", "uncertainty"),
+    "cross-modal, guided, with the regulariser beside it": TrainingPreset(
         "crossmodal", "uncertainty", regulariser="joint", blur="focused"
     ),
-    "diffusion of masks": Preset("diffusion"),
+    "diffusion of masks": TrainingPreset("diffusion"),
 }
 
 

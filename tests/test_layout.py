@@ -27,7 +27,7 @@ HEAVY = {
     "pandas",
     "numpy",
 }
-MAY_IMPORT_TORCH = {"networks", "training", "posterior", "fusion"}
+MAY_IMPORT_TORCH = {"networks", "inference", "training", "posterior", "fusion", "blur", "diffusion"}
 # Spelt so that this line does not find itself.
 LEFTOVER = re.compile(r"/work[/]|\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adumbra import cohort
-from adumbra.cli.bars import Bars
-from adumbra.study.calibrate import METHODS, calibrated
-from adumbra.uncertainty.saved import write_calibration
+from adumbra.cli.progress_bars import Bars
+from adumbra.experiments.calibration import METHODS, calibrated
+from adumbra.simulation import cohort
+from adumbra.uncertainty.calibration.io import write_calibration
 
 SEED, PRESETS, ALPHA = 43, ("monocentric", "multicentric"), 0.05
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--method", choices=tuple(METHODS), default="isotonic")
     parser.add_argument("--cases", type=int, default=40)
     asked = parser.parse_args()
-    outlines = cohort.outline_files(asked.masks)
+    outlines = cohort.lesion_mask_files(asked.masks)
     cases = [cohort.PhantomRef(SEED, n, outlines, PRESETS[n % len(PRESETS)]) for n in range(asked.cases)]
     found = calibrated(
         cases, target=asked.target, weights=[asked.weights or asked.target], method=asked.method, alpha=ALPHA,

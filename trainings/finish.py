@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra import cohort
-from adumbra.evaluation.compare import scores
-from adumbra.networks.catalogue import load
+from adumbra.core.geometry.components import hysteresis_threshold
+from adumbra.core.geometry.resampling import resampled
+from adumbra.evaluation.segmentation.comparison import scores
+from adumbra.inference.windowed_inference import InferenceConfig
+from adumbra.networks.registry import load
 from adumbra.networks.weights import read_weights, save_weights
-from adumbra.posterior.point import Point
-from adumbra.posterior.run import Running
-from adumbra.posterior.sampled import Sampled
-from adumbra.prepare.ready import made_ready
-from adumbra.space.components import peaked
-from adumbra.space.resampling import resampled
+from adumbra.posterior.deterministic import Deterministic
+from adumbra.posterior.sampled_posterior import SampledPosterior
+from adumbra.preprocessing.pipeline import preprocess
+from adumbra.simulation import cohort
 
 # (threshold, peak threshold): how far an outline reaches, and whether there is one.
 LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -130,13 +130,15 @@ class Measure:
         plan, target = PLANS[self.target], self.target
         phantom = cohort.phantom(of.seed, number, self.masks, preset_name=of.preset)
         case = phantom.case
-        case = case.having(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
+        case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
         network = load(self.weights)
         looked_at, spacing_mm = network.network.config.modalities, network.card.spacing_mm
-        aligned, working = made_ready(
+        aligned, working = preprocess(
             case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
         )
-        probability = Sampled(network, Point(), running=Running(side=plan.window, threads=1)).deterministic(working)
+        probability = SampledPosterior(
+            network, Deterministic(), inference=InferenceConfig(side=plan.window, threads=1)
+        ).deterministic(working)
         truth, grid = aligned.masks[target].data, aligned.grid
         kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
         return resampled(probability, working.grid, grid), truth, grid, kinds
@@ -144,7 +146,7 @@ class Measure:
     def scored(self, of: Cohort, cuts, number: int) -> dict:
         """The scores of one case at every pair of thresholds."""
         probability, truth, grid, kinds = self.predicted(of, number)
-        row = {cut: scores(peaked(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts}
+        row = {cut: scores(hysteresis_threshold(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts}
         cut = cuts[len(cuts) // 2]
         print(f"{of.preset} {of.seed}, case {number}: Dice at {cut} {row[cut]['dice']:.3f}", flush=True)
         return row | {"kinds": kinds}
@@ -178,7 +180,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
     asked = parser.parse_args()
     target, plan, weights = asked.target, PLANS[asked.target], asked.out / "weights.safetensors"
-    measure = Measure(target, weights, cohort.outline_files(asked.masks))
+    measure = Measure(target, weights, cohort.lesion_mask_files(asked.masks))
     with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
         choosing = measure.of_all(plan.choosing, CUTS, pool)
         choosing = [row for row in choosing if plan.passed_over not in row["kinds"]]
@@ -196,7 +198,7 @@ def main() -> None:
         "measured": measured,
     }
     about = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
-    about |= {"threshold": best[0], "peak_threshold": best[1], "window": plan.window, "training": training}
+    about |= {"threshold": best[0], "high_threshold": best[1], "window": plan.window, "training": training}
     sha256 = save_weights(asked.out / f"{target}.safetensors", tensors, about)
     card_text = json.dumps({"sha256": sha256, **about}, indent=2) + "\n"
     (asked.out / f"{target}.json").write_text(card_text, encoding="utf-8")

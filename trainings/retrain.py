@@ -19,12 +19,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adumbra.cli.bars import Bars
-from adumbra.cohort import PhantomRef, outline_files
+from adumbra.cli.progress_bars import Bars
 from adumbra.networks.weights import read_weights, save_weights
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.config import CrossFit
 from adumbra.training.loop import train
-from adumbra.training.presets import Preset, config_for
+from adumbra.training.presets import TrainingPreset, config_for
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class Plan:
     seed: int
     examined: str
     cases: int
-    arm: Preset
+    arm: TrainingPreset
     steps: int
     learning_rate: float
     share: float
 
 
 PLANS = {
-    "lesion": Plan(32, "diffusion", 180, Preset(softening="weighted"), 1200, 2e-4, 0.5),
-    "thrombus": Plan(25, "emergency", 120, Preset(), 2400, 1e-3, 1.0),
+    "lesion": Plan(32, "diffusion", 180, TrainingPreset(uncertainty_loss="weighted"), 1200, 2e-4, 0.5),
+    "thrombus": Plan(25, "emergency", 120, TrainingPreset(), 2400, 1e-3, 1.0),
 }
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, help="of the weights after, in the average")
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
-    target, plan, outlines = asked.target, PLANS[asked.target], outline_files(asked.masks)
+    target, plan, outlines = asked.target, PLANS[asked.target], lesion_mask_files(asked.masks)
     given = {name: getattr(asked, name) for name in ("cases", "steps", "share") if getattr(asked, name) is not None}
     plan = replace(plan, **given)
     cases = [PhantomRef(plan.seed, number, outlines, plan.examined) for number in range(plan.cases)]

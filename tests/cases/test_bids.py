@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import find_cases, open_case
-from adumbra.errors import AmbiguousInput, MissingInput
+from adumbra.cases.registry import find_cases, open_case
+from adumbra.core.errors import AmbiguousInput, MissingInput
+from adumbra.core.ground_truth import GroundTruth
 from adumbra.report.dataset import write_phantom
-from adumbra.truth import Truth
 
 
 @pytest.fixture
@@ -83,7 +83,10 @@ def test_sessions_and_their_masks(written, image, lesion, tmp_path):
 def test_a_data_set_written_by_the_simulator_comes_back(dataset, tmp_path_factory):
     out, made = tmp_path_factory.mktemp("simulated"), open_case(dataset)
     fraction = replace(made.masks["lesion"], data=made.masks["lesion"].data.astype(np.float32))
-    truths = Truth("lesion", "dwi", "probseg", fraction), Truth("lesion", "dwi", "mask", made.masks["lesion"])
+    truths = (
+        GroundTruth("lesion", "dwi", "probseg", fraction),
+        GroundTruth("lesion", "dwi", "mask", made.masks["lesion"]),
+    )
     write_phantom(made, truths, {}, {"seed": 7}, out)
     case = find_cases(out)[0].open()
     assert case.name == made.name

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import open_case
 from adumbra.cases.files import by_name
-from adumbra.errors import AmbiguousInput, GridMismatch, MissingInput
+from adumbra.cases.registry import open_case
+from adumbra.core.errors import AmbiguousInput, GridMismatch, MissingInput
 
 SHIFTED = np.array([[-1.9966, -0.1161, 0.0031, 118.7], [-0.1142, 1.9527, -0.4171, -79.1],
                     [-0.0212, 0.4166, 1.956, 942.3], [0, 0, 0, 1]])  # fmt: skip

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import open_case
-from adumbra.errors import AmbiguousInput, MissingInput
+from adumbra.cases.registry import open_case
+from adumbra.core.errors import AmbiguousInput, MissingInput
 
 
 def test_a_folder_is_read_by_its_names(written, image, adc, phase, lesion, tmp_path):

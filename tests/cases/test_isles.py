@@ -4,8 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import find_cases, open_case
-from adumbra.errors import AmbiguousInput
+from adumbra.cases.registry import find_cases, open_case
+from adumbra.core.errors import AmbiguousInput
 
 
 def test_the_real_case(isles_case_dir):

@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import find_cases, open_case
-from adumbra.errors import AdumbraError, AmbiguousInput, MissingInput, UnreadableFile
+from adumbra.cases.registry import find_cases, open_case
+from adumbra.core.errors import AdumbraError, AmbiguousInput, MissingInput, UnreadableFile
 
 MATAR = {"case": "num_patient", "swi": "ax_swan_mag", "phase": "ax_swan_filtphase", "dwi": "ax_diff_b1000",
          "adc": "ax_diff_carte_adc", "tof": "ax_tof_willis", "thrombus": "roi_thr_swan", "lesion": "roi_les_diff",

@@ -5,7 +5,7 @@ import pytest
 
 from adumbra.cases.masks import mask_from
 from adumbra.cases.scan import read_mask
-from adumbra.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 
 
 @pytest.mark.parametrize(

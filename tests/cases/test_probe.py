@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adumbra.cases.probe import image_stem, is_image_name, probed
 from adumbra.cases.scan import read_scan
-from adumbra.errors import (
+from adumbra.core.errors import (
     AdumbraError,
     AmbiguousInput,
     GridMismatch,

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from adumbra.cases.scan import has_two_values, read_mask, read_scan
-from adumbra.errors import AmbiguousInput, GridMismatch, ImplausibleValues, MissingInput, UnreadableFile
+from adumbra.core.errors import AmbiguousInput, GridMismatch, ImplausibleValues, MissingInput, UnreadableFile
 
 AXCODES = ["".join(sides) for axes in itertools.permutations(["RL", "AP", "SI"]) for sides in itertools.product(*axes)]
 # About 12 degrees from the axes, as an axial series along the hard palate; spacing 2 x 2.5 x 4 mm.
@@ -114,12 +114,12 @@ def test_nan_holes_are_refused_and_filled_only_when_asked(written, image):
     assert caught.value.where == "holes.nii.gz"
     assert "--nan-to-zero" in caught.value.do
     scan, notes = read_scan(path, "dwi", nan_to_zero=True)
-    assert scan.known is not None
-    assert scan.known.shape == scan.data.shape
-    assert int((~scan.known).sum()) == 2
-    assert (scan.data[~scan.known] == 0).all()
+    assert scan.valid_mask is not None
+    assert scan.valid_mask.shape == scan.data.shape
+    assert int((~scan.valid_mask).sum()) == 2
+    assert (scan.data[~scan.valid_mask] == 0).all()
     # The file lies LAS: the hole at stored i = 2 is at 11 - 2 in RAS.
-    assert not scan.known[9, 3, 4]
+    assert not scan.valid_mask[9, 3, 4]
     assert [note.values for note in notes if note.warning] == [{"filled": 2, "nan": 1}]
 
 
@@ -172,7 +172,7 @@ def test_a_real_phase_with_holes_is_refused(shared_data, tmp_path):
     with pytest.raises(AmbiguousInput, match="4 wraps"):  # ±4.7: half unwrapped
         read_scan(tmp_path / "phase.nii", "phase", nan_to_zero=True)
     scan, _ = read_scan(tmp_path / "phase.nii", "swi", nan_to_zero=True)
-    assert int((~scan.known).sum()) == 1280
+    assert int((~scan.valid_mask).sum()) == 1280
 
 
 def test_real_files_that_do_not_say_where_left_is_are_refused(shared_data):

@@ -3,7 +3,7 @@
 import pytest
 
 from adumbra.cases.scan import read_scan
-from adumbra.errors import ImplausibleValues, UnreadableFile
+from adumbra.core.errors import ImplausibleValues, UnreadableFile
 
 
 def _warnings(notes):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import open_case
+from adumbra.cases.registry import open_case
 from adumbra.cases.scan import read_scan
 from adumbra.cases.units import PhaseUnitUnknown, adc_in_1e3_mm2_s, head_median, phase_in_radians, power_of
-from adumbra.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 
 TURN = 2 * np.pi
 
@@ -154,11 +154,11 @@ def test_what_does_not_wrap_has_no_unit(values):
 
 
 def test_what_is_not_known_tells_no_unit():
-    known = np.ones(STEEP.shape, bool)
-    known[3] = False
-    angles, _ = phase_in_radians(np.where(known, STEEP * 1000, 1e6), where="a", known=known)
-    assert np.abs(wrapped(angles - STEEP))[known].max() < 1e-2
-    assert not angles[~known].any()
+    valid_mask = np.ones(STEEP.shape, bool)
+    valid_mask[3] = False
+    angles, _ = phase_in_radians(np.where(valid_mask, STEEP * 1000, 1e6), where="a", valid_mask=valid_mask)
+    assert np.abs(wrapped(angles - STEEP))[valid_mask].max() < 1e-2
+    assert not angles[~valid_mask].any()
 
 
 def test_the_echo_time_of_the_side_car_tells_hertz(written, phase):

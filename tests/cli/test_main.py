@@ -9,13 +9,13 @@ import pytest
 from adumbra import __version__
 from adumbra.cli import main as command
 from adumbra.cli.main import app, main
-from adumbra.errors import AmbiguousInput, OutputRefused
+from adumbra.core.errors import AmbiguousInput, OutputRefused
 
 OUTPUT = ["--json", "--quiet", "--progress", "--no-progress", "--debug"]
 FROZEN = {
     "predict": [
         *["CASE", "--out", "-o", "--target", "--posterior", "--draws", "--standard-error", "--seed", "--threshold"],
-        *["--peak-threshold", "--weights", "--calibration", "--no-calibration", "--device", "--threads"],
+        *["--high-threshold", "--weights", "--calibration", "--no-calibration", "--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
         *["--no-registration", *OUTPUT],
@@ -27,18 +27,36 @@ FROZEN = {
     "train": [
         *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--learning-rate", "--held-out"],
         *["--fold", "--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
-        *["--patch", "--dry-run", "--backbone", "--fusion", "--regulariser", "--blur", "--blur-mm", "--denoising"],
-        *["--weight", "--softening"],
-        *["--first", "--first-steps"],
-        *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
+        *[
+            "--patch",
+            "--dry-run",
+            "--backbone",
+            "--fusion",
+            "--regulariser",
+            "--blur",
+            "--blur-mm",
+            "--diffusion-target",
+        ],
+        *["--regulariser-weight", "--uncertainty-loss"],
+        *["--first-pass-dir", "--first-pass-steps"],
+        *["--n-phantoms", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "calibrate": [
         *["--data", "--out", "-o", "--target", "--weights", "--posterior", "--method", "--alpha", "--draws", "--seed"],
         *["--registration", "--no-registration", "--device", "--threads", "--overwrite"],
-        *["--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
+        *["--n-phantoms", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],
-    "quality": ["--pred", "--truth", "--target", "--uncertainty", "--out", "--seed", "--overwrite", *OUTPUT],
+    "evaluate-uncertainty": [
+        "--pred",
+        "--truth",
+        "--target",
+        "--uncertainty",
+        "--out",
+        "--seed",
+        "--overwrite",
+        *OUTPUT,
+    ],
     "information": [
         *["CASES", "--out", "-o", "--target", "--sources", "--regions", "--quantiles", "--bins", "--resamples"],
         *[
@@ -52,7 +70,7 @@ FROZEN = {
             "--registration",
             "--no-registration",
         ],
-        *["--workers", "--overwrite", "--phantom", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
+        *["--workers", "--overwrite", "--n-phantoms", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],
     "demo": ["CASE", "--out", "-o", *OUTPUT],

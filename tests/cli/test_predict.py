@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adumbra import cohort, road
+from adumbra import pipeline
 from adumbra.cli.main import main
-from adumbra.results import Estimate, Findings
+from adumbra.core.results import Estimate, Findings
+from adumbra.simulation import cohort
 
 VOLUME = Estimate(4.18, 3.9, 4.6, 0.95, "ml")
 FINDINGS = Findings("lesion", VOLUME, Estimate(21.0, 18.0, 25.0, 0.95, ""), (), ("FLAIR is missing.",))
@@ -22,10 +23,12 @@ def asked(monkeypatch):
         calls.append({"source": source, "out": out, **options})
         scores = {"dice": 0.75, "lesion_f1": 0.6} if "truth" in str(options) or "phantom" in str(source) else None
         maps = {"mask": Path("m.nii.gz")}
-        return road.Outcome(case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores)
+        return pipeline.PredictionOutcome(
+            case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores
+        )
 
-    monkeypatch.setattr(road, "predict", predict)
-    monkeypatch.setattr(road, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
+    monkeypatch.setattr(pipeline, "predict", predict)
+    monkeypatch.setattr(pipeline, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
     monkeypatch.setattr(cohort, "simulate", lambda out, **_: [f"sub-phantom{out.name}"])
     return calls
 
@@ -44,7 +47,7 @@ def test_a_case_with_every_default(asked):
         "standard_error": 0.01,
         "seed": 0,
         "threshold": None,
-        "peak_threshold": None,
+        "high_threshold": None,
         "weights": None,
         "calibration": "beside",
         "masks": {},

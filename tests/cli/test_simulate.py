@@ -2,7 +2,7 @@ import json
 from typing import get_args
 
 from adumbra.cli.main import main
-from adumbra.cli.manner import Preset
+from adumbra.cli.options import PhantomPreset
 from adumbra.phantom.presets import PRESETS
 
 
@@ -31,7 +31,7 @@ def test_a_folder_without_masks_is_rejected_before_anything_is_written(tmp_path,
 
 
 def test_the_command_line_knows_every_preset():
-    assert set(get_args(Preset)) == set(PRESETS)
+    assert set(get_args(PhantomPreset)) == set(PRESETS)
 
 
 def test_explain_writes_a_page_that_needs_nothing_else(tmp_path, capsys):

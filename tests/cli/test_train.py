@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adumbra.cases import catalogue
+from adumbra.cases import registry
 from adumbra.cli.main import main
 from adumbra.training import config, loop, plan, presets
 
@@ -18,7 +18,7 @@ def asked(monkeypatch):
         seen.update(cases=cases, out=out, config=config)
         return loop.Trained(out / "weights.safetensors", "ab12", None)
 
-    monkeypatch.setattr(catalogue, "find_cases", lambda data: (f"a case of {Path(data).name}",))
+    monkeypatch.setattr(registry, "find_cases", lambda data: (f"a case of {Path(data).name}",))
     monkeypatch.setattr(loop, "train", train)
     return seen
 
@@ -53,26 +53,35 @@ def test_data_that_is_not_there_is_rejected(tmp_path, capsys):
 
 
 def test_phantoms_are_drawn_as_they_are_needed(asked, tmp_path):
-    command = ["train", "--phantom", "3", "--phantom-seed", "4", "--out", str(tmp_path), "--quiet"]
+    command = ["train", "--n-phantoms", "3", "--phantom-seed", "4", "--out", str(tmp_path), "--quiet"]
     assert main(command) == 0
     assert [ref.name for ref in asked["cases"]] == ["sub-phantom04n00000", "sub-phantom04n00001", "sub-phantom04n00002"]
 
 
-@pytest.mark.parametrize("given", [[], ["--data", "cohort", "--phantom", "3"]])
+@pytest.mark.parametrize("given", [[], ["--data", "cohort", "--n-phantoms", "3"]])
 def test_either_data_or_phantoms(given, tmp_path):
     assert main(["train", *given, "--out", str(tmp_path), "--quiet"]) == 2
 
 
 def test_a_preset_reaches_the_training(asked, tmp_path):
     given = ["--backbone", "crossmodal", "--fusion", "uncertainty", "--regulariser", "both", "--blur", "focused"]
-    given += ["--blur-mm", "6", "--denoising", "velocity"]
-    given += ["--weight", "0.3", "--first", str(tmp_path / "first"), "--first-steps", "7", "--softening", "weighted"]
+    given += ["--blur-mm", "6", "--diffusion-target", "velocity"]
+    given += [
+        "--regulariser-weight",
+        "0.3",
+        "--first-pass-dir",
+        str(tmp_path / "first"),
+        "--first-pass-steps",
+        "7",
+        "--uncertainty-loss",
+        "weighted",
+    ]
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *given]) == 0
     found = asked["config"]
-    expected = presets.Preset("crossmodal", "uncertainty", "both", "focused", 6.0, "velocity", 0.3, "weighted")
-    assert found.network == presets.network_of_preset(expected, config.LEARNED["lesion"].network)
-    assert (found.guide, found.softening, found.regulariser.weight) == ("uncertainty", "weighted", 0.3)
-    assert (found.first, found.cross.steps) == (str(tmp_path / "first"), 7)
+    expected = presets.TrainingPreset("crossmodal", "uncertainty", "both", "focused", 6.0, "velocity", 0.3, "weighted")
+    assert found.network == presets.network_of_preset(expected, config.DEFAULT_TRAINING["lesion"].network)
+    assert (found.guide, found.uncertainty_loss, found.regulariser.weight) == ("uncertainty", "weighted", 0.3)
+    assert (found.first_pass_dir, found.cross.steps) == (str(tmp_path / "first"), 7)
 
 
 def test_a_preset_that_does_not_exist_is_rejected(asked, tmp_path, capsys):
@@ -85,7 +94,7 @@ def test_a_preset_that_does_not_exist_is_rejected(asked, tmp_path, capsys):
 def test_a_dry_run_says_what_it_would_ask_for_and_writes_nothing(asked, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(plan, "planned", lambda _, *, cases: plan.Plan("unet", 1234567, 0, 1.25, 0.5, 3 * cases))
     out = tmp_path / "out"
-    assert main(["train", "--phantom", "20", "--out", str(out), "--dry-run", "--patch", "96"]) == 0
+    assert main(["train", "--n-phantoms", "20", "--out", str(out), "--dry-run", "--patch", "96"]) == 0
     said = capsys.readouterr().out
     assert "1,234,567 parameters" in said
     assert "1.2 GB for a batch of 4 patches of 96 × 96 × 96" in said

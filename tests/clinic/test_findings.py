@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from adumbra.clinic.findings import estimate, findings
-from adumbra.clinic.regions import DOUBTFUL_NATS, doubtful_regions
-from adumbra.errors import InputRejected, MissingInput
-from adumbra.results import Estimate, Maps, VolumeDraws
-from adumbra.space.grid import Grid
+from adumbra.clinic.uncertain_regions import UNCERTAIN_NATS, uncertain_regions
+from adumbra.core.errors import InputRejected, MissingInput
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.results import Estimate, Maps, VolumeDraws
 
 SHAPE = (21, 16, 10)
 GRID = Grid(SHAPE, np.array([[2, 0, 0, 100], [0, 2, 0, -30], [0, 0, 5, 7], [0, 0, 0, 1]], dtype=float))
@@ -46,7 +46,7 @@ def steady(volume_ml: float, n: int = 20, components: int = 1) -> VolumeDraws:
 
 
 def test_regions_by_hand() -> None:
-    first, second, third = doubtful_regions(maps_of(scene()), brain=BRAIN)
+    first, second, third = uncertain_regions(maps_of(scene()), brain=BRAIN)
     assert (first.rank, second.rank, third.rank) == (1, 2, 3)
     assert (first.side, second.side, third.side) == ("right", "left", "midline")
     assert first.volume_ml == pytest.approx(8 * 0.02)
@@ -63,13 +63,13 @@ def test_regions_by_hand() -> None:
 
 def test_the_doubt_threshold_is_a_probability_of_nine_percent() -> None:
     low, high = (float(entropy_of(np.array([p])).item()) for p in (0.0885, 0.0895))
-    assert low < DOUBTFUL_NATS < high
+    assert low < UNCERTAIN_NATS < high
 
 
 def test_doubt_outside_the_brain_is_not_shown() -> None:
     brain = BRAIN.copy()
     brain[15:17] = False
-    assert [region.volume_ml for region in doubtful_regions(maps_of(scene()), brain=brain)] == pytest.approx(
+    assert [region.volume_ml for region in uncertain_regions(maps_of(scene()), brain=brain)] == pytest.approx(
         [0.06, 0.02]
     )
 
@@ -77,12 +77,12 @@ def test_doubt_outside_the_brain_is_not_shown() -> None:
 def test_no_more_regions_than_asked_and_ties_in_the_order_of_the_volume() -> None:
     p = np.zeros(SHAPE, dtype=np.float32)
     p[1::4, 1::4, 1::4] = 0.5
-    regions = doubtful_regions(maps_of(p), brain=BRAIN, most=4)
+    regions = uncertain_regions(maps_of(p), brain=BRAIN, most=4)
     assert [region.index for region in regions] == [(1, 1, 1), (1, 1, 5), (1, 1, 9), (1, 5, 1)]
 
 
 def test_a_certain_map_has_no_regions() -> None:
-    assert doubtful_regions(maps_of(np.zeros(SHAPE, dtype=np.float32)), brain=BRAIN) == ()
+    assert uncertain_regions(maps_of(np.zeros(SHAPE, dtype=np.float32)), brain=BRAIN) == ()
 
 
 def test_volume_and_count_with_their_intervals() -> None:
@@ -124,7 +124,7 @@ def test_a_volume_outside_its_interval_is_said_to_be_so() -> None:
 
 def test_a_calibrated_interval_stands_in_the_place_of_the_draws() -> None:
     """The draws agree on 0.3 ml, the outline has 0.24; the interval that was promised holds both."""
-    told = findings(maps_of(scene()), steady(0.3), brain=BRAIN, promised=Estimate(0.31, 0.1, 0.9, 0.9, "ml"))
+    told = findings(maps_of(scene()), steady(0.3), brain=BRAIN, calibrated_interval=Estimate(0.31, 0.1, 0.9, 0.9, "ml"))
     assert (told.volume_ml.low, told.volume_ml.high, told.volume_ml.level) == (0.1, 0.9, 0.9)
     assert told.volume_ml.by == "calibration"
     assert told.volume_ml.value == findings(maps_of(scene()), steady(0.3), brain=BRAIN).volume_ml.value

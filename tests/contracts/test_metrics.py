@@ -5,10 +5,10 @@ from math import isnan
 import numpy as np
 import pytest
 
-from adumbra.errors import AdumbraError, InputRejected
-from adumbra.evaluation.catalogue import METRICS, Metric
-from adumbra.evaluation.pair import Pair
-from adumbra.space.grid import Grid, reoriented
+from adumbra.core.errors import AdumbraError, InputRejected
+from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.registry import METRICS, Metric
 
 SHAPE = (40, 12, 10)
 BLIND = {"volume_difference_ml", "count_difference"}

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra.case import Case, Scan
-from adumbra.errors import GridMismatch, MissingInput
-from adumbra.networks.catalogue import LoadedNetwork, network_of
+from adumbra.core.case import Case, Scan
+from adumbra.core.errors import GridMismatch, MissingInput
+from adumbra.core.geometry.grid import Grid
+from adumbra.inference.protocols import Posterior
 from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
+from adumbra.networks.registry import LoadedNetwork, network_of
 from adumbra.networks.unet import UNetConfig
 from adumbra.networks.weights import Card
-from adumbra.posterior.base import Posterior
-from adumbra.posterior.catalogue import POSTERIORS, posterior_of
-from adumbra.posterior.swag import Wandering
-from adumbra.space.grid import Grid
+from adumbra.posterior.registry import POSTERIORS, posterior_of
+from adumbra.posterior.swag import SwagMoments
 
 CONFIG = UNetConfig(modalities=("dwi", "adc"), widths=(8, 16), dropout=0.2)
 SHAPE = (28, 24, 20)
@@ -46,8 +46,8 @@ def deep(network):
 
 def made_of(name):
     """Weights that a posterior can be drawn from, fitted to nothing in particular."""
-    network = made_network(replace(CONFIG, noise_rank=2)) if name == "logit-noise" else made_network()
-    if name == "logit-noise":
+    network = made_network(replace(CONFIG, noise_rank=2)) if name == "heteroscedastic" else made_network()
+    if name == "heteroscedastic":
         torch.nn.init.normal_(network.noise.weight, std=0.1)
     if name == "mask-diffusion":
         windows = (None,) * len(CONFIG.widths)
@@ -55,7 +55,7 @@ def made_of(name):
     if name == "variational":
         return made(network, name=name, fitted={n: torch.full_like(p, -3.0) for n, p in deep(network).items()})
     if name == "swag":
-        snapshots = Wandering(rank=3)
+        snapshots = SwagMoments(rank=3)
         for _ in range(5):
             snapshots.add({n: p + 0.05 * torch.randn_like(p) for n, p in deep(network).items()})
         found = snapshots.fitted()
@@ -69,7 +69,13 @@ def made_of(name):
 
 
 @pytest.fixture(
-    params=[*(name for name in POSTERIORS if name != "point"), "doubtful", "guided", "ensemble", "ensemble of dropout"]
+    params=[
+        *(name for name in POSTERIORS if name != "deterministic"),
+        "doubtful",
+        "guided",
+        "ensemble",
+        "ensemble of dropout",
+    ]
 )
 def posterior(request):
     if request.param == "doubtful":  # what dropout becomes where all of it lies deep
@@ -79,7 +85,7 @@ def posterior(request):
         return posterior_of([replace(made(made_network(config)), first=made())])
     if request.param.startswith("ensemble"):
         members = [made(made_network(seed=seed)) for seed in range(3)]
-        return posterior_of(members, "dropout" if "dropout" in request.param else "point")
+        return posterior_of(members, "dropout" if "dropout" in request.param else "deterministic")
     return posterior_of([made_of(request.param)], request.param)
 
 
@@ -118,7 +124,10 @@ def test_draws_differ(posterior):
 def test_equal_generators_give_equal_bytes_and_others_do_not(posterior):
     one, same = (draws(posterior, 2, 3) for _ in range(2))
     assert [v.tobytes() for v in one] == [v.tobytes() for v in same]
-    if posterior.state.get("approximation") != "ensemble" or posterior.members[0].state["approximation"] != "point":
+    if (
+        posterior.state.get("approximation") != "ensemble"
+        or posterior.members[0].state["approximation"] != "deterministic"
+    ):
         assert one[0].tobytes() != draws(posterior, 1, 4)[0].tobytes()
 
 

@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from adumbra.cases.catalogue import READERS, find_cases, open_case
-from adumbra.errors import ImplausibleValues, UnreadableFile
+from adumbra.cases.registry import READERS, find_cases, open_case
+from adumbra.core.errors import ImplausibleValues, UnreadableFile
 
 OBLIQUE = np.array([[-2.0, 0, 0, 11], [0, 1.96, -0.398, -9], [0, 0.398, 1.96, -7], [0, 0, 0, 1]])
 LAYOUTS = {
@@ -144,4 +144,4 @@ def test_holes_are_refused_or_filled_when_asked(layout):
     with pytest.raises(ImplausibleValues, match=re.escape(dwi.name)):
         open_case(source)
     scan = open_case(source, nan_to_zero=True).scan("dwi")
-    assert np.flatnonzero(~scan.known.ravel()).tolist() == [np.ravel_multi_index((7, 2, 3), (9, 8, 7))]
+    assert np.flatnonzero(~scan.valid_mask.ravel()).tolist() == [np.ravel_multi_index((7, 2, 3), (9, 8, 7))]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from adumbra.errors import ImplausibleValues, InputRejected
-from adumbra.information.significance import bootstrap, chance, of_infinitely_many, pooled
+from adumbra.core.errors import ImplausibleValues, InputRejected
+from adumbra.information.significance import bootstrap, of_infinitely_many, permutation_test, pooled
 
 
 def rng() -> np.random.Generator:
@@ -70,17 +70,17 @@ def crossed(linked: bool) -> np.ndarray:
 
 
 def test_what_another_patients_outline_would_give_is_chance() -> None:
-    values, p = chance(crossed(True), information, generator=rng(), resamples=99)
+    values, p = permutation_test(crossed(True), information, generator=rng(), resamples=99)
     assert values.max() == pytest.approx(0.0, abs=1e-12)
     assert float(p) == pytest.approx(0.01)
-    assert float(chance(crossed(False), information, generator=rng(), resamples=99)[1]) == 1.0
+    assert float(permutation_test(crossed(False), information, generator=rng(), resamples=99)[1]) == 1.0
 
 
 def test_no_patient_keeps_his_own_outline() -> None:
     """With two there is one way only: each the other's."""
     tables = np.zeros((2, 2, 2, 2))
     tables[0, 1], tables[1, 0], tables[0, 0], tables[1, 1] = SAME, SAME, NONE, NONE
-    values, p = chance(tables, information, generator=rng(), resamples=9)
+    values, p = permutation_test(tables, information, generator=rng(), resamples=9)
     assert values.tolist() == pytest.approx([1.0] * 9)
     assert float(p) == 1.0
 
@@ -116,8 +116,8 @@ def test_impossible_questions_are_refused() -> None:
     with pytest.raises(InputRejected, match="resamples"):
         bootstrap(np.stack([SAME]), information, generator=rng(), resamples=0)
     with pytest.raises(InputRejected, match="two patients"):
-        chance(NONE[None, None], information, generator=rng())
+        permutation_test(NONE[None, None], information, generator=rng())
     with pytest.raises(ImplausibleValues, match="pair"):
-        chance(np.stack([SAME] * 3), information, generator=rng())
+        permutation_test(np.stack([SAME] * 3), information, generator=rng())
     with pytest.raises(InputRejected, match="four patients"):
         of_infinitely_many(np.stack([SAME, SAME]), information, generator=rng())

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra.networks.catalogue import ARCHITECTURES, network_of
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage
+from adumbra.networks.registry import ARCHITECTURES, network_of
 from adumbra.networks.unet import UNet, UNetConfig
 
 TINY = CrossModalConfig(widths=(4, 8, 8), windows=(1, 2, 0), guided=True)
@@ -31,8 +31,8 @@ def made(config):
 def batch(config, size=8, samples=2):
     torch.manual_seed(1)
     images = torch.randn(samples, len(config.modalities), size, size, size)
-    doubts = torch.rand(samples, getattr(config, "doubt_channels", 0), size, size, size)
-    return torch.cat([images, doubts], dim=1), torch.ones(samples, len(config.modalities))
+    guidance = torch.rand(samples, getattr(config, "guidance_channels", 0), size, size, size)
+    return torch.cat([images, guidance], dim=1), torch.ones(samples, len(config.modalities))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -40,9 +40,9 @@ def test_it_is_a_network_like_the_others(kind):
     network, (x, present) = made(KINDS[kind]), batch(KINDS[kind])
     logits = network(x, present)
     assert logits.shape == (2, 1, 8, 8, 8)
-    assert torch.allclose(network(network.until("decoder", x, present), present, part="decoder"), logits)
-    masks = network.drawn_masks(np.random.default_rng(0))
-    assert network.drawn_deep
+    assert torch.allclose(network(network.features_before("decoder", x, present), present, part="decoder"), logits)
+    masks = network.sample_dropout_masks(np.random.default_rng(0))
+    assert network.supports_sparse_decoding
     assert not torch.allclose(network(x, present, masks), logits)
     network.train()(x, present).sum().backward()
     without = {n for n, p in network.named_parameters() if p.grad is None}
@@ -106,7 +106,7 @@ def test_doubt_matters_only_where_the_network_is_guided():
 def test_it_says_to_whom_it_listens():
     network, (x, present) = made(TINY), batch(TINY)
     present[:, 1] = 0.0
-    shares = network.listened(x, present)
+    shares = network.attention_weights(x, present)
     assert {level: tuple(s.shape) for level, s in shares.items()} == {
         0: (2, 3, 8, 8, 8),
         1: (2, 3, 4, 4, 4),
@@ -141,7 +141,7 @@ def test_the_late_average_is_the_mean_of_what_each_modality_says_alone():
     each = [alone(x * told[m].view(1, 2, 1, 1, 1), told[m : m + 1]).sigmoid() for m in (0, 1)]
     assert torch.allclose(late(x, present).sigmoid(), (each[0] + each[1]) / 2, atol=1e-5)
     assert torch.allclose(late(x, told[:1]).sigmoid(), each[0], atol=1e-5)
-    masks = late.drawn_masks(np.random.default_rng(0))
-    assert late.chance == "encoder"
-    drawn = late(late.until("encoder", x, present), present, masks)
+    masks = late.sample_dropout_masks(np.random.default_rng(0))
+    assert late.first_stochastic_stage == "encoder"
+    drawn = late(late.features_before("encoder", x, present), present, masks)
     assert not torch.allclose(drawn, late(x, present))

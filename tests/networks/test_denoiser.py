@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from adumbra.fusion.denoising import converted, noised
-from adumbra.fusion.schedule import Schedule
-from adumbra.networks.catalogue import architecture_of, network_of
-from adumbra.networks.denoiser import Clock, ImageDenoiser, MaskDenoiser, MaskDenoiserConfig
+from adumbra.diffusion.denoising import converted, noised
+from adumbra.diffusion.schedule import Schedule
+from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser, MaskDenoiserConfig, TimeEmbedding
+from adumbra.networks.registry import architecture_of, network_of
 from adumbra.networks.unet import UNet, UNetConfig
 
 TINY = UNetConfig(modalities=("dwi", "adc"), widths=(4, 8, 8))
@@ -25,7 +25,7 @@ def told_time(network):
 
 
 def test_times_are_told_apart():
-    told = Clock()(torch.linspace(0, 1, 101))
+    told = TimeEmbedding()(torch.linspace(0, 1, 101))
     assert told.shape == (101, 32)
     apart = torch.cdist(told, told) + torch.eye(101)
     assert apart.min() > 1e-4
@@ -35,7 +35,7 @@ def test_the_noise_of_images_from_the_segmenters_own_features():
     torch.manual_seed(0)
     segmenter, denoiser = UNet(TINY).eval(), told_time(ImageDenoiser(TINY))
     images, present = torch.randn(2, 2, 8, 8, 8), torch.ones(2, 2)
-    features = segmenter.until("decoder", images, present)
+    features = segmenter.features_before("decoder", images, present)
     early, late = (denoiser(features, images, torch.full((2,), t)) for t in (0.1, 0.9))
     assert early.shape == images.shape
     assert early.dtype == torch.float32
@@ -49,7 +49,7 @@ def test_an_untrained_denoiser_knows_noise_where_there_is_nothing_else():
     segmenter, denoiser = UNet(TINY).eval(), ImageDenoiser(TINY)
     images, noise, t = torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8), torch.ones(2)
     x = noised(images, t, noise, Schedule())
-    velocity = denoiser(segmenter.until("decoder", x, torch.ones(2, 2)), x, t)
+    velocity = denoiser(segmenter.features_before("decoder", x, torch.ones(2, 2)), x, t)
     found = converted(velocity, x, t, Schedule(), given="velocity", wanted="noise")
     assert (found - noise).square().mean() < 1e-3
 
@@ -59,26 +59,26 @@ def test_a_mask_denoiser_sees_images_noise_and_time(attends):
     config = replace(MASKS, windows=(1, 2, 0), guided=True) if attends else MASKS
     torch.manual_seed(0)
     network = told_time(MaskDenoiser(config))
-    x, present = torch.randn(1, 2 + config.doubt_channels, 8, 8, 8), torch.ones(1, 2)
-    features, noisy, t = network.until("decoder", x, present), torch.randn(1, 1, 8, 8, 8), torch.tensor([0.5])
+    x, present = torch.randn(1, 2 + config.guidance_channels, 8, 8, 8), torch.ones(1, 2)
+    features, noisy, t = network.features_before("decoder", x, present), torch.randn(1, 1, 8, 8, 8), torch.tensor([0.5])
     found = network.denoised(features, noisy, t)
     assert found.shape == (1, 1, 8, 8, 8)
     assert not torch.allclose(found, network.denoised(features, torch.randn_like(noisy), t))
     assert not torch.allclose(found, network.denoised(features, noisy, torch.tensor([0.9])))
-    assert not torch.allclose(found, network.denoised(network.until("decoder", 2 * x + 1, present), noisy, t))
+    assert not torch.allclose(found, network.denoised(network.features_before("decoder", 2 * x + 1, present), noisy, t))
 
 
 def test_without_a_draw_it_gives_its_estimate_from_pure_noise():
     network = told_time(MaskDenoiser(MASKS))
     x, present = torch.randn(2, 2, 8, 8, 8), torch.ones(2, 2)
     blank, end = torch.zeros(2, 1, 8, 8, 8), torch.ones(2)
-    expected = network.denoised(network.until("decoder", x, present), blank, end)
+    expected = network.denoised(network.features_before("decoder", x, present), blank, end)
     assert torch.equal(network(x, present), expected)
-    assert torch.equal(network(network.until("decoder", x, present), present, part="decoder"), expected)
-    assert torch.equal(network(network.until("encoder", x, present), present), expected)
+    assert torch.equal(network(network.features_before("decoder", x, present), present, part="decoder"), expected)
+    assert torch.equal(network(network.features_before("encoder", x, present), present), expected)
 
 
 def test_it_is_built_by_its_name():
     assert architecture_of(MASKS) == "mask-denoiser"
     assert isinstance(network_of(MASKS), MaskDenoiser)
-    assert network_of(MASKS).chance == "decoder"
+    assert network_of(MASKS).first_stochastic_stage == "decoder"

@@ -62,7 +62,7 @@ def test_dropout_acts_in_training_and_under_held_masks_only(network):
     assert not torch.equal(network(x, present), network(x, present))
     network.eval()
     assert torch.equal(network(x, present), network(x, present))
-    kept = network.drawn_masks(np.random.default_rng(0))
+    kept = network.sample_dropout_masks(np.random.default_rng(0))
     assert torch.equal(network(x, present, kept), network(x, present, kept))
     assert not torch.equal(network(x, present, kept), network(x, present))
 
@@ -71,10 +71,12 @@ def test_dropout_acts_in_training_and_under_held_masks_only(network):
 def test_what_is_computed_in_parts_is_the_whole(dropout):
     network = UNet(replace(TINY, dropout=dropout)).eval()
     x, present = batch()
-    kept = network.drawn_masks(np.random.default_rng(0))
-    assert torch.equal(network(network.until("encoder", x, present), present, kept), network(x, present, kept))
+    kept = network.sample_dropout_masks(np.random.default_rng(0))
+    assert torch.equal(
+        network(network.features_before("encoder", x, present), present, kept), network(x, present, kept)
+    )
     for part in ("decoder", "head"):
-        assert torch.equal(network(network.until(part, x, present), present, part=part), network(x, present))
+        assert torch.equal(network(network.features_before(part, x, present), present, part=part), network(x, present))
 
 
 def test_a_network_can_predict_the_noise_of_its_logits():
@@ -89,7 +91,7 @@ def test_a_network_can_predict_the_noise_of_its_logits():
 
 def test_masks_keep_the_share_that_the_config_says():
     network = UNet(UNetConfig(widths=(4, 256, 256), dropout=0.25))
-    masks = network.drawn_masks(np.random.default_rng(0))
+    masks = network.sample_dropout_masks(np.random.default_rng(0))
     assert [m.numel() for m in masks] == [4, 256, 256, 256, 256, 4]
     assert all(m.all() for m in (masks[0], masks[1], masks[-1]))
     assert torch.cat(masks[2:5]).mean() == pytest.approx(0.75, abs=0.05)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adumbra.errors import OutputRefused, WeightsRejected
+from adumbra.core.errors import OutputRefused, WeightsRejected
 from adumbra.networks.unet import UNet, UNetConfig
 from adumbra.networks.weights import load_into, read_weights, save_weights
 

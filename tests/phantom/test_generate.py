@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adumbra.errors import InputRejected
-from adumbra.phantom.anatomy import head
-from adumbra.phantom.disease import befallen
+from adumbra.core.errors import InputRejected
+from adumbra.core.geometry.components import labelled
+from adumbra.core.types import MODALITIES
+from adumbra.phantom.anatomy.head import head
 from adumbra.phantom.generate import Phantom, generate
-from adumbra.phantom.lesion import Outline
-from adumbra.phantom.presets import PRESETS, drawn_setup, preset
-from adumbra.phantom.stages import Drawn, drawn, struck
-from adumbra.phantom.streams import stream
-from adumbra.phantom.stroke import vasculature
-from adumbra.shapes import MODALITIES
-from adumbra.space.components import labelled
+from adumbra.phantom.pathology.disease import sample_disease
+from adumbra.phantom.pathology.lesion import LesionShape
+from adumbra.phantom.pathology.stroke import vasculature
+from adumbra.phantom.patient import SimulatedPatient, has_clot, simulate_patient
+from adumbra.phantom.presets import PRESETS, preset, sample_setup
+from adumbra.phantom.rng import stream
 
 SEEDS = (3, 11, 12, 19)
 COARSE = 3.0  # mm: the whole chain in a second
@@ -82,10 +82,10 @@ def test_parameters_are_json_and_complete(phantoms: dict[int, Phantom], whole: d
 def test_whether_a_clot_befalls_it_is_known_before_it_is_drawn(whole: dict[str, Phantom]) -> None:
     plan = preset("monocentric")
     assert whole["monocentric"].parameters["clots"]
-    assert struck(CLOTTED, plan=plan)
-    without = next(seed for seed in range(20) if not struck(seed, plan=plan))
+    assert has_clot(CLOTTED, plan=plan)
+    without = next(seed for seed in range(20) if not has_clot(seed, plan=plan))
     assert generate(without, preset_name="monocentric").parameters["clots"] == []
-    assert not struck(CLOTTED, plan=preset("diffusion"))
+    assert not has_clot(CLOTTED, plan=preset("diffusion"))
 
 
 def test_scans_masks_and_grids_belong_together(phantoms: dict[int, Phantom]) -> None:
@@ -114,7 +114,7 @@ def test_the_monocentric_preset_has_all_sequences_and_all_truths(whole: dict[str
 
 def test_a_multicentric_cohort_lacks_sequences_and_varies() -> None:
     plan = preset("multicentric")
-    setups = [drawn_setup(stream(seed, "setup"), plan) for seed in range(200)]
+    setups = [sample_setup(stream(seed, "setup"), plan) for seed in range(200)]
     shares = {m: np.mean([m in s.sequences for s in setups]) for m in MODALITIES}
     assert shares["dwi"] == shares["adc"] == 1
     assert 0.70 < shares["swi"] < 0.90
@@ -124,7 +124,7 @@ def test_a_multicentric_cohort_lacks_sequences_and_varies() -> None:
     assert {s.stored["phase"] for s in setups} == {"rad", "0…4095", "±4096", "mrad", "±0.0037", "Hz"}
     assert {s.stored["adc"] for s in setups} == {"10⁻³", "10⁻⁶", "mm²/s"}
     assert max(s.stacks["dwi"].thickness_mm for s in setups) == 6.5
-    one = [drawn_setup(stream(seed, "setup"), preset("monocentric")) for seed in range(20)]
+    one = [sample_setup(stream(seed, "setup"), preset("monocentric")) for seed in range(20)]
     assert {s.sequences for s in one} == {MODALITIES}
     assert len({s.gradient_echo for s in one}) == 1
 
@@ -133,7 +133,7 @@ def test_an_emergency_is_seen_within_a_day_and_most_of_its_arteries_are_closed()
     plan = replace(preset("emergency"), spacing_mm=COARSE)
     anatomy, _ = head(stream(5, "head"), spacing_mm=COARSE)
     vessels = vasculature(stream(5, "vessels"), anatomy)
-    found = [befallen(stream(seed, "disease"), anatomy, vessels, plan=plan) for seed in range(40)]
+    found = [sample_disease(stream(seed, "disease"), anatomy, vessels, plan=plan) for seed in range(40)]
     assert all(case.since.hours <= 24 for case in found)
     assert {case.pattern for case in found} == {"none", "territorial"}
     closed = [bool(case.stroke and case.stroke.clots) for case in found]
@@ -148,7 +148,7 @@ def test_the_same_seed_is_the_same_patient_at_another_scanner(whole: dict[str, P
 
 @pytest.mark.usefixtures("coarse")
 def test_nothing_flows_through_the_clot_and_all_of_it_is_painted(whole: dict[str, Phantom]) -> None:
-    made: Drawn = drawn(CLOTTED, plan=preset("monocentric"))
+    made: SimulatedPatient = simulate_patient(CLOTTED, plan=preset("monocentric"))
     flow, stroke = made.subject.flow, made.disease.stroke
     assert stroke is not None
     assert flow is not None
@@ -191,8 +191,8 @@ def test_a_given_outline_is_where_it_was_drawn() -> None:
     volume[20:40, 20:40, 20:40] = 1
     affine = np.diag([1.0, 1.0, 1.0, 1.0])
     affine[:3, 3] = [10, -40, 0]  # a cube of 8 ml at x = 30…49: on the right
-    outline = Outline("cube", volume, affine)
-    tried = (generate(s, preset_name="diffusion", outline=outline) for s in range(10))
+    lesion_shape = LesionShape("cube", volume, affine)
+    tried = (generate(s, preset_name="diffusion", lesion_shape=lesion_shape) for s in range(10))
     made = next(p for p in tried if p.parameters["outline"] == "cube")
     share = next(t for t in made.truths if t.kind == "probseg" and t.space == "phantom").scan
     assert 1.0 < share.data.sum() * share.grid.voxel_ml < 16

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra.posterior.swag import Wandering
+from adumbra.posterior.swag import SwagMoments
 
 
 def wandered(snapshots, rank=20):
-    moments = Wandering(rank)
+    moments = SwagMoments(rank)
     for value in snapshots:
         moments.add({"w": torch.as_tensor(value, dtype=torch.float32)})
     return moments

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from adumbra.results import (
+from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.results import (
     Curves,
     Estimate,
     Findings,
@@ -13,10 +14,9 @@ from adumbra.results import (
     Region,
     RegionalUncertainty,
     RegionUncertainty,
-    Run,
+    RunRecord,
     VolumeDraws,
 )
-from adumbra.space.grid import Grid, reoriented
 
 NATIVE = Grid((36, 40, 14), np.array([[-4.0, 0, 0, 70], [0, -3.96, 1.4, 77], [0, -0.56, -9.9, 70], [0, 0, 0, 1]]))
 """As scanners store it: axes towards left and back, oblique by 8 degrees, thick slices from top to bottom."""
@@ -99,8 +99,8 @@ def curves() -> Curves:
 
 
 @pytest.fixture
-def run() -> Run:
-    return Run(
+def run() -> RunRecord:
+    return RunRecord(
         command="adumbra predict sub-01 --out results",
         versions={"adumbra": "0.1.0", "numpy": "2.4.1"},
         seed=7,
@@ -109,7 +109,7 @@ def run() -> Run:
         conversions=(
             {"station": "cases.nifti", "subject": "adc", "what": "ADC values multiplied by 0.001", "warning": False},
             {
-                "station": "prepare.align",
+                "station": "preprocessing.alignment",
                 "subject": "flair",
                 "what": "moved by 2.1 mm and 1.4 degrees",
                 "warning": True,

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from adumbra.errors import InputRejected, OutputRefused
+from adumbra.core.errors import InputRejected, OutputRefused
 from adumbra.report.bids import bids_name, dataset_files, folder, json_bytes
 
 

@@ -11,14 +11,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from adumbra.case import Case, Scan, scan_from
-from adumbra.cases.catalogue import open_case
-from adumbra.encodings import ADC_POWERS, PHASES
-from adumbra.errors import AmbiguousInput, MissingInput, OutputRefused
+from adumbra.cases.registry import open_case
+from adumbra.core.case import Case, Scan, scan_from
+from adumbra.core.errors import AmbiguousInput, MissingInput, OutputRefused
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.ground_truth import GroundTruth
+from adumbra.core.phase_encodings import ADC_POWERS, PHASES
+from adumbra.core.types import MODALITIES, Modality
 from adumbra.report.dataset import write_atlas, write_description, write_phantom
-from adumbra.shapes import MODALITIES, Modality
-from adumbra.space.grid import Grid
-from adumbra.truth import Truth
 
 NAME = "sub-phantom01"
 PARAMETERS = {
@@ -80,19 +80,24 @@ def phantom_case(*modalities: Modality) -> Case:
     return Case(NAME, scans)
 
 
-def all_truths() -> list[Truth]:
+def all_truths() -> list[GroundTruth]:
     labels = np.zeros(GRIDS["phantom"].shape, np.float32)
     labels[3:5], labels[8:10] = 1, 300
     delay = np.linspace(0, 20, labels.size, dtype=np.float32).reshape(labels.shape)
     delay[0, 0, :3] = np.nan, np.inf, 500.0
     maps = [("tmax", "s", delay), ("chi", "ppm", delay / 2 - 9), ("field", "ppm", delay / 8)]
     return [
-        *(Truth("lesion", s, "mask", scan_on(s, spot(s)), about="As outlined") for s in ("phantom", "dwi", "flair")),
-        Truth("lesion", "dwi", "probseg", scan_on("dwi", spot("dwi") * np.float32(0.3))),
-        *(Truth("thrombus", s, "mask", scan_on(s, spot(s))) for s in ("phantom", "swi", "tof")),
-        Truth("hypoperfusion", "dwi", "mask", scan_on("dwi", ~spot("dwi"))),
-        Truth("territories", "phantom", "dseg", scan_on("phantom", labels), labels={300: "ACA left", 1: "MCA left"}),
-        *(Truth(name, "phantom", "map", scan_on("phantom", values), unit=unit) for name, unit, values in maps),
+        *(
+            GroundTruth("lesion", s, "mask", scan_on(s, spot(s)), about="As outlined")
+            for s in ("phantom", "dwi", "flair")
+        ),
+        GroundTruth("lesion", "dwi", "probseg", scan_on("dwi", spot("dwi") * np.float32(0.3))),
+        *(GroundTruth("thrombus", s, "mask", scan_on(s, spot(s))) for s in ("phantom", "swi", "tof")),
+        GroundTruth("hypoperfusion", "dwi", "mask", scan_on("dwi", ~spot("dwi"))),
+        GroundTruth(
+            "territories", "phantom", "dseg", scan_on("phantom", labels), labels={300: "ACA left", 1: "MCA left"}
+        ),
+        *(GroundTruth(name, "phantom", "map", scan_on("phantom", values), unit=unit) for name, unit, values in maps),
     ]
 
 

@@ -12,7 +12,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from adumbra.errors import OutputRefused
+from adumbra.core.errors import OutputRefused
+from adumbra.core.geometry.grid import Grid, reoriented, respaced
+from adumbra.core.results import Findings, Maps, RunRecord, VolumeDraws
 from adumbra.report.derivatives import (
     nifti_bytes,
     on_native,
@@ -21,8 +23,6 @@ from adumbra.report.derivatives import (
     write_maps,
     write_run,
 )
-from adumbra.results import Findings, Maps, Run, VolumeDraws
-from adumbra.space.grid import Grid, reoriented, respaced
 
 NAMES = [
     "sub-01_ses-2_label-lesion_mask",
@@ -130,7 +130,7 @@ def test_a_raw_data_set_is_never_written_into(maps: Maps, native: Grid, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["dataset_description.json"]
 
 
-def test_findings_and_manifest(findings: Findings, draws: VolumeDraws, run: Run, tmp_path: Path) -> None:
+def test_findings_and_manifest(findings: Findings, draws: VolumeDraws, run: RunRecord, tmp_path: Path) -> None:
     found = json.loads(write_findings(findings, draws, tmp_path, name="sub-01").read_text())
     assert found["findings"]["volume_ml"]["value"] == findings.volume_ml.value
     assert found["findings"]["regions"][1]["side"] == "right"
@@ -143,7 +143,7 @@ def test_findings_and_manifest(findings: Findings, draws: VolumeDraws, run: Run,
 
 
 def test_the_tree_is_valid_bids(
-    maps: Maps, native: Grid, findings: Findings, draws: VolumeDraws, run: Run, tmp_path: Path
+    maps: Maps, native: Grid, findings: Findings, draws: VolumeDraws, run: RunRecord, tmp_path: Path
 ) -> None:
     beside = Path(sys.executable).with_name("bids-validator-deno")
     validator = str(beside) if beside.exists() else shutil.which("bids-validator-deno")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adumbra.core.results import Estimate
 from adumbra.report.dots import HEIGHT, WIDTH, dots
-from adumbra.results import Estimate
 
 
 def estimate(value: float, low: float, high: float) -> Estimate:

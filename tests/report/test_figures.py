@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adumbra.core.results import Findings, Maps
 from adumbra.report.figures import (
     ENTROPY,
     OUTLINE,
@@ -25,7 +26,6 @@ from adumbra.report.figures import (
     shaded,
 )
 from adumbra.report.tiles import Tile, tile
-from adumbra.results import Findings, Maps
 
 BOX = (slice(0, 36), slice(0, 40), slice(0, 14))
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adumbra.errors import GridMismatch, MissingInput, OutputRefused
+from adumbra.core.errors import GridMismatch, MissingInput, OutputRefused
+from adumbra.core.results import Curves, Estimate, Findings, Maps, RunRecord, VolumeDraws
 from adumbra.report.html import write_report
-from adumbra.results import Curves, Estimate, Findings, Maps, Run, VolumeDraws
 
 Report = Callable[..., Path]
 PLAY = """() => ({
@@ -28,7 +28,9 @@ PLAY = """() => ({
 
 
 @pytest.fixture
-def report(maps: Maps, findings: Findings, run: Run, draws: VolumeDraws, brain: np.ndarray, tmp_path: Path) -> Report:
+def report(
+    maps: Maps, findings: Findings, run: RunRecord, draws: VolumeDraws, brain: np.ndarray, tmp_path: Path
+) -> Report:
     generator = np.random.default_rng(0)
     scan = (brain * (100 + 5 * generator.standard_normal(brain.shape)) + 120 * maps.mask).astype(np.float32)
     usual = {
@@ -110,7 +112,7 @@ def test_nothing_has_to_be_scrolled_sideways(report: Report, browser: object, wi
     assert seen(browser, path, width=width)["overflow"] <= 0
 
 
-def test_what_users_type_is_text(report: Report, browser: object, run: Run) -> None:
+def test_what_users_type_is_text(report: Report, browser: object, run: RunRecord) -> None:
     attack = "<script>window.ran=1</script><img src=x onerror=window.ran=1>"
     hostile = replace(
         run,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adumbra.errors import OutputRefused
+from adumbra.core.errors import OutputRefused
+from adumbra.core.geometry.grid import Grid
 from adumbra.report.figures import OUTLINE
 from adumbra.report.steps import HEIGHT, Panel, Step, axial, projected, write_steps
-from adumbra.space.grid import Grid
 
 GRID = Grid((20, 30, 10), np.array([[2.0, 0, 0, -19], [0, 2, 0, -29], [0, 0, 4, -18], [0, 0, 0, 1]]))
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.results import Maps
 from adumbra.report.tiles import (
     LETTERS,
     PLANES,
@@ -17,8 +19,6 @@ from adumbra.report.tiles import (
     tile,
     windows,
 )
-from adumbra.results import Maps
-from adumbra.space.grid import Grid, reoriented
 
 WHOLE = (slice(0, 10), slice(0, 12), slice(0, 6))
 GRID = Grid((10, 12, 6), np.diag([1.0, 1.0, 4.0, 1.0]))

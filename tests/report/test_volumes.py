@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from adumbra.core.geometry.grid import Grid
 from adumbra.report.volumes import Stored, stored_exactly, stored_in_steps, volume_bytes
-from adumbra.space.grid import Grid
 
 
 def read(content: bytes) -> nib.Nifti1Image:

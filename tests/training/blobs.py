@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.case import Case, Scan
+from adumbra.core.case import Case, Scan
+from adumbra.core.geometry.grid import Grid
 from adumbra.networks.unet import UNetConfig
-from adumbra.space.grid import Grid
 from adumbra.training.config import TrainConfig
 
 SIDE = 24

@@ -28,27 +28,27 @@ def changed(seed=0, **how):
 
 
 def test_nothing_asked_nothing_changed():
-    out, before = changed(), patch()
-    assert all(np.array_equal(getattr(out, f.name), getattr(before, f.name)) for f in fields(Patches))
+    out, pretrain_share = changed(), patch()
+    assert all(np.array_equal(getattr(out, f.name), getattr(pretrain_share, f.name)) for f in fields(Patches))
 
 
 @pytest.mark.parametrize("kind", ["contrast", "noise", "smooth", "blocky", "shading", "slab"])
 def test_each_change_changes_images_within_range_and_nothing_else(kind):
-    out, before = changed(**{kind: 1.0}), patch()
-    assert not np.allclose(out.channels, before.channels)
+    out, pretrain_share = changed(**{kind: 1.0}), patch()
+    assert not np.allclose(out.channels, pretrain_share.channels)
     assert (out.channels[:, :, :2] == 0).all(), "what was not measured stays so"
     assert out.channels.min() >= -4
     assert out.channels.max() <= 12
-    assert np.corrcoef(out.channels[:, 0].ravel(), before.channels[:, 0].ravel())[0, 1] > 0.6
-    assert np.array_equal(out.labels, before.labels)
+    assert np.corrcoef(out.channels[:, 0].ravel(), pretrain_share.channels[:, 0].ravel())[0, 1] > 0.6
+    assert np.array_equal(out.labels, pretrain_share.labels)
 
 
 def test_flips_take_labels_weights_and_brain_along():
-    out, before = changed(mirror=1.0), patch()
-    assert np.array_equal(out.channels, before.channels[:, :, ::-1])
-    assert np.array_equal(out.labels, before.labels[:, :, ::-1])
-    assert np.array_equal(out.weights, before.weights[:, :, ::-1])
-    assert np.array_equal(out.brain, before.brain[:, :, ::-1])
+    out, pretrain_share = changed(mirror=1.0), patch()
+    assert np.array_equal(out.channels, pretrain_share.channels[:, :, ::-1])
+    assert np.array_equal(out.labels, pretrain_share.labels[:, :, ::-1])
+    assert np.array_equal(out.weights, pretrain_share.weights[:, :, ::-1])
+    assert np.array_equal(out.brain, pretrain_share.brain[:, :, ::-1])
     assert (out.channels[0, 0][out.labels[0, 0] > 0] == 9.0).all()
 
 
@@ -62,8 +62,8 @@ def test_left_out_channels_are_zero_and_told():
 
 
 def test_what_was_missing_stays_missing():
-    before = replace(patch(), present=np.array([[1, 0, 0, 0]], dtype=np.float32))
-    out = augmented(before, np.random.default_rng(0), modalities=MODALITIES, how=Augmentation(missing=5.0))
+    pretrain_share = replace(patch(), present=np.array([[1, 0, 0, 0]], dtype=np.float32))
+    out = augmented(pretrain_share, np.random.default_rng(0), modalities=MODALITIES, how=Augmentation(missing=5.0))
     assert out.present.tolist() == [[1.0, 0.0, 0.0, 0.0]]
     assert (out.channels[0, 1:] == 0).all()
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from adumbra.case import Case
-from adumbra.errors import InputRejected, MissingInput
-from adumbra.space.components import labelled
+from adumbra.core.case import Case
+from adumbra.core.errors import InputRejected, MissingInput
+from adumbra.core.geometry.components import labelled
 from adumbra.training.cache import CacheConfig, arrays_of, balancing_weights, cached
 
 CONFIG = CacheConfig(least_side=16)
@@ -84,7 +84,7 @@ def test_components_are_told_apart(made_case):
 
 def test_a_case_without_a_truth_is_refused(made_case):
     case = made_case(1)
-    blind = case.having(masks={"brain": case.masks["brain"]})
+    blind = case.updated(masks={"brain": case.masks["brain"]})
     with pytest.raises(MissingInput, match="outlined lesion"):
         arrays_of(blind, CONFIG)
 
@@ -95,27 +95,27 @@ class Counting:
 
     name: str
     case: Case
-    opened: list
+    open_cached_case: list
 
     def open(self):
-        self.opened.append(self.name)
+        self.open_cached_case.append(self.name)
         return self.case
 
 
 def test_what_is_made_is_not_made_again_unless_made_otherwise(tmp_path, made_case):
-    opened = []
-    cases = [Counting(f"c{n}", made_case(n), opened) for n in range(2)]
+    open_cached_case = []
+    cases = [Counting(f"c{n}", made_case(n), open_cached_case) for n in range(2)]
     paths = cached(cases, tmp_path, CONFIG)
     assert [p.name for p in paths] == ["c0.safetensors", "c1.safetensors"]
-    before = paths[0].read_bytes()
+    pretrain_share = paths[0].read_bytes()
     paths[1].write_bytes(paths[1].read_bytes()[:100])
     cached(cases, tmp_path, CONFIG)
-    assert opened == ["c0", "c1", "c1"]
+    assert open_cached_case == ["c0", "c1", "c1"]
     cached(cases, tmp_path, replace(CONFIG, modalities=("dwi",)))
-    assert opened == ["c0", "c1", "c1", "c0", "c1"]
+    assert open_cached_case == ["c0", "c1", "c1", "c0", "c1"]
     assert load_file(paths[0])["channels"].shape[0] == 1
     cached(cases, tmp_path, CONFIG)
-    assert paths[0].read_bytes() == before
+    assert paths[0].read_bytes() == pretrain_share
     assert not list(tmp_path.glob(".*"))
 
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from adumbra.errors import OutputRefused, UnreadableFile
+from adumbra.core.errors import OutputRefused, UnreadableFile
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 
 IDENTITY = {"steps": 10, "network": {"widths": (4, 8)}, "data": "2 cases, abc"}

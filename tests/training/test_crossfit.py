@@ -7,18 +7,18 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from adumbra.errors import InputRejected, MissingInput
+from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.fusion.guidance import GUIDES
-from adumbra.networks.catalogue import load
+from adumbra.fusion.two_pass import GuidedCase
+from adumbra.inference.model_input import model_input
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
+from adumbra.networks.registry import load
 from adumbra.networks.unet import UNetConfig
-from adumbra.posterior.catalogue import posterior_of
-from adumbra.posterior.guided import DoubtedCase
-from adumbra.posterior.view import view_of
+from adumbra.posterior.registry import posterior_of
 from adumbra.training import crossfit, loop
 from adumbra.training.config import CrossFit
 from adumbra.training.crossfit import first_config
-from adumbra.training.loop import gradual, train
+from adumbra.training.loop import ramp_up, train
 from adumbra.training.state import State
 
 NETWORK = CrossModalConfig(
@@ -31,7 +31,7 @@ def guided(tiny_config, guide="uncertainty", **changes):
     return tiny_config(network=network, guide=guide, cross=CrossFit(folds=2, steps=3, draws=2), **changes)
 
 
-def read(path, name="doubts"):
+def read(path, name="guidance"):
     with safe_open(path, framework="np") as file:
         return file.get_tensor(name)
 
@@ -49,10 +49,10 @@ def test_every_guide_trains_and_predicts(guide, tmp_path, blob_refs, tiny_config
     maps = sorted((tmp_path / "first").glob("maps-*/*.safetensors"))
     assert len(maps) == (0 if guide == "none" else 5), "one for each case, held out or not"
     for path in maps:
-        doubts = read(path)
-        assert doubts.shape[0] == 3
-        assert doubts.min() >= 0
-        assert doubts.max() <= 1
+        guidance = read(path)
+        assert guidance.shape[0] == 3
+        assert guidance.min() >= 0
+        assert guidance.max() <= 1
 
 
 def test_no_case_is_read_by_a_network_that_was_trained_on_it(tmp_path, blob_refs, tiny_config, monkeypatch):
@@ -93,14 +93,14 @@ def unstable(finished):
 
 def test_what_is_there_is_not_made_again(tmp_path, blob_refs, tiny_config, monkeypatch):
     shared = str(tmp_path / "first")
-    train(blob_refs(4), tmp_path / "a", guided(tiny_config, first=shared))
+    train(blob_refs(4), tmp_path / "a", guided(tiny_config, first_pass_dir=shared))
     maps = sorted((tmp_path / "first").rglob("sub-*.safetensors"))
     made = [path.stat().st_mtime_ns for path in maps]
     monkeypatch.setattr(crossfit, "_read", None)
     monkeypatch.setattr(loop, "_finished", unstable(loop._finished))
-    train(blob_refs(4), tmp_path / "b", guided(tiny_config, first=shared, seed=1))
+    train(blob_refs(4), tmp_path / "b", guided(tiny_config, first_pass_dir=shared, seed=1))
     assert made == [path.stat().st_mtime_ns for path in maps]
-    train(blob_refs(4), tmp_path / "c", guided(tiny_config, "shuffled", first=shared))
+    train(blob_refs(4), tmp_path / "c", guided(tiny_config, "shuffled", first_pass_dir=shared))
     a, c = (sorted((tmp_path / "first" / f"maps-{g}").glob("*")) for g in ("uncertainty", "shuffled"))
     assert np.array_equal(np.sort(read(a[0]).ravel()), np.sort(read(c[0]).ravel()))
     assert not np.array_equal(read(a[0]), read(c[0]))
@@ -142,10 +142,10 @@ def test_a_guide_without_a_guided_network_is_refused(tmp_path, blob_refs, tiny_c
 def test_a_guided_network_needs_its_doubt(made_case):
     case = made_case(0)
     with pytest.raises(MissingInput, match="doubt"):
-        view_of(case, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
-    doubts = np.random.default_rng(0).random((3, *case.grid.shape), dtype=np.float32)
-    known = DoubtedCase(case.name, case.scans, case.masks, case.provenance, doubts)
-    view = view_of(known, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
+        model_input(case, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
+    guidance = np.random.default_rng(0).random((3, *case.grid.shape), dtype=np.float32)
+    known = GuidedCase(case.name, case.scans, case.masks, case.provenance, guidance)
+    view = model_input(known, NETWORK, spacing_mm=2.0, side=16, overlap=0.25)
     assert len(view.channels) == 5
     assert view.channels[2:].max() <= 1
 
@@ -166,5 +166,5 @@ def test_held_out_cases_need_not_be_measured(tmp_path, blob_refs, tiny_config):
 
 def test_modalities_are_left_out_the_more_often_the_further_a_training_is(tiny_config):
     config = tiny_config(steps=100, missing_ramp=0.5)
-    assert [gradual(config, n).missing for n in (0, 25, 50, 99)] == [0.0, 0.5, 1.0, 1.0]
-    assert gradual(tiny_config(), 0).missing == 1.0
+    assert [ramp_up(config, n).missing for n in (0, 25, 50, 99)] == [0.0, 0.5, 1.0, 1.0]
+    assert ramp_up(tiny_config(), 0).missing == 1.0

@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 
-from adumbra.errors import InputRejected, OutputRefused
-from adumbra.networks.catalogue import load
-from adumbra.progress import quiet
+from adumbra.core.errors import InputRejected, OutputRefused
+from adumbra.core.progress import quiet
+from adumbra.networks.registry import load
 from adumbra.training.cache import cached
 from adumbra.training.loop import batch_of, train
-from adumbra.training.patches import opened
-from adumbra.training.validate import validated
+from adumbra.training.patches import open_cached_case
+from adumbra.training.validate import validate
 
 SCRIPT = """
 import sys
@@ -63,7 +63,7 @@ def test_a_killed_training_reaches_the_weights_of_one_that_was_not(tmp_path):
 
 
 def test_a_short_training_learns_to_find_bright_balls(tmp_path, blob_refs, tiny_config):
-    config = tiny_config(steps=80, batch=4, held_out=2, learning_rate=1e-2, average=0.9, warmup=5)
+    config = tiny_config(steps=80, batch=4, held_out=2, learning_rate=1e-2, ema_decay=0.9, warmup=5)
     trained = train(blob_refs(8), tmp_path, config)
     assert trained.scores.dice > 0.7
     assert set(trained.scores.cases) == {"sub-006", "sub-007"}
@@ -76,8 +76,8 @@ def test_what_was_measured_is_what_is_stored(tmp_path, blob_refs, tiny_config):
     config = tiny_config(steps=10)
     trained = train(blob_refs(3), tmp_path, config)
     loaded = load(trained.weights)
-    held_out = (opened(tmp_path / "cache" / "sub-002.safetensors"),)
-    assert validated(loaded.network, held_out, config) == trained.scores
+    held_out = (open_cached_case(tmp_path / "cache" / "sub-002.safetensors"),)
+    assert validate(loaded.network, held_out, config) == trained.scores
     card = json.loads((tmp_path / "weights.json").read_text())
     assert card["sha256"] == trained.sha256 == loaded.card.sha256
     assert loaded.card.patch == 16
@@ -87,9 +87,9 @@ def test_what_was_measured_is_what_is_stored(tmp_path, blob_refs, tiny_config):
 
 def test_a_finished_training_is_only_written_again(tmp_path, blob_refs, tiny_config):
     first = train(blob_refs(3), tmp_path, tiny_config(steps=4))
-    before = load(first.weights).network.state_dict()
+    pretrain_share = load(first.weights).network.state_dict()
     again = load(train(blob_refs(3), tmp_path, tiny_config(steps=4)).weights).network.state_dict()
-    assert all(torch.equal(before[key], again[key]) for key in before)
+    assert all(torch.equal(pretrain_share[key], again[key]) for key in pretrain_share)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path, blob_refs, tiny_config):
@@ -122,8 +122,8 @@ def test_training_may_begin_with_given_weights(tmp_path, blob_refs, tiny_config)
     first = train(blob_refs(2), tmp_path / "a", tiny_config(steps=2))
     config = tiny_config(steps=1, initial=str(first.weights), learning_rate=1e-9)
     second = train(blob_refs(2), tmp_path / "b", config)
-    before, after = (load(t.weights).network.state_dict() for t in (first, second))
-    assert all(torch.allclose(before[key], after[key], atol=1e-4) for key in before)
+    pretrain_share, after = (load(t.weights).network.state_dict() for t in (first, second))
+    assert all(torch.allclose(pretrain_share[key], after[key], atol=1e-4) for key in pretrain_share)
 
 
 def test_senseless_requests_are_refused(tmp_path, blob_refs, tiny_config):
@@ -136,7 +136,7 @@ def test_senseless_requests_are_refused(tmp_path, blob_refs, tiny_config):
 
 def test_a_batch_depends_on_its_step_alone(tmp_path, blob_refs, tiny_config):
     config = tiny_config()
-    cases = [opened(path) for path in cached(blob_refs(3), tmp_path, config.cache, progress=quiet)]
+    cases = [open_cached_case(path) for path in cached(blob_refs(3), tmp_path, config.cache, progress=quiet)]
     one, same, other = (batch_of(cases, config, step) for step in (7, 7, 8))
     assert np.array_equal(one.channels, same.channels)
     assert not np.array_equal(one.channels, other.channels)

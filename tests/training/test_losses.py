@@ -63,5 +63,5 @@ def test_the_hardest_voxels_are_a_share_of_all():
     logits[0, 0, 0, 0, 0] = 2.0
     ones = torch.ones_like(logits)
     loss, ln2 = torch.nn.functional.softplus(torch.tensor([2.0, 0.0])).tolist()
-    narrow, wide = (float(region_balanced(logits, nothing, ones, hardest=share)) for share in (0.125, 0.25))
+    narrow, wide = (float(region_balanced(logits, nothing, ones, hard_voxel_fraction=share)) for share in (0.125, 0.25))
     assert narrow - wide == pytest.approx(0.5 * (loss - (loss + ln2) / 2), abs=1e-5)

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from adumbra.training.cache import CacheConfig, cached
-from adumbra.training.patches import CachedCase, _centre, drawn_patch, joined, opened
+from adumbra.training.patches import CachedCase, _centre, concatenate_patches, open_cached_case, sample_patch
 
 
 @pytest.fixture
 def case(tmp_path, blob_refs):
-    return opened(cached(blob_refs(1), tmp_path, CacheConfig(least_side=16))[0])
+    return open_cached_case(cached(blob_refs(1), tmp_path, CacheConfig(least_side=16))[0])
 
 
 def test_a_patch_is_a_cut_of_the_case(case):
-    patch = drawn_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0)
+    patch = sample_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0)
     assert patch.channels.shape == (1, 4, 16, 16, 16)
     assert patch.labels.shape == patch.weights.shape == patch.brain.shape == (1, 1, 16, 16, 16)
     inside = patch.labels[0, 0] > 0
@@ -22,7 +22,7 @@ def test_a_patch_is_a_cut_of_the_case(case):
 
 
 def test_the_same_generator_draws_the_same_patch(case):
-    one, same, other = (drawn_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in (1, 1, 2))
+    one, same, other = (sample_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in (1, 1, 2))
     assert np.array_equal(one.channels, same.channels)
     assert not np.array_equal(one.channels, other.channels)
 
@@ -45,13 +45,13 @@ def test_components_are_drawn_evenly_and_small_ones_favoured():
 
 
 def test_a_case_without_lesions_is_drawn_in_the_brain(tmp_path, blob_refs):
-    case = opened(cached(blob_refs(1, lesions=0), tmp_path, CacheConfig(least_side=16))[0])
+    case = open_cached_case(cached(blob_refs(1, lesions=0), tmp_path, CacheConfig(least_side=16))[0])
     assert len(case.ends) == 0
-    assert drawn_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0).labels.sum() == 0
+    assert sample_patch(case, np.random.default_rng(0), side=16, spacing_mm=2.0).labels.sum() == 0
 
 
 def test_joined_batches_keep_their_order(case):
-    parts = [drawn_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in range(3)]
-    batch = joined(parts)
+    parts = [sample_patch(case, np.random.default_rng(s), side=16, spacing_mm=2.0) for s in range(3)]
+    batch = concatenate_patches(parts)
     assert batch.channels.shape[0] == batch.present.shape[0] == 3
     assert np.array_equal(batch.channels[2], parts[2].channels[0])

@@ -9,24 +9,24 @@ import pytest
 import torch
 from torch import nn
 
-from adumbra.errors import InputRejected
-from adumbra.networks.catalogue import load
+from adumbra.core.errors import InputRejected
 from adumbra.networks.flipout import FlipoutConv3d
+from adumbra.networks.registry import load
 from adumbra.networks.unet import UNetConfig
-from adumbra.posterior.catalogue import posterior_of
+from adumbra.posterior.registry import posterior_of
 from adumbra.training.cache import cached
 from adumbra.training.config import TrainedPosterior, network_for
 from adumbra.training.fitting import independent_voxels
 from adumbra.training.loop import batch_of, train
 from adumbra.training.losses import region_balanced
 from adumbra.training.objective import divergence, loss_under_noise, noisy_logits
-from adumbra.training.patches import opened
+from adumbra.training.patches import open_cached_case
 from adumbra.training.state import State
 
 DRAWN_AS = {
     "dropout-everywhere": "dropout",
-    "heteroscedastic": "logit-noise",
-    "stochastic-segmentation": "logit-noise",
+    "heteroscedastic": "heteroscedastic",
+    "stochastic-segmentation": "heteroscedastic",
 }
 NAMES = get_args(TrainedPosterior)
 
@@ -42,14 +42,14 @@ def test_a_training_leaves_what_its_posterior_draws_from(name, tmp_path, blob_re
     loaded = load(train(blob_refs(3), tmp_path, config).weights)
     posterior = posterior_of([loaded], DRAWN_AS.get(name, name))
     first, second = posterior.draws(made_case(9), 2, np.random.default_rng(0))
-    assert np.array_equal(first, second) == (name == "point"), "what is drawn must differ, but of a point"
+    assert np.array_equal(first, second) == (name == "deterministic"), "what is drawn must differ, but of a point"
 
 
 @pytest.mark.parametrize("name", ["swag", "variational"])
 def test_a_step_after_a_checkpoint_is_the_step_that_would_have_been(name, tmp_path, blob_refs, tiny_config):
     config = asked(tiny_config, name, steps=30)
     (path,) = cached(blob_refs(1), tmp_path, config.cache)
-    cases = (opened(path),)
+    cases = (open_cached_case(path),)
     whole, resumed = (State(config, torch.device("cpu")) for _ in range(2))
     for number in range(24):  # SWAG has taken one snapshot by then
         whole.step(number, batch_of(cases, config, number))
@@ -83,8 +83,8 @@ def test_curvature_takes_every_voxel_of_the_brain_once(tmp_path, blob_refs, tiny
 
     state = State(config, torch.device("cpu"))
     curvature = Curvature.empty(1, 9)
-    add_case(curvature, state.averaged(), opened(path), config)
-    assert curvature.voxels == pytest.approx(27 * independent_voxels([opened(path)]))
+    add_case(curvature, state.averaged(), open_cached_case(path), config)
+    assert curvature.voxels == pytest.approx(27 * independent_voxels([open_cached_case(path)]))
     assert curvature.features[8, 8] == curvature.voxels, "the bias's feature is 1 everywhere"
 
 
@@ -92,9 +92,9 @@ def test_without_noise_the_loss_is_that_of_the_logits(tiny_config):
     torch.manual_seed(0)
     logits, truth = torch.randn(2, 1, 4, 4, 4), (torch.rand(2, 1, 4, 4, 4) > 0.5).float()
     draws = noisy_logits(logits, torch.zeros_like(logits), ())
-    plain = region_balanced(logits, truth, torch.ones_like(truth), hardest=0.1)
+    plain = region_balanced(logits, truth, torch.ones_like(truth), hard_voxel_fraction=0.1)
     for name in ("heteroscedastic", "stochastic-segmentation"):
-        config = asked(tiny_config, name, hardest=0.1)
+        config = asked(tiny_config, name, hard_voxel_fraction=0.1)
         assert float(loss_under_noise(draws, truth, torch.ones_like(truth), config)) == pytest.approx(float(plain))
 
 
@@ -106,7 +106,9 @@ def test_shared_noise_is_judged_by_the_patch_as_a_whole(tiny_config):
     a = 3.0
     truth, ones = torch.tensor([1.0, 0.0]).view(1, 1, 2, 1, 1), torch.ones(1, 1, 2, 1, 1)
     draws = torch.tensor([[a, a], [-a, -a]]).view(2, 1, 1, 2, 1, 1)
-    own, shared = (asked(tiny_config, n, hardest=1.0) for n in ("heteroscedastic", "stochastic-segmentation"))
+    own, shared = (
+        asked(tiny_config, n, hard_voxel_fraction=1.0) for n in ("heteroscedastic", "stochastic-segmentation")
+    )
     difference = float(loss_under_noise(draws, truth, ones, shared) - loss_under_noise(draws, truth, ones, own))
     joint = (math.log1p(math.exp(-a)) + math.log1p(math.exp(a))) / 2
     assert difference == pytest.approx(joint - math.log(2.0), rel=1e-5)

@@ -6,14 +6,14 @@ from typing import get_args
 
 import pytest
 
-from adumbra.errors import InputRejected
-from adumbra.networks.catalogue import architecture_of, network_of
+from adumbra.core.errors import InputRejected
 from adumbra.networks.crossmodal import CrossModalConfig
+from adumbra.networks.registry import architecture_of, network_of
 from adumbra.networks.unet import UNetConfig
 from adumbra.training import plan
 from adumbra.training.config import network_for
 from adumbra.training.plan import planned
-from adumbra.training.presets import Backbone, Fusion, Preset, config_for, network_of_preset, windows_for
+from adumbra.training.presets import Backbone, Fusion, TrainingPreset, config_for, network_of_preset, windows_for
 
 REFUSED = {("crossmodal", "early"), ("crossmodal", "late"), ("diffusion", "late")}
 
@@ -22,12 +22,14 @@ def test_all_backbones_and_fusions_but_three():
     for backbone, fusion in product(get_args(Backbone), get_args(Fusion)):
         if (backbone, fusion) in REFUSED:
             with pytest.raises(InputRejected, match="fusion"):
-                Preset(backbone, fusion)
+                TrainingPreset(backbone, fusion)
             continue
-        config = config_for(Preset(backbone, fusion), "thrombus")
+        config = config_for(TrainingPreset(backbone, fusion), "thrombus")
         assert config.network.modalities == ("swi", "phase", "tof", "dwi")
         assert (
-            config.doubts == (config.guide != "none") == (fusion in ("constant", "shuffled", "uncertainty", "oracle"))
+            config.uses_uncertainty
+            == (config.guide != "none")
+            == (fusion in ("constant", "shuffled", "uncertainty", "oracle"))
         )
         assert network_of(config.network).config == config.network
 
@@ -41,32 +43,39 @@ def test_names_become_networks():
         ("diffusion", "early"): "mask-denoiser",
     }
     for (backbone, fusion), architecture in named.items():
-        assert architecture_of(config_for(Preset(backbone, fusion), "lesion").network) == architecture
-    primary = {b: config_for(Preset(b, "attention"), "lesion").network.primary for b in ("unet", "crossmodal")}
+        assert architecture_of(config_for(TrainingPreset(backbone, fusion), "lesion").network) == architecture
+    primary = {b: config_for(TrainingPreset(b, "attention"), "lesion").network.primary for b in ("unet", "crossmodal")}
     assert primary == {"unet": None, "crossmodal": "dwi"}
 
 
 def test_blur_and_softening_ask_for_a_first_reading():
-    joint = config_for(Preset(regulariser="joint", blur="focused", weight=0.2), "lesion")
-    assert (joint.guide, joint.regulariser.weight, joint.regulariser.before) == ("uncertainty", 0.2, 0.0)
-    before = config_for(Preset(regulariser="before"), "lesion")
-    assert (before.guide, before.regulariser.weight, before.regulariser.blur.kind) == ("none", 0.0, "none")
-    assert before.regulariser.before > 0
-    assert config_for(Preset(softening="smoothed"), "lesion").guide == "uncertainty"
+    joint = config_for(TrainingPreset(regulariser="joint", blur="focused", weight=0.2), "lesion")
+    assert (joint.guide, joint.regulariser.weight, joint.regulariser.pretrain_share) == ("uncertainty", 0.2, 0.0)
+    pretrain_share = config_for(TrainingPreset(regulariser="pretrain"), "lesion")
+    assert (pretrain_share.guide, pretrain_share.regulariser.weight, pretrain_share.regulariser.blur.kind) == (
+        "none",
+        0.0,
+        "none",
+    )
+    assert pretrain_share.regulariser.pretrain_share > 0
+    assert config_for(TrainingPreset(uncertainty_loss="smoothed"), "lesion").guide == "uncertainty"
     with pytest.raises(InputRejected, match="blur"):
-        Preset(blur="focused")
+        TrainingPreset(blur="focused")
 
 
 def test_windows_for_any_depth():
     assert windows_for(5) == (None, 1, 4, 0, None)
     assert windows_for(4) == (None, 1, 4, 0)
     assert windows_for(2) == (4, 0)
-    network = network_of_preset(Preset("crossmodal", "uncertainty"), UNetConfig(widths=(4, 8)))
+    network = network_of_preset(TrainingPreset("crossmodal", "uncertainty"), UNetConfig(widths=(4, 8)))
     assert network.windows == (4, 0)
 
 
 def test_posteriors_that_a_network_cannot_have_are_refused():
-    for preset, posterior in ((Preset("crossmodal", "attention"), "variational"), (Preset("diffusion"), "swag")):
+    for preset, posterior in (
+        (TrainingPreset("crossmodal", "attention"), "variational"),
+        (TrainingPreset("diffusion"), "swag"),
+    ):
         with pytest.raises(InputRejected, match="posterior"):
             network_for(posterior, config_for(preset, "lesion").network)
 
@@ -85,7 +94,7 @@ def test_memory_is_that_of_a_larger_patch(tiny_config, whole):
 def test_a_plan_counts(tiny_config):
     network = UNetConfig(widths=(4, 8))
     config = config_for(
-        Preset(regulariser="joint", blur="focused"),
+        TrainingPreset(regulariser="joint", blur="focused"),
         "lesion",
         network=network,
         batch=2,

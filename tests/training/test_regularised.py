@@ -6,48 +6,50 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra.errors import InputRejected
-from adumbra.fusion.regularise import Blur, Regulariser
-from adumbra.networks.catalogue import load
+from adumbra.core.errors import InputRejected
+from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
+from adumbra.networks.registry import load
 from adumbra.networks.unet import UNetConfig
-from adumbra.posterior.catalogue import posterior_of
+from adumbra.posterior.registry import posterior_of
 from adumbra.training.cache import cached
 from adumbra.training.config import CrossFit
 from adumbra.training.loop import batch_of, train
 from adumbra.training.objective import SMOOTHED, Batch
-from adumbra.training.patches import Patches, opened
+from adumbra.training.patches import Patches, open_cached_case
 from adumbra.training.state import State
 
-SHARP = Regulariser(weight=0.1, blur=Blur("none"))
+SHARP = RegulariserConfig(weight=0.1, blur=BlurConfig("none"))
 FOLDS = CrossFit(folds=2, steps=2, draws=1)
 
 
 def state_and_cases(config, tmp_path, blob_refs):
-    return State(config, torch.device("cpu")), tuple(opened(p) for p in cached(blob_refs(2), tmp_path, config.cache))
+    return State(config, torch.device("cpu")), tuple(
+        open_cached_case(p) for p in cached(blob_refs(2), tmp_path, config.cache)
+    )
 
 
 @pytest.mark.parametrize("kind", ["none", "uniform", "shuffled", "focused", "inverse"])
 def test_every_blur_trains(kind, tmp_path, blob_refs, tiny_config):
     guide = "none" if kind == "none" else "uncertainty"
-    config = tiny_config(regulariser=Regulariser(blur=Blur(kind)), guide=guide, cross=FOLDS, steps=3)
+    config = tiny_config(regulariser=RegulariserConfig(blur=BlurConfig(kind)), guide=guide, cross=FOLDS, steps=3)
     loaded = load(train(blob_refs(3), tmp_path, config).weights)
     assert loaded.first is None, "the network itself is not guided"
     assert loaded.card.architecture == "unet"
 
 
 def test_a_blur_without_a_guide_is_refused(tmp_path, blob_refs, tiny_config):
-    for config in (tiny_config(regulariser=Regulariser()), tiny_config(guide="uncertainty")):
+    for config in (tiny_config(regulariser=RegulariserConfig()), tiny_config(guide="uncertainty")):
         with pytest.raises(InputRejected, match="guide"):
             train(blob_refs(3), tmp_path, config)
     with pytest.raises(InputRejected, match="regulariser"):
-        Regulariser(weight=0.0)
+        RegulariserConfig(weight=0.0)
 
 
 def test_the_shared_encoder_learns_from_both(tmp_path, blob_refs, tiny_config):
     """Before the segmentation only encoder and denoiser move, then all of it; the weight is what it says."""
-    config = tiny_config(regulariser=replace(SHARP, before=0.5), steps=4)
+    config = tiny_config(regulariser=replace(SHARP, pretrain_share=0.5), steps=4)
     state, cases = state_and_cases(config, tmp_path, blob_refs)
     begun = {n: p.detach().clone() for n, p in state.parameters()}
     told = state.step(0, batch_of(cases, config, 0))
@@ -65,14 +67,14 @@ def test_the_shared_encoder_learns_from_both(tmp_path, blob_refs, tiny_config):
 
 def test_the_denoiser_learns(tmp_path, blob_refs, tiny_config):
     """Untrained it is no better than saying that there is no noise, whose error is 1; soon it is."""
-    config = tiny_config(regulariser=replace(SHARP, before=0.99), steps=60, learning_rate=3e-3)
+    config = tiny_config(regulariser=replace(SHARP, pretrain_share=0.99), steps=60, learning_rate=3e-3)
     state, cases = state_and_cases(config, tmp_path, blob_refs)
     errors = [state.step(n, batch_of(cases, config, n))["denoising"] for n in range(50)]
     assert np.mean(errors[-10:]) < 0.6 * np.mean(errors[:5])
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path, blob_refs, tiny_config):
-    config = tiny_config(regulariser=replace(SHARP, before=0.4), steps=8)
+    config = tiny_config(regulariser=replace(SHARP, pretrain_share=0.4), steps=8)
     whole, cases = state_and_cases(config, tmp_path, blob_refs)
     resumed = State(config, torch.device("cpu"))
     for number in range(2):
@@ -88,17 +90,17 @@ def test_it_goes_on_where_it_was_stopped(tmp_path, blob_refs, tiny_config):
 def test_softening_by_hand():
     """Doubts 0 and 1: weights 1 and 2; labels of 1 and 0 at doubt 1 are drawn a tenth of the way to 1/2."""
     voxels = np.zeros((1, 1, 1, 1, 2), dtype=np.float32)
-    doubts, labels = voxels + np.arange(2), voxels + 1.0
-    patches = Patches(voxels, voxels[0, :, 0, 0, :1], labels, voxels + 1, voxels + 1, doubts.astype(np.float32))
+    guidance, labels = voxels + np.arange(2), voxels + 1.0
+    patches = Patches(voxels, voxels[0, :, 0, 0, :1], labels, voxels + 1, voxels + 1, guidance.astype(np.float32))
     batch = Batch.of(patches, torch.device("cpu"))
-    assert batch.softened("none") is batch
-    assert batch.softened("weighted").weights.flatten().tolist() == [1.0, 2.0]
-    assert batch.softened("smoothed").labels.flatten().tolist() == pytest.approx([1.0, 1.0 - SMOOTHED / 2])
+    assert batch.with_uncertainty_loss("none") is batch
+    assert batch.with_uncertainty_loss("weighted").weights.flatten().tolist() == [1.0, 2.0]
+    assert batch.with_uncertainty_loss("smoothed").labels.flatten().tolist() == pytest.approx([1.0, 1.0 - SMOOTHED / 2])
 
 
-@pytest.mark.parametrize("softening", ["weighted", "smoothed"])
-def test_softened_trainings_run(softening, tmp_path, blob_refs, tiny_config):
-    config = tiny_config(softening=softening, guide="uncertainty", cross=FOLDS, steps=2)
+@pytest.mark.parametrize("uncertainty_loss", ["weighted", "smoothed"])
+def test_softened_trainings_run(uncertainty_loss, tmp_path, blob_refs, tiny_config):
+    config = tiny_config(uncertainty_loss=uncertainty_loss, guide="uncertainty", cross=FOLDS, steps=2)
     assert train(blob_refs(3), tmp_path, config).weights.is_file()
 
 
@@ -124,7 +126,7 @@ def test_a_plain_mask_denoiser_has_no_encoders_apart():
 
 
 def test_other_weights_are_no_mask_diffusion(tmp_path, blob_refs, tiny_config):
-    from adumbra.errors import WeightsRejected
+    from adumbra.core.errors import WeightsRejected
 
     loaded = load(train(blob_refs(3), tmp_path, tiny_config(steps=1)).weights)
     with pytest.raises(WeightsRejected, match="mask denoiser"):
@@ -133,6 +135,6 @@ def test_other_weights_are_no_mask_diffusion(tmp_path, blob_refs, tiny_config):
 
 def test_a_regulariser_goes_with_a_crossmodal_network(tmp_path, blob_refs, tiny_config):
     network = CrossModalConfig(modalities=("dwi", "adc"), widths=(8, 16), windows=(1, 2), guided=True)
-    config = tiny_config(network=network, guide="uncertainty", regulariser=Regulariser(), cross=FOLDS, steps=2)
+    config = tiny_config(network=network, guide="uncertainty", regulariser=RegulariserConfig(), cross=FOLDS, steps=2)
     assert load(train(blob_refs(3), tmp_path, config).weights).first is not None
-    assert UNetConfig().doubt_channels == 0
+    assert UNetConfig().guidance_channels == 0

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from adumbra.errors import GridMismatch, ImplausibleValues, InputRejected, MissingInput
-from adumbra.references import citations
-from adumbra.space.grid import Grid
-from adumbra.uncertainty.components import Calls
+from adumbra.core.errors import GridMismatch, ImplausibleValues, InputRejected, MissingInput
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.references import citations
 from adumbra.uncertainty.maps import binary_entropy, margin, summarised
+from adumbra.uncertainty.regional import DrawMasks
 
 LN2 = float(np.float32(log(2.0)))
 
@@ -88,11 +88,11 @@ def test_a_mask_is_what_thresholding_the_written_probability_gives() -> None:
 
 def test_a_part_whose_peak_is_too_low_is_left_out_of_mask_and_draws() -> None:
     draws = [volume(0.4, 0.8, 0.0, 0.6, 0.0, 0.9), volume(0.4, 0.8, 0.0, 0.6, 0.0, 0.3)]
-    maps, counted = summarised(draws, target="lesion", grid=grid_of((6, 1, 1)), threshold=0.35, peak_threshold=0.7)
+    maps, counted = summarised(draws, target="lesion", grid=grid_of((6, 1, 1)), threshold=0.35, high_threshold=0.7)
     assert maps.mask.ravel().tolist() == [True, True, False, False, False, False]
     assert counted.components == (2, 1)
     assert counted.volumes_ml == pytest.approx((3 * maps.grid.voxel_ml, 2 * maps.grid.voxel_ml))
-    assert (maps.threshold, maps.peak_threshold) == (0.35, 0.7)
+    assert (maps.threshold, maps.high_threshold) == (0.35, 0.7)
 
 
 @settings(max_examples=60, deadline=None)
@@ -151,7 +151,7 @@ def test_three_targets_of_a_whole_head_fit_into_two_gigabytes() -> None:
     kept = []
     for target in ("lesion", "thrombus", "hypoperfusion"):
         draws = (np.full(shape, p, dtype=np.float32) for p in (0.2, 0.3, 0.4))
-        kept.append(summarised(draws, target=target, grid=grid_of(shape), calls=Calls()))
+        kept.append(summarised(draws, target=target, grid=grid_of(shape), draw_masks=DrawMasks()))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     blocks = 80 * 2**18  # what is worked on at once is the same for any volume

@@ -16,7 +16,7 @@ common=(--lesion-masks "$MASKS" --no-registration --held-out 12 --batch 4 --thre
 mkdir -p "$OUT"
 git -C "$HERE" show 98d7b40:src/adumbra/networks/weights/lesion.safetensors >"$OUT/initial.safetensors"
 stage() { # name, cohort, cases, steps, weights to begin with
-    adumbra train --phantom "$3" --phantom-seed "$2" --steps "$4" --initial "$5" --out "$OUT/$1" "${common[@]}"
+    adumbra train --n-phantoms "$3" --phantom-seed "$2" --steps "$4" --initial "$5" --out "$OUT/$1" "${common[@]}"
 }
 stage first 4 800 6000 "$OUT/initial.safetensors"
 stage second 6 300 1600 "$OUT/first/weights.safetensors"

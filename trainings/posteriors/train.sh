@@ -10,7 +10,7 @@ export GOMP_SPINCOUNT=0
 posterior() { # name, steps, further options
     mkdir -p "$OUT/$1"
     [ -e "$OUT/$1/cache" ] || ln -s ../cache "$OUT/$1/cache"
-    adumbra train --phantom 612 --phantom-seed 31 --lesion-masks "$MASKS" --no-registration --held-out 12 --batch 4 \
+    adumbra train --n-phantoms 612 --phantom-seed 31 --lesion-masks "$MASKS" --no-registration --held-out 12 --batch 4 \
         --threads 2 --workers 2 --initial lesion --steps "$2" --out "$OUT/$1" "${@:3}"
 }
 mkdir -p "$OUT/cache"

@@ -11,11 +11,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from adumbra.cli.bars import Bars
+from adumbra.cohort import PhantomRef, lesion_mask_files
 from rich.console import Console
 
-from adumbra.cli.bars import Bars
-from adumbra.cohort import PhantomRef, outline_files
-from adumbra.training.config import LEARNED, TrainConfig
+from adumbra.training.config import DEFAULT_TRAINING, TrainConfig
 from adumbra.training.loop import train
 
 MULTICENTRIC, MONOCENTRIC = (21, 158), (24, 110)  # Seed of the cohort, and how many of its cases.
@@ -27,14 +27,14 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, required=True, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    outlines, learned = outline_files(asked.masks), LEARNED["thrombus"]
+    outlines, learned = lesion_mask_files(asked.masks), DEFAULT_TRAINING["thrombus"]
     refs = {
         preset: [PhantomRef(seed, number, outlines, preset) for number in range(count)]
         for preset, (seed, count) in {"multicentric": MULTICENTRIC, "monocentric": MONOCENTRIC}.items()
     }
     both = refs["multicentric"] + refs["monocentric"]
     config = TrainConfig(
-        network=learned.network, spacing_mm=learned.spacing_mm, hardest=learned.hardest, registration="never",
+        network=learned.network, spacing_mm=learned.spacing_mm, hard_voxel_fraction=learned.hard_voxel_fraction, registration="never",
         threads=2, workers=2, seed=0,
     )  # fmt: skip
     stages = (

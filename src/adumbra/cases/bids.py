@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from adumbra.case import Conversion
 from adumbra.cases.files import Files
 from adumbra.cases.probe import image_stem, is_image_name
 from adumbra.cases.sidecar import LEAST_WEIGHTED, bvals_beside
 from adumbra.cases.subjects import Subject, examinations, images_of, is_subject, subject_at
-from adumbra.errors import AmbiguousInput, MissingInput
-from adumbra.shapes import Modality
+from adumbra.core.case import Conversion
+from adumbra.core.errors import AmbiguousInput, MissingInput
+from adumbra.core.types import Modality
 
 # Pattern of the name after sub- and ses-, lower case; of two that fit, the upper one is taken, and that is noted.
 SUFFIXES: tuple[tuple[str, Modality], ...] = (

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.case import Case, Conversion, Grid, Scan
 from adumbra.cases.names import pseudonym
 from adumbra.cases.probe import image_stem
 from adumbra.cases.scan import read_mask, read_scan
 from adumbra.cases.units import PhaseUnitUnknown
-from adumbra.errors import AmbiguousInput, GridMismatch, MissingInput
-from adumbra.shapes import MODALITIES, TARGETS, Modality
+from adumbra.core.case import Case, Conversion, Grid, Scan
+from adumbra.core.errors import AmbiguousInput, GridMismatch, MissingInput
+from adumbra.core.types import MODALITIES, TARGETS, Modality
 
 MASKS = (*TARGETS, "brain")
 # The images that an outline may have been drawn on, likeliest first.

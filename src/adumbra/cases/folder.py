@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from adumbra.case import Conversion
 from adumbra.cases.files import MASKS, Files
 from adumbra.cases.names import UNDERSTOOD, mask_in, modality_in, pseudonym, words_of
 from adumbra.cases.probe import image_stem, is_image_name
 from adumbra.cases.scan import has_two_values
 from adumbra.cases.subjects import examinations, is_subject, subject_at
-from adumbra.errors import AmbiguousInput, MissingInput
-from adumbra.shapes import MODALITIES, Modality
+from adumbra.core.case import Conversion
+from adumbra.core.errors import AmbiguousInput, MissingInput
+from adumbra.core.types import MODALITIES, Modality
 
 _CHANNEL = re.compile(r"_(\d{4})$")
 

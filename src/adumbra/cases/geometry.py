@@ -7,9 +7,9 @@ volumes nor its sides are the patient's: it is refused.
 
 import numpy as np
 
-from adumbra.case import Conversion, Grid
-from adumbra.errors import AmbiguousInput, GridMismatch, ImplausibleValues
-from adumbra.shapes import Affine
+from adumbra.core.case import Conversion, Grid
+from adumbra.core.errors import AmbiguousInput, GridMismatch, ImplausibleValues
+from adumbra.core.types import Affine
 
 MOST_SHEAR_DEG = 1.0
 NOTED_SHEAR_DEG = 0.1

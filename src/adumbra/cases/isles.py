@@ -10,8 +10,8 @@ from adumbra.cases.files import Files
 from adumbra.cases.names import modality_in
 from adumbra.cases.probe import image_stem, is_image_name
 from adumbra.cases.subjects import Subject, examinations, images_of, is_subject, subject_at
-from adumbra.errors import AmbiguousInput, MissingInput
-from adumbra.shapes import Modality
+from adumbra.core.errors import AmbiguousInput, MissingInput
+from adumbra.core.types import Modality
 
 
 def recognises(path: Path) -> bool:

@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from adumbra.case import Conversion
-from adumbra.errors import UnreadableFile
+from adumbra.core.case import Conversion
+from adumbra.core.errors import UnreadableFile
 
 # 2²⁸ voxels are 1024 x 1024 x 256: four times the largest clinical series, 1 GiB as float32.
 MOST_VOXELS = 2**28

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from adumbra.cases.files import MASKS, Files
 from adumbra.cases.names import pseudonym, words_of
-from adumbra.errors import AmbiguousInput, MissingInput, UnreadableFile
-from adumbra.shapes import MODALITIES, Modality
+from adumbra.core.errors import AmbiguousInput, MissingInput, UnreadableFile
+from adumbra.core.types import MODALITIES, Modality
 
 _NOTHING = ("", "-", "na", "n/a", "nan")
 _OTHER = ("case", "b_value", "adc_unit")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from adumbra.case import Conversion
-from adumbra.errors import AmbiguousInput, ImplausibleValues
-from adumbra.shapes import Mask
+from adumbra.core.case import Conversion
+from adumbra.core.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.types import Mask
 
 _SLACK = 1e-3  # of the larger value: 0.9999999998 and 1 are the same
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from adumbra.shapes import Modality
+from adumbra.core.types import Modality
 
 # Searched in this order: "dwi_adc" is an ADC map, "swan_phase" a phase, "acq-b0_trace" a b0.
 MODALITY_WORDS: Mapping[Modality, str] = {

@@ -9,10 +9,10 @@ from typing import NoReturn
 import nibabel as nib
 import numpy as np
 
-from adumbra.case import Conversion
 from adumbra.cases.geometry import checked_affine, reconciled
 from adumbra.cases.limits import Layout, checked_shape
-from adumbra.errors import AmbiguousInput, UnreadableFile
+from adumbra.core.case import Conversion
+from adumbra.core.errors import AmbiguousInput, UnreadableFile
 
 EXPECTED = "a sound NIfTI header (.nii, .nii.gz)"
 LONGEST = 544  # bytes: NIfTI-2's header with its extension flag

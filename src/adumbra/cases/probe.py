@@ -15,9 +15,9 @@ from typing import Literal, NoReturn
 
 import numpy as np
 
-from adumbra.cases import meta, nifti
+from adumbra.cases import mha, nifti
 from adumbra.cases.limits import MOST_BYTES, Layout
-from adumbra.errors import MissingInput, UnreadableFile
+from adumbra.core.errors import MissingInput, UnreadableFile
 
 EXTENSIONS = (".nii", ".nii.gz", ".mha", ".mhd")
 _PIECE = 1 << 20
@@ -129,17 +129,17 @@ def _nifti(path: Path, stored: bytes) -> tuple[bytes, Layout]:
 
 
 def _metaimage(path: Path, stored: bytes) -> tuple[bytes, Layout, str]:
-    fields, body = meta.fields_of(path.name, stored)
-    layout = meta.layout_of(path.name, fields)
+    fields, body = mha.fields_of(path.name, stored)
+    layout = mha.layout_of(path.name, fields)
     data_file = fields["elementdatafile"]
     digest = hashlib.sha256(stored)
     if data_file.upper() != "LOCAL":
-        beside = path.parent / meta.safe_name(path.name, data_file)
+        beside = path.parent / mha.safe_name(path.name, data_file)
         if not beside.is_file():
             raise MissingInput(path.name, expected=f"its data in {beside.name}", found="no such file", do="copy both")
         body = _read(beside)
         digest.update(body)
-    if meta.is_true(fields.get("compresseddata", "False")):
+    if mha.is_true(fields.get("compresseddata", "False")):
         body = _inflated(path, body, layout.end)
     return _whole(path, body, layout), layout, digest.hexdigest()
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.case import Conversion, Scan, scan_from
 from adumbra.cases import masks, sidecar, units
 from adumbra.cases.names import modality_in
 from adumbra.cases.probe import Probe, image_stem, probed
-from adumbra.errors import AmbiguousInput, ImplausibleValues
-from adumbra.shapes import Modality
+from adumbra.core.case import Conversion, Scan, scan_from
+from adumbra.core.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.types import Modality
 
 Read = tuple[Scan, tuple[Conversion, ...]]
 
@@ -31,7 +31,7 @@ def read_scan(
     Args:
         path: NIfTI or MetaImage.
         modality: What the file is said to hold.
-        nan_to_zero: Fill NaN and infinite voxels with 0 and mark them as not known, instead of refusing the file.
+        nan_to_zero: Fill NaN and infinite voxels with 0 and mark them as not valid, instead of refusing the file.
         volume: Which volume of a series to take; without it only files of one volume are read.
         b_value: In s/mm², of a dwi, where the user knows better than the files.
         adc_unit: Such as ``"1e-6 mm2/s"``, of an adc; without it the unit is recognised from the values.
@@ -42,8 +42,8 @@ def read_scan(
     _refuse_other_kind(path, modality)
     probe = probed(path)
     values, notes = _volume(probe, modality, volume)
-    values, known, filled = _finite(path.name, modality, values, nan_to_zero=nan_to_zero)
-    _refuse_flat(path.name, modality, values, known)
+    values, valid_mask, filled = _finite(path.name, modality, values, nan_to_zero=nan_to_zero)
+    _refuse_flat(path.name, modality, values, valid_mask)
     about: dict[str, object] = {"source": path.name, "sha256": probe.sha256}
     more: tuple[Conversion, ...] = ()
     if modality == "adc":
@@ -53,9 +53,9 @@ def read_scan(
         more = (*told, *sidecar.phantom_notes(path))
     elif modality == "phase":
         echo_time_s = sidecar.echo_time_s(path)
-        values, more = units.phase_in_radians(values, where=path.name, known=known, echo_time_s=echo_time_s)
-    if known is not None:
-        about["known"] = scan_from(known, probe.affine).data
+        values, more = units.phase_in_radians(values, where=path.name, valid_mask=valid_mask, echo_time_s=echo_time_s)
+    if valid_mask is not None:
+        about["valid_mask"] = scan_from(valid_mask, probe.affine).data
     return scan_from(values.astype(np.float32), probe.affine, **about), (*notes, *filled, *more)
 
 
@@ -123,22 +123,22 @@ def _finite(
         return values, None, ()
     largest = float(np.finfo(np.float32).max)
     with np.errstate(invalid="ignore"):
-        known = np.abs(values) <= largest  # False for NaN, infinity, and what would become infinity
-    lost = int(known.size - np.count_nonzero(known))
+        valid_mask = np.abs(values) <= largest  # False for NaN, infinity, and what would become infinity
+    lost = int(valid_mask.size - np.count_nonzero(valid_mask))
     if not lost:
         return values, None, ()
     nan = int(np.isnan(values).sum())
-    found = f"{lost:,} of {known.size:,} voxels: {nan:,} NaN, {lost - nan:,} infinite or beyond float32"
-    if not nan_to_zero or not known.any():
+    found = f"{lost:,} of {valid_mask.size:,} voxels: {nan:,} NaN, {lost - nan:,} infinite or beyond float32"
+    if not nan_to_zero or not valid_mask.any():
         raise ImplausibleValues(
             where,
             expected=f"finite values in every voxel of the {subject}",
             found=found,
-            do="export it again, or pass --nan-to-zero to fill them with 0 and have them marked as not known",
+            do="export it again, or pass --nan-to-zero to fill them with 0 and have them marked as not valid",
         )
-    what = f"{found}; they were filled with 0 and marked as not known"
+    what = f"{found}; they were filled with 0 and marked as not valid"
     note = Conversion("cases.scan", subject, what, {"filled": lost, "nan": nan}, warning=True)
-    return np.where(known, values, 0), known, (note,)
+    return np.where(valid_mask, values, 0), valid_mask, (note,)
 
 
 def _at_most_two(values: np.ndarray) -> bool:
@@ -146,8 +146,8 @@ def _at_most_two(values: np.ndarray) -> bool:
     return bool(((values == low) | (values == high)).all())
 
 
-def _refuse_flat(where: str, modality: str, values: np.ndarray, known: np.ndarray | None) -> None:
-    measured = values if known is None else values[known]
+def _refuse_flat(where: str, modality: str, values: np.ndarray, valid_mask: np.ndarray | None) -> None:
+    measured = values if valid_mask is None else values[valid_mask]
     if _at_most_two(measured):
         low, high = measured.min(), measured.max()
         found = f"{low:g} in every voxel" if low == high else f"only the values {low:g} and {high:g}, as of a mask"

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from adumbra.case import Conversion
 from adumbra.cases.probe import image_stem
-from adumbra.errors import ImplausibleValues, UnreadableFile
+from adumbra.core.case import Conversion
+from adumbra.core.errors import ImplausibleValues, UnreadableFile
 
 USUAL_B = (500.0, 1500.0)
 LEAST_WEIGHTED = 50.0  # below this a volume counts as b = 0
@@ -88,10 +88,10 @@ def b_value_of(
     every = {source: b for source, b in _told(path, volume, stated).items() if b is not None}
     told = {source: b for source, b in every.items() if LEAST_WEIGHTED <= b <= LARGEST_B}
     if not told:
-        doubts = [
+        notes = [
             _warning(f"{source} says b = {b:g} s/mm² for the dwi; it was not used", b) for source, b in every.items()
         ]
-        return None, (Conversion("cases.sidecar", "dwi", "The b-value is not known: no file tells it"), *doubts)
+        return None, (Conversion("cases.sidecar", "dwi", "The b-value is not known: no file tells it"), *notes)
     source, b = next(iter(told.items()))
     notes = [Conversion("cases.sidecar", "dwi", f"b = {b:g} s/mm², from {source}", {"b_value": b, "source": source})]
     others = {other: value for other, value in told.items() if abs(value - b) > 1}

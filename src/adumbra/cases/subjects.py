@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adumbra.cases.probe import is_image_name
-from adumbra.errors import AmbiguousInput, MissingInput
+from adumbra.core.errors import AmbiguousInput, MissingInput
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ only. Files come in 10⁻³, 10⁻⁶ or plain mm²/s. Other powers of ten are n
 would pass as some of them. They are read where the user states the unit.
 
 **Phase.** Values that span radians are radians. All others are recognised by their wraps: where neighbours differ by
-the whole span of the values, that span is one turn. If it is that of a known encoding (``adumbra.encodings``, 1/TE of a
+the whole span of the values, that span is one turn. If it is that of a known encoding (``adumbra.core.phase_encodings``, 1/TE of a
 frequency in Hz), so are its turn and zero, which no voxel need reach; else the span is the turn, its middle zero. An
 image without wraps may be a frequency map, a vendor's filtered phase, or too small: nothing tells what it means.
 """
@@ -16,9 +16,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from adumbra.case import Conversion
-from adumbra.encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, radians_of
-from adumbra.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.case import Conversion
+from adumbra.core.errors import AmbiguousInput, ImplausibleValues
+from adumbra.core.phase_encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, radians_of
 
 PLAUSIBLE = (0.4, 2.0)
 GUESSED: Mapping[int, str] = {power: f"{name} mm²/s" if power else name for name, power in ADC_POWERS.items()}
@@ -59,20 +59,20 @@ class PhaseUnitUnknown(AmbiguousInput):
 
 
 def phase_in_radians(
-    values: np.ndarray, *, where: str, known: np.ndarray | None = None, echo_time_s: float | None = None
+    values: np.ndarray, *, where: str, valid_mask: np.ndarray | None = None, echo_time_s: float | None = None
 ) -> tuple[np.ndarray, tuple[Conversion, ...]]:
-    """A wrapped phase in radians, from the values of a file; zero where it is not known.
+    """A wrapped phase in radians, from the values of a file; zero where it is not valid.
 
     Args:
         values: (X, Y, Z), finite.
         where: The file's name, for errors.
-        known: (X, Y, Z), False where the values tell nothing; None is everywhere.
+        valid_mask: (X, Y, Z), False where the values tell nothing; None is everywhere.
         echo_time_s: What the side-car says; tells a frequency in Hz.
 
     Raises:
         PhaseUnitUnknown: Neither radians nor wraps: a frequency map, a filtered phase, or too small a piece.
     """
-    held = values.astype(np.float32) if known is None else np.where(known, values, np.nan).astype(np.float32)
+    held = values.astype(np.float32) if valid_mask is None else np.where(valid_mask, values, np.nan).astype(np.float32)
     low, high = float(np.nanmin(held)), float(np.nanmax(held))
     if _RADIANS[0] < max(-low, high) <= _RADIANS[1]:
         what = "Phase values taken as they are (file in radians)"
@@ -104,8 +104,8 @@ def _wraps(held: np.ndarray, span: float) -> tuple[int, int]:
 
 def _encoding(low: float, high: float, echo_time_s: float | None) -> tuple[str, PhaseEncoding]:
     """The encoding whose turn the values fill, or one made for them where none is known."""
-    known = dict(PHASES) | ({"Hz": hertz(echo_time_s)} if echo_time_s else {})
-    for unit, encoding in known.items():
+    encodings = dict(PHASES) | ({"Hz": hertz(echo_time_s)} if echo_time_s else {})
+    for unit, encoding in encodings.items():
         below, above = ((value - encoding.zero) / encoding.turn for value in (low, high))
         if max(-below, above) <= 0.5 + _ROUNDING and above - below >= _LEAST_SPAN:
             return unit, encoding

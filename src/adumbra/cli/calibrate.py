@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from adumbra.cli.manner import OK, RESEARCH_USE, USUAL, Count, Device, Flag, From0, Manner
-from adumbra.cli.train import NOT_DRAWN, Drawn, cases_of
-from adumbra.errors import OutputRefused
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, RESEARCH_USE, Count, Device, Flag, From0, OutputOptions
+from adumbra.cli.train import NO_PHANTOMS, PhantomOptions, cases_of
+from adumbra.core.errors import OutputRefused
 
 
 def calibrate(
@@ -26,8 +26,8 @@ def calibrate(
     device: Device = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
-    drawn: Drawn = NOT_DRAWN,
-    manner: Manner = USUAL,
+    drawn: PhantomOptions = NO_PHANTOMS,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Fit a calibration on cases that the weights were not trained on, for adumbra predict --calibration.
 
@@ -52,9 +52,9 @@ def calibrate(
     """
     if out.exists() and not overwrite:
         raise OutputRefused(out.name, expected="a new file", found="one of that name", do="add --overwrite")
-    from adumbra.posterior.run import Running
-    from adumbra.study.calibrate import calibrated
-    from adumbra.uncertainty.saved import write_calibration
+    from adumbra.experiments.calibration import calibrated
+    from adumbra.inference.windowed_inference import InferenceConfig
+    from adumbra.uncertainty.calibration.io import write_calibration
 
     found = calibrated(
         cases_of(data, drawn),
@@ -66,7 +66,7 @@ def calibrate(
         draws=draws,
         seed=seed,
         registration="auto" if registration else "never",
-        running=Running(device=device, threads=threads),
+        inference=InferenceConfig(device=device, threads=threads),
         progress=manner.watch(),
     )
     out.parent.mkdir(parents=True, exist_ok=True)

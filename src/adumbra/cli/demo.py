@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Manner, command_line
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, OutputOptions, command_line
 from adumbra.cli.predict import result_of, text_of
-from adumbra.progress import Progress
+from adumbra.core.progress import Progress
 
 if TYPE_CHECKING:
-    import adumbra.road
+    import adumbra.pipeline
 
 SEED = 38  # an infarct of the first day, in one territory
 
@@ -21,7 +21,7 @@ def demo(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("demo"),
-    manner: Manner = USUAL,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Draw a stroke, outline it with its uncertainty, and name the report to open; the same for CASE if given.
 
@@ -38,7 +38,7 @@ def demo(
 
 
 def _phantom(out: Path, progress: Progress) -> Path:
-    from adumbra import cohort
+    from adumbra.simulation import cohort
 
     (name,) = cohort.simulate(
         out / "phantom", cases=1, seed=SEED, preset_name="diffusion", overwrite=True, progress=progress
@@ -46,7 +46,7 @@ def _phantom(out: Path, progress: Progress) -> Path:
     return out / "phantom" / name
 
 
-def _predicted(source: Path, out: Path, progress: Progress) -> "adumbra.road.Outcome":
-    from adumbra import road
+def _predicted(source: Path, out: Path, progress: Progress) -> "adumbra.pipeline.PredictionOutcome":
+    from adumbra import pipeline
 
-    return road.predict(source, out=out, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)
+    return pipeline.predict(source, out=out, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)

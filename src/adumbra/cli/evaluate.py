@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table as Grating
 
-from adumbra.cli.manner import OK, PARTIAL, RESEARCH_USE, USUAL, Flag, Manner
-from adumbra.cli.pairs import Pairing, masks_in, paired
-from adumbra.errors import GridMismatch, InputRejected, MissingInput, OutputRefused
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, PARTIAL, RESEARCH_USE, Flag, OutputOptions
+from adumbra.cli.pairing import Pairing, masks_in, paired
+from adumbra.core.errors import GridMismatch, InputRejected, MissingInput, OutputRefused
 
 if TYPE_CHECKING:
-    import adumbra.evaluation.compare
+    import adumbra.evaluation.segmentation.comparison
 
 Scores = dict[str, float]
 
@@ -28,7 +28,7 @@ def evaluate(
     target: Literal["lesion", "thrombus"] = "lesion",
     csv: Path | None = None,
     overwrite: Flag = False,
-    manner: Manner = USUAL,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Compare predicted masks with the truth: Dice, lesion-wise F1 and the other metrics of each case.
 
@@ -42,7 +42,7 @@ def evaluate(
         csv: Write the scores of each case to this file too.
         overwrite: Replace that file.
     """
-    from adumbra.evaluation.compare import table
+    from adumbra.evaluation.segmentation.comparison import table
 
     pairing = paired(masks_in(pred, target=target), masks_in(truth, target=target, predicted=False))
     if not pairing.pairs:
@@ -68,7 +68,7 @@ def _listed(cases: tuple[str, ...]) -> str:
     return ", ".join(cases[:5]) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")
 
 
-def _scored(pairing: Pairing, target: str, manner: Manner) -> tuple[dict[str, Scores], dict[str, InputRejected]]:
+def _scored(pairing: Pairing, target: str, manner: OutputOptions) -> tuple[dict[str, Scores], dict[str, InputRejected]]:
     scored: dict[str, Scores] = {}
     failed: dict[str, InputRejected] = {}
     for case, (prediction, truth) in manner.watch().track(pairing.pairs.items(), what="Comparing"):
@@ -83,7 +83,7 @@ def _scored(pairing: Pairing, target: str, manner: Manner) -> tuple[dict[str, Sc
 
 def _scores(prediction: Path, truth: Path, target: str) -> Scores:
     from adumbra.cases.scan import read_mask
-    from adumbra.evaluation.compare import scores
+    from adumbra.evaluation.segmentation.comparison import scores
 
     (ours, _), (theirs, _) = read_mask(prediction, target), read_mask(truth, target)
     if not ours.grid.coincides(theirs.grid):
@@ -97,7 +97,7 @@ def _scores(prediction: Path, truth: Path, target: str) -> Scores:
     return scores(ours.data, theirs.data, ours.grid)
 
 
-def _shown(result: "adumbra.evaluation.compare.Table") -> Grating:
+def _shown(result: "adumbra.evaluation.segmentation.comparison.Table") -> Grating:
     """A line per case; of a single case a line per metric, which fits any terminal."""
     lines = {**result.rows, **{name: _statistic(result, name) for name in ("mean", "median") if len(result.rows) > 1}}
     table = [
@@ -114,12 +114,12 @@ def _shown(result: "adumbra.evaluation.compare.Table") -> Grating:
     return grating
 
 
-def _statistic(result: "adumbra.evaluation.compare.Table", name: str) -> Scores:
+def _statistic(result: "adumbra.evaluation.segmentation.comparison.Table", name: str) -> Scores:
     return {metric: getattr(summary, name) for metric, summary in result.summary.items()}
 
 
 def _heading(name: str) -> str:
-    from adumbra.evaluation.catalogue import METRICS
+    from adumbra.evaluation.segmentation.registry import METRICS
 
     metric = METRICS[name]
     return f"{metric.label}, {metric.unit}" if metric.unit == "ml" else metric.label
@@ -136,7 +136,7 @@ def _gaps(pairing: Pairing, failed: Mapping[str, InputRejected]) -> list[str]:
 
 
 def _plain(
-    result: "adumbra.evaluation.compare.Table", pairing: Pairing, failed: Mapping[str, InputRejected]
+    result: "adumbra.evaluation.segmentation.comparison.Table", pairing: Pairing, failed: Mapping[str, InputRejected]
 ) -> dict[str, object]:
     return {
         "cases": result.rows,
@@ -147,7 +147,7 @@ def _plain(
     }
 
 
-def _write_csv(path: Path, result: "adumbra.evaluation.compare.Table", *, overwrite: bool) -> None:
+def _write_csv(path: Path, result: "adumbra.evaluation.segmentation.comparison.Table", *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputRefused(path.name, expected="a new file", found="one of that name", do="add --overwrite")
     text = io.StringIO()

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table as Grating
 
-from adumbra.cli.manner import OK, RESEARCH_USE, USUAL, Count, Flag, From0, Manner
-from adumbra.cli.train import NOT_DRAWN, Drawn, cases_of
-from adumbra.errors import OutputRefused
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, RESEARCH_USE, Count, Flag, From0, OutputOptions
+from adumbra.cli.train import NO_PHANTOMS, PhantomOptions, cases_of
+from adumbra.core.errors import OutputRefused
 
 
 def information(
@@ -32,8 +32,8 @@ def information(
     registration: Annotated[bool, Parameter(negative="--no-registration")] = True,
     workers: Count = 1,
     overwrite: Flag = False,
-    drawn: Drawn = NOT_DRAWN,
-    manner: Manner = USUAL,
+    drawn: PhantomOptions = NO_PHANTOMS,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Measure what sequences know of the target: mutual information and its decomposition, with intervals by patient.
 
@@ -62,18 +62,18 @@ def information(
     if out.exists() and not overwrite:
         raise OutputRefused(out.name, expected="a new file", found="one of that name", do="add --overwrite")
     asked_of = cases_of(cases, drawn, named="CASES")
-    from adumbra.study.information import Asked, answers, observe, rows_of, sources_of
-    from adumbra.study.information_page import write_maps, write_page
-    from adumbra.study.observed import Look
+    from adumbra.experiments.information import InformationConfig, analyse, observe, rows_of, sources_of
+    from adumbra.experiments.information_page import write_maps, write_page
+    from adumbra.experiments.observations import ObservationOptions
 
     zones = tuple(regions.split(","))
-    asked = Asked(target, sources_of(sources), zones, bins, quantiles, resamples, permutations, seed)
-    look = Look(
-        target, asked.modalities, asked.doubts, tuple(weights or ()), draws, seed,
+    asked = InformationConfig(target, sources_of(sources), zones, bins, quantiles, resamples, permutations, seed)
+    look = ObservationOptions(
+        target, asked.modalities, asked.uses_uncertainty, tuple(weights or ()), draws, seed,
         "auto" if registration else "never", reach, sided,
     )  # fmt: skip
     heads = observe(asked_of, look, workers=workers, progress=manner.watch())
-    found = answers(heads, asked, progress=manner.watch())
+    found = analyse(heads, asked, progress=manner.watch())
     about = f"{len(heads)} case{'s' * (len(heads) > 1)} · target: {target} · {bins} bins"
     page = write_page(found, out, about=about, overwrite=overwrite)
     images = write_maps(heads, asked, out.parent, overwrite=overwrite) if maps else ()
@@ -83,7 +83,7 @@ def information(
 
 
 def _shown(found: object) -> Grating:
-    from adumbra.study.information import QUANTITIES
+    from adumbra.experiments.information import QUANTITIES
 
     grating = Grating(title="Bits per voxel")
     for heading in ("Sources", "Region", *("redundant", "only first", "only second", "synergy")):

@@ -11,18 +11,18 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from adumbra import __version__
-from adumbra.cli import manner
+from adumbra.cli import options
 from adumbra.cli.calibrate import calibrate
 from adumbra.cli.demo import demo
 from adumbra.cli.evaluate import evaluate
+from adumbra.cli.evaluate_uncertainty import evaluate_uncertainty
 from adumbra.cli.information import information
-from adumbra.cli.manner import RESEARCH_USE
+from adumbra.cli.options import RESEARCH_USE
 from adumbra.cli.predict import predict
-from adumbra.cli.quality import quality
 from adumbra.cli.report import report
 from adumbra.cli.simulate import simulate
 from adumbra.cli.train import train
-from adumbra.errors import AdumbraError, InputRejected
+from adumbra.core.errors import AdumbraError, InputRejected
 
 app = App(
     name="adumbra",
@@ -33,7 +33,7 @@ app = App(
     # Control-C is answered below, with the exit code that shells expect.
     suppress_keyboard_interrupt=False,
 )
-for command in (predict, simulate, train, calibrate, evaluate, quality, information, report, demo):
+for command in (predict, simulate, train, calibrate, evaluate, evaluate_uncertainty, information, report, demo):
     app.command(command)
 
 
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return app(tokens, exit_on_error=False, print_error=False) or manner.OK
+        return app(tokens, exit_on_error=False, print_error=False) or options.OK
     except KeyboardInterrupt:
         return _said("Stopped.", 130)
-    except (CycloptsError, manner.UsageError) as error:
-        return _said(f"{error}\nSee: adumbra {_named_command(tokens)}--help", manner.USAGE)
+    except (CycloptsError, options.UsageError) as error:
+        return _said(f"{error}\nSee: adumbra {_named_command(tokens)}--help", options.USAGE)
     except AdumbraError as error:
         return _refused(error, tokens)
     except Exception as error:
@@ -66,14 +66,14 @@ def _named_command(tokens: list[str]) -> str:
 def _refused(error: AdumbraError, tokens: list[str]) -> int:
     _show_traceback(tokens)
     if "--json" in tokens:
-        manner.print_json(manner.described(error))
-    return _said(str(error), manner.REJECTED if isinstance(error, InputRejected) else manner.FAILED)
+        options.print_json(options.described(error))
+    return _said(str(error), options.REJECTED if isinstance(error, InputRejected) else options.FAILED)
 
 
 def _broken(error: Exception, tokens: list[str]) -> int:
     _show_traceback(tokens)
     if "--json" in tokens:
-        manner.print_json({"error": {"kind": type(error).__name__, "found": str(error)}})
+        options.print_json({"error": {"kind": type(error).__name__, "found": str(error)}})
     return _said(f"{type(error).__name__}: {error}\nThis is a defect: run it again with --debug and report it.", 1)
 
 

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from adumbra.cli.manner import (
+from adumbra.cli.options import (
+    DEFAULT_OUTPUT,
     OK,
     RESEARCH_USE,
-    USUAL,
     Count,
     Device,
     Draws,
     Flag,
     From0,
-    Manner,
+    OutputOptions,
     UsageError,
     command_line,
 )
 
 if TYPE_CHECKING:
-    import adumbra.road
+    import adumbra.pipeline
 
 
 @Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
 @dataclass(frozen=True)
-class Files:
+class ScanFiles:
     """The scans of one case, given by name.
 
     Attributes:
@@ -56,9 +56,9 @@ class Files:
         return {name: path for name, path in named if path is not None}
 
 
-@Parameter(name="*", group=Group("Reading", sort_key=2))
+@Parameter(name="*", group=Group("Prediction", sort_key=2))
 @dataclass(frozen=True)
-class Reading:
+class Prediction:
     """How the files are to be read.
 
     Attributes:
@@ -96,7 +96,7 @@ class Reading:
         return {name: path for name, path in named.items() if path is not None}
 
 
-NO_FILES, USUAL_READING = Files(), Reading()
+NO_SCANS, DEFAULT_INPUT = ScanFiles(), Prediction()
 
 
 def predict(
@@ -110,16 +110,16 @@ def predict(
     standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
     seed: From0 = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
-    peak_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
+    high_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     calibration: Path | None = None,
     no_calibration: Flag = False,
     device: Device = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
-    files: Files = NO_FILES,
-    reading: Reading = USUAL_READING,
-    manner: Manner = USUAL,
+    files: ScanFiles = NO_SCANS,
+    reading: Prediction = DEFAULT_INPUT,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Outline the lesion or the thrombus of one case, with its uncertainty, and write the maps and a report.
 
@@ -132,7 +132,7 @@ def predict(
         standard_error: Of the mean probability where there is doubt, for --draws auto.
         seed: Of every random choice: the same seed gives the same files.
         threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
-        peak_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
+        high_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
         weights: Shipped weights by name, or a safetensors file; may be repeated for an ensemble. Those of the target by
             default.
         calibration: What adumbra calibrate wrote; by default the file beside the weights, where there is one.
@@ -144,9 +144,9 @@ def predict(
     if calibration is not None and no_calibration:
         raise UsageError("give either --calibration FILE or --no-calibration")
     source, columns = source_of(case, files), reading.columns()
-    from adumbra import road
+    from adumbra import pipeline
 
-    outcome = road.predict(
+    outcome = pipeline.predict(
         source,  # type: ignore[arg-type]  # the fields of Files are the modalities; naming their type imports NumPy
         out=out,
         target=target,
@@ -155,7 +155,7 @@ def predict(
         standard_error=standard_error,
         seed=seed,
         threshold=threshold,
-        peak_threshold=peak_threshold,
+        high_threshold=high_threshold,
         weights=weights,
         calibration="none" if no_calibration else calibration or "beside",
         masks=reading.masks(target),
@@ -175,7 +175,7 @@ def predict(
     return OK
 
 
-def source_of(case: Path | None, files: Files) -> Path | Mapping[str, Path]:
+def source_of(case: Path | None, files: ScanFiles) -> Path | Mapping[str, Path]:
     """What is to be opened: the case, or the files by modality.
 
     Raises:
@@ -187,7 +187,7 @@ def source_of(case: Path | None, files: Files) -> Path | Mapping[str, Path]:
     return case if case is not None else named
 
 
-def result_of(outcome: "adumbra.road.Outcome") -> dict[str, object]:
+def result_of(outcome: "adumbra.pipeline.PredictionOutcome") -> dict[str, object]:
     """What ``--json`` says of a prediction."""
     found = outcome.findings
     interval = {"value": found.volume_ml.value, "low": found.volume_ml.low, "high": found.volume_ml.high}
@@ -204,7 +204,7 @@ def result_of(outcome: "adumbra.road.Outcome") -> dict[str, object]:
     }
 
 
-def text_of(outcome: "adumbra.road.Outcome") -> str:
+def text_of(outcome: "adumbra.pipeline.PredictionOutcome") -> str:
     """What a person is told of a prediction, in a few lines."""
     volume = outcome.findings.volume_ml
     held = "of the draws" if volume.by == "draws" else "of such cases"
@@ -216,6 +216,6 @@ def text_of(outcome: "adumbra.road.Outcome") -> str:
     return "\n".join([*lines, *found_notes(outcome), f"Report: {outcome.report}", RESEARCH_USE])
 
 
-def found_notes(outcome: "adumbra.road.Outcome") -> list[str]:
+def found_notes(outcome: "adumbra.pipeline.PredictionOutcome") -> list[str]:
     """The sentences that must stand beside the numbers, one a line."""
     return [f"Note: {note}" for note in outcome.findings.notes]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Manner
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, OutputOptions
 
 
 def report(
@@ -13,7 +13,7 @@ def report(
     /,
     *,
     overwrite: Annotated[bool, Parameter(negative="--no-overwrite")] = True,
-    manner: Manner = USUAL,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Make the report of every prediction in a folder again, from its maps and its manifest.
 
@@ -21,8 +21,8 @@ def report(
         directory: Folder that adumbra predict wrote.
         overwrite: Replace the report that is there.
     """
-    from adumbra import road
+    from adumbra import pipeline
 
-    pages = road.report(directory, overwrite=overwrite)
+    pages = pipeline.report(directory, overwrite=overwrite)
     manner.answer({"reports": pages}, *(f"Report: {page}" for page in pages))
     return OK

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.manner import OK, USUAL, Count, Flag, From0, Manner, Preset
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, Count, Flag, From0, OutputOptions, PhantomPreset
 
 
 def simulate(
@@ -14,12 +14,12 @@ def simulate(
     cases: Count = 20,
     seed: From0 = 0,
     first: From0 = 0,
-    preset: Preset = "monocentric",
+    preset: PhantomPreset = "monocentric",
     explain: Flag = False,
     lesion_masks: Path | None = None,
     workers: Count = 1,
     overwrite: Flag = False,
-    manner: Manner = USUAL,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Draw strokes with the phantom and write them as a BIDS data set with their exact truth.
 
@@ -35,7 +35,7 @@ def simulate(
         workers: Processes to use.
         overwrite: Replace cases that are there already.
     """
-    from adumbra import cohort
+    from adumbra.simulation import cohort
 
     names = cohort.simulate(
         out,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from adumbra.cli.manner import OK, USUAL, Count, Device, Flag, From0, Manner, Preset, UsageError
-from adumbra.fusion.choices import BlurKind, Denoised
-from adumbra.training.choices import Backbone, Fusion, Regularised, Softening, TrainedPosterior
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, Count, Device, Flag, From0, OutputOptions, PhantomPreset, UsageError
+from adumbra.core.options import BlurKind, DiffusionTarget
+from adumbra.training.options import Backbone, Fusion, RegulariserMode, TrainedPosterior, UncertaintyLoss
 
 if TYPE_CHECKING:
     from adumbra.training.cache import CaseRef
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @Parameter(name="*", group="What is trained")
 @dataclass(frozen=True)
-class Built:
+class MethodOptions:
     """A preset, see ``training.presets``.
 
     Attributes:
@@ -30,47 +30,47 @@ class Built:
             it, or both.
         blur: Of the images that it learns; focused is where a first reading doubts.
         blur_mm: Its standard deviation where the doubt is largest.
-        denoising: Whose error its loss is: of the noise, or of the velocity, which weighs coarse structure more.
-        weight: Of its loss, where it is joint.
-        softening: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
-        first: Folder of the first readings; trainings that differ in seed or guide may share it.
-        first_steps: Of each of their networks; those of the training by default.
+        diffusion_target: Whose error its loss is: of the noise, or of the velocity, which weighs coarse structure more.
+        regulariser_weight: Of its loss, where it is joint.
+        uncertainty_loss: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
+        first_pass_dir: Folder of the first readings; trainings that differ in seed or guide may share it.
+        first_pass_steps: Of each of their networks; those of the training by default.
     """
 
     backbone: Backbone = "unet"
     fusion: Fusion = "early"
-    regulariser: Regularised = "none"
+    regulariser: RegulariserMode = "none"
     blur: BlurKind = "none"
     blur_mm: Annotated[float, Parameter(validator=Number(gt=0))] = 4.0
-    denoising: Denoised = "noise"
-    weight: float = 0.1
-    softening: Softening = "none"
-    first: Path | None = None
-    first_steps: Count | None = None
+    diffusion_target: DiffusionTarget = "noise"
+    regulariser_weight: float = 0.1
+    uncertainty_loss: UncertaintyLoss = "none"
+    first_pass_dir: Path | None = None
+    first_pass_steps: Count | None = None
 
 
-AS_USUAL = Built()
+DEFAULT_METHOD = MethodOptions()
 
 
 @Parameter(name="*", group="Drawn by the phantom, in place of --data")
 @dataclass(frozen=True)
-class Drawn:
+class PhantomOptions:
     """Cases that are drawn as they are needed, without files in between.
 
     Attributes:
-        phantom: How many strokes to draw.
+        n_phantoms: How many strokes to draw.
         phantom_seed: Of the cohort: the cases are those of adumbra simulate --seed.
         phantom_preset: Their examination, as adumbra simulate --preset names it.
         lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
     """
 
-    phantom: From0 = 0
+    n_phantoms: From0 = 0
     phantom_seed: From0 = 0
-    phantom_preset: Preset = "diffusion"
+    phantom_preset: PhantomPreset = "diffusion"
     lesion_masks: Path | None = None
 
 
-NOT_DRAWN = Drawn()
+NO_PHANTOMS = PhantomOptions()
 
 
 def train(
@@ -92,9 +92,9 @@ def train(
     workers: Count = 2,
     patch: Count = 48,
     dry_run: Flag = False,
-    built: Built = AS_USUAL,
-    drawn: Drawn = NOT_DRAWN,
-    manner: Manner = USUAL,
+    built: MethodOptions = DEFAULT_METHOD,
+    drawn: PhantomOptions = NO_PHANTOMS,
+    manner: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Train a network and leave its weights and their card; the same command goes on where it was stopped.
 
@@ -123,14 +123,14 @@ def train(
     """
     from adumbra.training.config import CrossFit, network_for
     from adumbra.training.loop import train as trained
-    from adumbra.training.presets import Preset, config_for
+    from adumbra.training.presets import TrainingPreset, config_for
 
-    preset = Preset(**{field.name: getattr(built, field.name) for field in fields(Preset)})
+    preset = TrainingPreset(**{field.name: getattr(built, field.name) for field in fields(TrainingPreset)})
     config = config_for(
         preset,
         target,
-        cross=CrossFit(steps=built.first_steps or steps),
-        first="" if built.first is None else str(built.first),
+        cross=CrossFit(steps=built.first_pass_steps or steps),
+        first_pass_dir="" if built.first_pass_dir is None else str(built.first_pass_dir),
         patch=patch,
         steps=steps,
         batch=batch,
@@ -170,19 +170,21 @@ def _planned(plan: "Plan", patch: int, batch: int) -> tuple[str, ...]:
     )
 
 
-def cases_of(data: Path | None, drawn: Drawn, *, named: str = "--data FOLDER") -> "Sequence[CaseRef]":
+def cases_of(data: Path | None, drawn: PhantomOptions, *, named: str = "--data FOLDER") -> "Sequence[CaseRef]":
     """The cases of a data set, or phantoms.
 
     Raises:
         UsageError: Both were asked for, or neither.
     """
-    if (data is None) == (drawn.phantom == 0):
-        raise UsageError(f"give either {named} or --phantom N")
+    if (data is None) == (drawn.n_phantoms == 0):
+        raise UsageError(f"give either {named} or --n-phantoms N")
     if data is not None:
-        from adumbra.cases.catalogue import find_cases
+        from adumbra.cases.registry import find_cases
 
         return find_cases(data)
-    from adumbra.cohort import PhantomRef, outline_files
+    from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 
-    outlines = outline_files(drawn.lesion_masks)
-    return [PhantomRef(drawn.phantom_seed, number, outlines, drawn.phantom_preset) for number in range(drawn.phantom)]
+    outlines = lesion_mask_files(drawn.lesion_masks)
+    return [
+        PhantomRef(drawn.phantom_seed, number, outlines, drawn.phantom_preset) for number in range(drawn.n_phantoms)
+    ]

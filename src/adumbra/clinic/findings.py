@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from adumbra.clinic.regions import doubtful_regions
-from adumbra.errors import InputRejected
-from adumbra.results import Estimate, Findings, Maps, RegionalUncertainty, VolumeDraws
-from adumbra.shapes import Mask
-from adumbra.space.components import labelled
+from adumbra.clinic.uncertain_regions import uncertain_regions
+from adumbra.core.errors import InputRejected
+from adumbra.core.geometry.components import labelled
+from adumbra.core.results import Estimate, Findings, Maps, RegionalUncertainty, VolumeDraws
+from adumbra.core.types import Mask
 
 FEW_DRAWS = 10
 
@@ -20,7 +20,7 @@ def findings(
     *,
     brain: Mask,
     regional: RegionalUncertainty | None = None,
-    promised: Estimate | None = None,
+    calibrated_interval: Estimate | None = None,
     level: float = 0.95,
     most: int = 10,
 ) -> Findings:
@@ -34,7 +34,7 @@ def findings(
         draws: Of the same target and the same draws.
         brain: (X, Y, Z), on the maps' grid.
         regional: How far the draws agree on each part of the mask, where that is to be told.
-        promised: An interval of the volume that was calibrated, to stand in the place of the draws' own.
+        calibrated_interval: An interval of the volume that was calibrated, to stand in the place of the draws' own.
         level: Of the central intervals, between 0 and 1.
         most: How many doubtful regions at most.
 
@@ -46,10 +46,10 @@ def findings(
     _checked(maps, draws, level)
     volume_ml = int(np.count_nonzero(maps.mask)) * maps.grid.voxel_ml
     volume = estimate(volume_ml, draws.volumes_ml, level=level, unit="ml")
-    if promised is not None:
-        volume = replace(promised, value=float(volume_ml), by="calibration")
+    if calibrated_interval is not None:
+        volume = replace(calibrated_interval, value=float(volume_ml), by="calibration")
     components = estimate(float(labelled(maps.mask)[1]), draws.components, level=level, unit="lesions")
-    regions = doubtful_regions(maps, brain=brain, most=most)
+    regions = uncertain_regions(maps, brain=brain, most=most)
     return Findings(maps.target, volume, components, regions, notes(maps, volume), regional)
 
 
@@ -64,7 +64,7 @@ def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
     said = []
     if not maps.mask.any():
         said.append(
-            f"No voxel reached the threshold of {max(maps.threshold, maps.peak_threshold):.2f} in the analysed region: "
+            f"No voxel reached the threshold of {max(maps.threshold, maps.high_threshold):.2f} in the analysed region: "
             "this is not a statement that there is no stroke."
         )
         if volume.high > 0.0:

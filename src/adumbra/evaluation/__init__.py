@@ -1,1 +1,1 @@
-"""How good a mask is, against one that an expert outlined."""
+"""Measures of masks and of their uncertainty against an expert segmentation."""

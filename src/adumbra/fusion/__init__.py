@@ -1,1 +1,1 @@
-"""Where the first posterior's uncertainty decides how sequences are joined in the second pass."""
+"""Uncertainty-guided fusion: guidance maps, and two-pass inference that uses them."""

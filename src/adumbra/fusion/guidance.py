@@ -10,9 +10,9 @@ from typing import get_args
 import numpy as np
 from scipy import ndimage
 
-from adumbra.errors import InputRejected
-from adumbra.fusion.choices import Guide
-from adumbra.shapes import Mask, Volume
+from adumbra.core.errors import InputRejected
+from adumbra.core.options import Guide
+from adumbra.core.types import Mask, Volume
 
 GUIDES: tuple[Guide, ...] = get_args(Guide)
 
@@ -20,18 +20,18 @@ _DOUBTED, _AROUND = 0.1, 4  # Bits from which modalities are read alone, and vox
 _LEAST = 1e-7  # Of a probability, whose logarithm is finite.
 
 
-def doubt_of(probability: Volume) -> Volume:
+def binary_entropy_bits(probability: Volume) -> Volume:
     """-p log2 p - (1 - p) log2 (1 - p) of each voxel, float32, in [0, 1]."""
     p = np.clip(probability.astype(np.float32), _LEAST, 1.0 - _LEAST)
     return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p), dtype=np.float32)
 
 
-def asked_alone(doubt: Volume) -> Mask:
+def near_uncertainty(doubt: Volume) -> Mask:
     """Where modalities are read alone: in doubt, and some voxels around it. Elsewhere the attention hardly opens."""
     return np.asarray(ndimage.maximum_filter(doubt, size=2 * _AROUND + 1) > _DOUBTED)
 
 
-def guiding(maps: np.ndarray, guide: Guide, *, within: Mask, generator: np.random.Generator) -> np.ndarray:
+def control_guidance(maps: np.ndarray, guide: Guide, *, within: Mask, generator: np.random.Generator) -> np.ndarray:
     """The maps as a control has them, float32, 0 outside.
 
     Args:

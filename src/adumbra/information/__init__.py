@@ -1,1 +1,1 @@
-"""What sequences tell together and apart: entropy, mutual information and its decomposition. Without torch."""
+"""Mutual information and partial information decomposition, in bits. Without torch."""

@@ -4,7 +4,7 @@ from math import log
 
 import numpy as np
 
-from adumbra.information.compiled import compiled_loosely
+from adumbra.information.jit import compiled_loosely
 
 BITS = 1.0 / log(2.0)
 """Of a nat."""

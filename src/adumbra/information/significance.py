@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.errors import ImplausibleValues, InputRejected
-from adumbra.references import cites
+from adumbra.core.errors import ImplausibleValues, InputRejected
+from adumbra.core.references import cites
 
 Measure = Callable[[np.ndarray], np.ndarray]
 """Of probabilities (B, ...), each table of them summing to 1: values (B,) or (B, K)."""
@@ -73,7 +73,7 @@ def bootstrap(
     return Interval(value, low, high, level, patients)
 
 
-def chance(
+def permutation_test(
     crossed: np.ndarray, measure: Measure, *, generator: np.random.Generator, resamples: int = 1000
 ) -> tuple[np.ndarray, np.ndarray]:
     """What a measure is when each patient's images are read with the outline of another, and how rarely it is as large.

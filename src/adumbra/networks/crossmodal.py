@@ -1,12 +1,12 @@
 """A U-Net that listens across modalities: an encoder for each, and attention from the primary one to the others.
 
 At each level that has a window the features of the primary modality, F1, become F1 + g(U) A(F1; F2 ... FM), see
-``fusion.attention``; the other levels go on with F1 alone. What follows is the decoder of ``unet``, with its dropout,
+``networks.attention``; the other levels go on with F1 alone. What follows is the decoder of ``unet``, with its dropout,
 so that every posterior draws from this network as well. ``primary`` may be all modalities at once instead of one: that
 is the plain U-Net with attention at its skips.
 
 A guided network is given, behind the modalities, one channel with the doubt U of a first reading and one for each
-modality with its own: see ``doubt_channels``.
+modality with its own: see ``guidance_channels``.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adumbra.fusion.attention import CrossAttention, DoubtGate
-from adumbra.networks.unet import Encoder, Features, Masks, Part, UNet, UNetConfig
-from adumbra.shapes import Modality, Target
+from adumbra.core.types import Modality, Target
+from adumbra.networks.attention import CrossAttention, UncertaintyGate
+from adumbra.networks.unet import Encoder, Features, Masks, NetworkStage, UNet, UNetConfig
 
 PRIMARY: Mapping[Target, Modality] = {"lesion": "dwi", "thrombus": "swi"}
 """The modality that each target is outlined on."""
@@ -71,7 +71,7 @@ class CrossModalConfig(UNetConfig):
         return tuple(modality for modality in self.modalities if modality != self.primary)
 
     @property
-    def doubt_channels(self) -> int:
+    def guidance_channels(self) -> int:
         """How many channels follow those of the modalities: the doubt of the first reading, and each modality's own."""
         return 1 + len(self.modalities) if self.guided else 0
 
@@ -130,7 +130,7 @@ class CrossEncoder(nn.Module):
                 if window is not None
             }
         )
-        self.gates = nn.ModuleDict({level: DoubtGate() for level in self.attention}) if config.guided else None
+        self.gates = nn.ModuleDict({level: UncertaintyGate() for level in self.attention}) if config.guided else None
 
     def forward(self, x: Tensor, present: Tensor, kept: Masks | None = None) -> Features:  # noqa: ARG002
         """The features of each level, full resolution first; it has no dropout to hold."""
@@ -140,7 +140,7 @@ class CrossEncoder(nn.Module):
     def heard(self, x: Tensor, present: Tensor) -> tuple[Features, dict[int, Tensor]]:
         """The features, and at each level with attention the share of each other modality, (B, M, X, Y, Z)."""
         config = self.config
-        images, doubts = x[:, : len(config.modalities)], x[:, len(config.modalities) :]
+        images, guidance = x[:, : len(config.modalities)], x[:, len(config.modalities) :]
         others = [config.modalities.index(m) for m in config.others]
         levels = self.apart(images, present, others) if self.apart is not None else []
         primary = self._primary(images, present)
@@ -148,20 +148,20 @@ class CrossEncoder(nn.Module):
         for level, own in enumerate(primary):
             mixed = own
             if str(level) in self.attention:
-                unsure = doubts[:, [1 + m for m in others]] if config.guided else None
+                unsure = guidance[:, [1 + m for m in others]] if config.guided else None
                 said, shares[level] = self.attention[str(level)](own, levels[level], present[:, others], unsure)
-                mixed = own + (said if self.gates is None else self.gates[str(level)](doubts[:, :1]) * said)
+                mixed = own + (said if self.gates is None else self.gates[str(level)](guidance[:, :1]) * said)
             features.append(mixed.to(own.dtype))
-            if doubts.shape[1] and level + 1 < len(primary):
-                doubts = F.max_pool3d(doubts, 2)  # a doubtful voxel makes a doubtful cell
+            if guidance.shape[1] and level + 1 < len(primary):
+                guidance = F.max_pool3d(guidance, 2)  # a doubtful voxel makes a doubtful cell
         return tuple(features), shares
 
     def opened(self, x: Tensor) -> dict[int, Tensor]:
         """How far the gate of each level with attention is open, (B, 1, X, Y, Z); empty where nothing guides it."""
         first = len(self.config.modalities)
-        doubts = x[:, first : first + 1]
+        guidance = x[:, first : first + 1]
         gates = {} if self.gates is None else {int(level): gate for level, gate in self.gates.items()}
-        return {level: gate(F.max_pool3d(doubts, 2**level)) for level, gate in gates.items()}
+        return {level: gate(F.max_pool3d(guidance, 2**level)) for level, gate in gates.items()}
 
     def _primary(self, images: Tensor, present: Tensor) -> list[Tensor]:
         if self.together is not None:
@@ -186,7 +186,7 @@ class CrossModal(UNet):
     def _encoder(self) -> nn.Module:
         return CrossEncoder(self.config)
 
-    def listened(self, x: Tensor, present: Tensor) -> dict[int, Tensor]:
+    def attention_weights(self, x: Tensor, present: Tensor) -> dict[int, Tensor]:
         """Which modalities are listened to, where: by level the share of each of ``config.others``, (B, M, X, Y, Z)."""
         shares: dict[int, Tensor] = self.encoder.heard(x, present)[1]
         return shares
@@ -209,18 +209,18 @@ class LateAverage(UNet):
     """
 
     @property
-    def chance(self) -> Part:
+    def first_stochastic_stage(self) -> NetworkStage:
         """The encoder, for what follows is computed for each modality; the head where nothing is drawn."""
-        return "encoder" if super().chance != "head" else "head"
+        return "encoder" if super().first_stochastic_stage != "head" else "head"
 
     @property
-    def drawn_deep(self) -> bool:
-        """Never: see ``chance``."""
+    def supports_sparse_decoding(self) -> bool:
+        """Never: see ``first_stochastic_stage``."""
         return False
 
-    def until(self, part: Part, x: Tensor, present: Tensor) -> Features:  # noqa: ARG002
+    def features_before(self, part: NetworkStage, x: Tensor, present: Tensor) -> Features:  # noqa: ARG002
         """The images themselves, whatever the part."""
-        return super().until("encoder", x, present)
+        return super().features_before("encoder", x, present)
 
     def forward(
         self,
@@ -228,7 +228,7 @@ class LateAverage(UNet):
         present: Tensor,
         kept: Masks | None = None,
         *,
-        part: Part = "encoder",  # noqa: ARG002
+        part: NetworkStage = "encoder",  # noqa: ARG002
     ) -> Tensor:
         """The logit of the mean probability, (B, targets, X, Y, Z); the arguments are those of ``UNet.forward``."""
         images = x if isinstance(x, Tensor) else x[0]

@@ -15,17 +15,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from adumbra.core.references import cites
+from adumbra.core.types import Modality
 from adumbra.networks.blocks import ResidualBlock
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
-from adumbra.networks.unet import Features, Masks, Part, UNetConfig
-from adumbra.references import cites
-from adumbra.shapes import Modality
+from adumbra.networks.unet import Features, Masks, NetworkStage, UNetConfig
 
 _TOLD = 32  # Length of what blocks are told of the time.
 _PRIOR = 0.02  # Of a mask that nothing is known of.
 
 
-class Clock(nn.Module):
+class TimeEmbedding(nn.Module):
     """The time of the noise as blocks are told it."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class TimedDecoder(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.clock = TimeEmbedding()
         self.bottom = ResidualBlock(widths[-1], widths[-1], conditions=_TOLD)
         steps = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose3d(a, b, 2, stride=2, bias=False) for a, b in steps)
@@ -63,7 +63,7 @@ class TimedDecoder(nn.Module):
 class ImageDenoiser(nn.Module):
     """The noise in images, from the features that an encoder finds in them.
 
-    What it gives is the velocity, of which the noise is a part (``fusion.denoising.converted``): where there is hardly
+    What it gives is the velocity, of which the noise is a part (``diffusion.denoising.converted``): where there is hardly
     anything but noise the answer is nearly the image itself, and a network that had to copy it would never be exact
     enough to grow an image from it.
 
@@ -129,12 +129,12 @@ class MaskDenoiser(CrossModal):
         self.decoder = MaskDecoder(self.config)  # type: ignore[assignment]  # in place of the U-Net's
 
     @property
-    def chance(self) -> Part:
+    def first_stochastic_stage(self) -> NetworkStage:
         """The decoder: what the encoder finds is the same for all draws."""
         return "decoder"
 
     @property
-    def drawn_deep(self) -> bool:
+    def supports_sparse_decoding(self) -> bool:
         """Never: a draw is made in whole windows."""
         return False
 
@@ -149,10 +149,10 @@ class MaskDenoiser(CrossModal):
         present: Tensor,
         kept: Masks | None = None,  # noqa: ARG002
         *,
-        part: Part = "encoder",
+        part: NetworkStage = "encoder",
     ) -> Tensor:
         """Logits of the mean mask, (B, targets, X, Y, Z): the estimate at time 1, where the noise tells nothing."""
         given = (x,) if isinstance(x, Tensor) else x
-        features = given if part == "decoder" else self.until("decoder", given[0], present)
+        features = given if part == "decoder" else self.features_before("decoder", given[0], present)
         blank = features[0].new_zeros(len(features[0]), len(self.config.targets), *features[0].shape[2:])
         return self.denoised(features, blank, blank.new_ones(len(blank), dtype=torch.float32))

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adumbra.references import cites
+from adumbra.core.references import cites
 
 _BEGINNING = 0.1  # Standard deviation of a weight before training, in parts of its convolution's spread.
 

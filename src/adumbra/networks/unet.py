@@ -6,7 +6,7 @@ maps are the most reproducible, and everything that the encoder computes is comp
 every level instead, with a rate for each.
 
 The network is computed in three parts, encoder, decoder and head. What comes before the first part that holds chance is
-the same for all draws (``UNet.until``), what follows is each draw's own (``UNet.forward`` from that part on).
+the same for all draws (``UNet.features_before``), what follows is each draw's own (``UNet.forward`` from that part on).
 """
 
 import itertools
@@ -19,15 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adumbra.networks import chosen
+from adumbra.core.references import cites
+from adumbra.core.types import Modality, Target
+from adumbra.networks import sparse_decoder
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
-from adumbra.references import cites
-from adumbra.shapes import Modality, Target
 
 C = TypeVar("C", bound="UNetConfig")
 Features = tuple[Tensor, ...]
 Masks = tuple[Tensor, ...]
-Part = Literal["encoder", "decoder", "head"]
+NetworkStage = Literal["encoder", "decoder", "head"]
 _PRIOR = 0.02  # Probability that an untrained network gives everywhere; a half would have to be unlearned first.
 _QUIET = -4.0  # Log-variance of the noise that an untrained network predicts for its logits.
 
@@ -62,7 +62,7 @@ class UNetConfig:
         return int(2 ** (len(self.widths) - 1))
 
     @property
-    def doubt_channels(self) -> int:
+    def guidance_channels(self) -> int:
         """How many channels of doubt follow those of the modalities: none, for nothing guides a plain U-Net."""
         return 0
 
@@ -170,34 +170,36 @@ class UNet(nn.Module):
         return Encoder(self.config)
 
     @property
-    def chance(self) -> Part:
+    def first_stochastic_stage(self) -> NetworkStage:
         """The first part that holds dropout of a rate above 0; the head where none does."""
         if any(self.config.encoder_rates):
             return "encoder"
         return "decoder" if any(self.config.rates) else "head"
 
     @property
-    def drawn_deep(self) -> bool:
+    def supports_sparse_decoding(self) -> bool:
         """Whether dropout lies at the two deepest levels alone: then some voxels can be drawn without the others."""
-        return self.chance == "decoder" and len(self.config.widths) > 2 and not any(self.config.rates[:-2])
+        return (
+            self.first_stochastic_stage == "decoder" and len(self.config.widths) > 2 and not any(self.config.rates[:-2])
+        )
 
-    def without_chance(self, features: Features) -> chosen.Ready:
+    def deterministic_window(self, features: Features) -> sparse_decoder.CachedWindow:
         """A window from the encoder's features on, with what is needed to draw at some of its voxels."""
-        return chosen.ready(self.decoder, features)
+        return sparse_decoder.ready(self.decoder, features)
 
-    def deep(self, window: chosen.Ready, kept: Masks) -> Tensor:
+    def deep(self, window: sparse_decoder.CachedWindow, kept: Masks) -> Tensor:
         """The deepest levels of several draws at once: each mask is (draws, C)."""
-        return chosen.deep(self.decoder, window.features, kept[len(self.encoder.dropouts) :])
+        return sparse_decoder.deep(self.decoder, window.features, kept[len(self.encoder.dropouts) :])
 
-    def sites(self, window: chosen.Ready, wanted: np.ndarray) -> chosen.Sites:
+    def sites(self, window: sparse_decoder.CachedWindow, wanted: np.ndarray) -> sparse_decoder.SparseSites:
         """What must be computed for the wanted voxels of a window, (X, Y, Z)."""
-        return chosen.sites(self.decoder, window, wanted)
+        return sparse_decoder.sites(self.decoder, window, wanted)
 
-    def at(self, window: chosen.Ready, deep: Tensor, where: chosen.Sites) -> Tensor:
+    def at(self, window: sparse_decoder.CachedWindow, deep: Tensor, where: sparse_decoder.SparseSites) -> Tensor:
         """Logits of the wanted voxels, (draws, targets, N), from what ``deep`` gave."""
-        return chosen.at(self.decoder, window, deep, where)
+        return sparse_decoder.at(self.decoder, window, deep, where)
 
-    def until(self, part: Part, x: Tensor, present: Tensor) -> Features:
+    def features_before(self, part: NetworkStage, x: Tensor, present: Tensor) -> Features:
         """What a part is given, the same for all draws: computed by the parts before it, their dropout off."""
         if part == "encoder":
             return (x,)
@@ -205,15 +207,15 @@ class UNet(nn.Module):
         return features if part == "decoder" else (self.decoder(features),)
 
     def forward(
-        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: NetworkStage = "encoder"
     ) -> Tensor:
         """Logits of a batch of patches.
 
         Args:
             x: (B, C, X, Y, Z) in network units, zeros where a modality is missing; sides multiples of
-                ``config.multiple``. From a later part on: what ``until`` gave.
+                ``config.multiple``. From a later part on: what ``features_before`` gave.
             present: (B, C), 1 where the modality is there.
-            kept: One draw's masks, see ``drawn_masks``; else channels are dropped at random while training.
+            kept: One draw's masks, see ``sample_dropout_masks``; else channels are dropped at random while training.
             part: Where to begin.
 
         Returns:
@@ -223,7 +225,7 @@ class UNet(nn.Module):
         return logits
 
     def features(
-        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: NetworkStage = "encoder"
     ) -> Tensor:
         """What the head reads, (B, widths[0], X, Y, Z); the arguments are those of ``forward``."""
         sites = len(self.encoder.dropouts)
@@ -234,7 +236,7 @@ class UNet(nn.Module):
         return given[0] if part == "head" else self.decoder(given, second)
 
     def noisy(
-        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: Part = "encoder"
+        self, x: Tensor | Features, present: Tensor, kept: Masks | None = None, *, part: NetworkStage = "encoder"
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Logits, the standard deviation of each voxel's own noise, and the factors of the noise that voxels share.
 
@@ -252,7 +254,7 @@ class UNet(nn.Module):
         )
         return logits.float(), torch.exp(0.5 * log_variance.clamp(-12.0, 6.0)), tuple(factors)
 
-    def drawn_masks(self, generator: np.random.Generator) -> Masks:
+    def sample_dropout_masks(self, generator: np.random.Generator) -> Masks:
         """One draw of which channels are kept at each site, float32 of zeros and ones."""
         parts = (self.encoder, self.decoder)
         sites = [site for part in parts for site in part.dropouts if isinstance(site, ChannelDropout)]

@@ -9,14 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from adumbra.errors import WeightsRejected
-from adumbra.files import write_whole
+from adumbra.core.atomic_io import write_atomically
+from adumbra.core.errors import WeightsRejected
+from adumbra.core.legacy import current_names
 
 FORMAT = "adumbra-weights-1"
 FITTED = "posterior/"
@@ -31,14 +33,14 @@ class Card:
     Attributes:
         name: Such as ``"lesion"``; of a user's own file, its stem.
         sha256: Of the file's bytes.
-        architecture: A name of ``networks.catalogue``.
+        architecture: A name of ``networks.registry``.
         config: The architecture's config, plain values.
         spacing_mm: Of the isotropic grid that the network was trained on.
         patch: Side of the training patches, in voxels.
         threshold: The probability from which a voxel is called part of the target.
         training: Command, seed, hours, data, results: plain values, for people.
         window: Side of the windows to predict with, in voxels; 0 is the patch.
-        peak_threshold: The probability that each part of the target must reach somewhere; 0 asks nothing.
+        high_threshold: The probability that each part of the target must reach somewhere; 0 asks nothing.
         posterior: What was fitted to the weights beside them: its ``name`` and plain values; empty where nothing was.
     """
 
@@ -51,7 +53,7 @@ class Card:
     threshold: float
     training: Mapping[str, object] = field(default_factory=dict)
     window: int = 0
-    peak_threshold: float = 0.0
+    high_threshold: float = 0.0
     posterior: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -77,11 +79,11 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
     if missing:
         raise ValueError(f"about must tell {', '.join(missing)}")
     card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
-    card |= {name: about.get(name, 0) for name in ("window", "peak_threshold")}
+    card |= {name: about.get(name, 0) for name in ("window", "high_threshold")}
     card |= {"posterior": about["posterior"]} if about.get("posterior") else {}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
-    write_whole(path, data)
+    write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -106,7 +108,7 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
         raise _rejected(path, "a safetensors file", _kind(data, error), _OURS) from error
-    about = json.loads(metadata.get("adumbra", "{}"))
+    about: dict[str, Any] = current_names("card", json.loads(metadata.get("adumbra", "{}")))  # type: ignore[assignment]
     if about.pop("format", None) != FORMAT:
         raise _rejected(path, f"weights written by adumbra ({FORMAT})", "no such mark in the file", _OURS)
     return tensors, Card(name=name or path.stem, sha256=found, **about)

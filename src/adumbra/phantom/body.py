@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from adumbra.phantom import signal
-from adumbra.phantom.anatomy import Head
-from adumbra.phantom.clot import Clot
-from adumbra.phantom.disease import Disease
-from adumbra.phantom.lumen import occupied, painted
-from adumbra.phantom.nuclei import calcified, iron_ppm, nuclei
-from adumbra.phantom.perfusion import HYPOPERFUSED_S
-from adumbra.phantom.relaxation import TISSUES, Relaxation, blood
-from adumbra.phantom.stroke import Vasculature
-from adumbra.phantom.susceptibility import CHI_PPM, blood_chi, bore_direction, relative_field
-from adumbra.phantom.vessels import Tree, towards_roots
-from adumbra.shapes import Volume
+from adumbra.core.types import Volume
+from adumbra.phantom.anatomy.head import Head
+from adumbra.phantom.anatomy.nuclei import calcified, iron_ppm, nuclei
+from adumbra.phantom.pathology.clot import Clot
+from adumbra.phantom.pathology.disease import Disease
+from adumbra.phantom.pathology.perfusion import HYPOPERFUSED_S
+from adumbra.phantom.pathology.stroke import Vasculature
+from adumbra.phantom.physics import signal
+from adumbra.phantom.physics.relaxation import TISSUES, Relaxation, blood
+from adumbra.phantom.physics.susceptibility import CHI_PPM, blood_chi, bore_direction, relative_field
+from adumbra.phantom.vasculature.lumen import occupied, painted
+from adumbra.phantom.vasculature.vessels import Tree, towards_roots
 
 # 1/ms that each ppm of iron adds, by field: the pallidum's R2 and R2* over grey matter's, over its 0.19 ppm.
 _IRON_R2: Mapping[float, float] = {1.5: 0.035, 3.0: 0.078}
@@ -115,7 +115,7 @@ def body_of(
 def _tissues(
     rng: np.random.Generator, disease: Disease, b0_tesla: float, flowing: Blood | None
 ) -> dict[str, Relaxation]:
-    tissues, since = signal.drawn_tissues(rng, b0_tesla=b0_tesla), disease.since
+    tissues, since = signal.sample_tissues(rng, b0_tesla=b0_tesla), disease.since
     scarred = {"adc": rng.uniform(1.18, 1.6), "t2": rng.uniform(1.25, 2.0), "t1": rng.uniform(1.1, 1.4)}
     acute = {"adc": since.adc_factor, "t2": since.t2_factor, "t1": since.t1_factor}
     for name in ("grey", "white"):

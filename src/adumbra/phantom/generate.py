@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from adumbra.case import Case, Conversion, Scan
-from adumbra.phantom.known import truths_of
-from adumbra.phantom.lesion import Outline
+from adumbra.core.case import Case, Conversion, Scan
+from adumbra.core.ground_truth import REFERENCE_MODALITIES, GroundTruth
+from adumbra.core.types import Modality
+from adumbra.phantom.ground_truth import ground_truths
+from adumbra.phantom.pathology.lesion import LesionShape
+from adumbra.phantom.patient import SimulatedPatient, simulate_patient
 from adumbra.phantom.presets import Setup, preset
-from adumbra.phantom.stages import Drawn, drawn
-from adumbra.phantom.streams import stream
-from adumbra.shapes import Modality
-from adumbra.truth import OUTLINED_ON, Truth
+from adumbra.phantom.rng import stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,32 +26,34 @@ class Phantom:
     """
 
     case: Case
-    truths: tuple[Truth, ...]
+    truths: tuple[GroundTruth, ...]
     stored: Mapping[Modality, str]
     parameters: Mapping[str, object]
 
 
 def generate(
-    seed: int, *, preset_name: str = "monocentric", outline: Outline | None = None, name: str | None = None
+    seed: int, *, preset_name: str = "monocentric", lesion_shape: LesionShape | None = None, name: str | None = None
 ) -> Phantom:
     """A stroke drawn from one seed.
 
     Args:
         seed: Of every random choice; the same seed gives the same bytes.
         preset_name: Of ``presets.PRESETS``.
-        outline: A real lesion's outline in MNI space; half of the infarcts that get one take its shape.
+        lesion_shape: A real lesion's outline in MNI space; half of the infarcts that get one take its shape.
         name: Of the case; ``sub-phantom<seed>`` unless given.
 
     Raises:
         InputRejected: There is no such preset.
     """
-    return phantom_of(drawn(seed, plan=preset(preset_name), outline=outline), seed, preset_name, name)
+    return phantom_of(
+        simulate_patient(seed, plan=preset(preset_name), lesion_shape=lesion_shape), seed, preset_name, name
+    )
 
 
-def phantom_of(made: Drawn, seed: int, preset_name: str, name: str | None = None) -> Phantom:
+def phantom_of(made: SimulatedPatient, seed: int, preset_name: str, name: str | None = None) -> Phantom:
     """A phantom from its stages: the scans, what is known of them, and what was drawn."""
     level = float(stream(seed, "rater").uniform(0.2, 0.5))
-    truths = truths_of(made, level=level)
+    truths = ground_truths(made, level=level)
     said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
     scans = {m: s for a in made.acquired.values() for m, s in a.scans.items() if m in made.setup.sequences}
     case = Case(name or f"sub-phantom{seed:06d}", scans, _masks(truths), (said,))
@@ -59,17 +61,17 @@ def phantom_of(made: Drawn, seed: int, preset_name: str, name: str | None = None
     return Phantom(case, truths, made.setup.stored, about)
 
 
-def _masks(truths: tuple[Truth, ...]) -> dict[str, Scan]:
+def _masks(truths: tuple[GroundTruth, ...]) -> dict[str, Scan]:
     outlines = {(t.name, t.space): t.scan for t in truths if t.kind == "mask"}
-    made = {n: [outlines[n, s] for s in spaces if (n, s) in outlines] for n, spaces in OUTLINED_ON.items()}
+    made = {n: [outlines[n, s] for s in spaces if (n, s) in outlines] for n, spaces in REFERENCE_MODALITIES.items()}
     return {name: scans[0] for name, scans in made.items() if scans}
 
 
-def _parameters(made: Drawn) -> dict[str, object]:
+def _parameters(made: SimulatedPatient) -> dict[str, object]:
     disease, setup = made.disease, made.setup
     about: dict[str, object] = {
         "pattern": disease.pattern,
-        "outline": disease.outline,
+        "outline": disease.lesion_shape,
         "stage": asdict(disease.since),
         "head": dict(made.about_head),
         "tesla": setup.tesla,

@@ -13,13 +13,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from adumbra.encodings import ADC_POWERS, PHASES
-from adumbra.errors import InputRejected
-from adumbra.phantom.acquisition import Stack
-from adumbra.phantom.inflow import TimeOfFlight
-from adumbra.phantom.lesion import Pattern
-from adumbra.phantom.signal import Protocol, drawn_protocol
-from adumbra.shapes import MODALITIES, Modality
+from adumbra.core.errors import InputRejected
+from adumbra.core.phase_encodings import ADC_POWERS, PHASES
+from adumbra.core.types import MODALITIES, Modality
+from adumbra.phantom.pathology.lesion import Pattern
+from adumbra.phantom.physics.inflow import TimeOfFlight
+from adumbra.phantom.physics.signal import Protocol, sample_protocol
+from adumbra.phantom.scanner.acquisition import Stack
 
 ACUTE: Mapping[Pattern, float] = MappingProxyType({"none": 0.06, "territorial": 0.56, "shower": 0.22, "lacune": 0.16})
 """How infarcts of a stroke unit's patients come about, about; ``territorial`` is a clot in a named artery."""
@@ -101,7 +101,7 @@ class Setup:
         polarity: Of its blips.
         movement: Strength of the head's movement between sequences; 1 is about 0.6 mm.
         sequences: That were made.
-        stored: How files hold ``adc`` and ``phase``, as ``adumbra.encodings`` names it.
+        stored: How files hold ``adc`` and ``phase``, as ``adumbra.core.phase_encodings`` names it.
     """
 
     tesla: float
@@ -138,7 +138,7 @@ _ONE = Setup(
 )
 
 
-def drawn_setup(rng: np.random.Generator, plan: Preset) -> Setup:
+def sample_setup(rng: np.random.Generator, plan: Preset) -> Setup:
     """The scanner of one case: the one of the centre, planned on this head; or one of its own."""
     made = _varied(rng, plan) if plan.varied else _ONE
     planned = dict(made.stacks)
@@ -182,7 +182,7 @@ def _varied(rng: np.random.Generator, plan: Preset) -> Setup:
     snr = {n: float(np.exp(rng.uniform(*np.log(b)))) * weaker**0.5 for n, b in bounds.items()}
     stored: dict[Modality, str] = {"adc": str(rng.choice(list(ADC_POWERS))), "phase": str(rng.choice([*PHASES, "Hz"]))}
     return Setup(
-        tesla, drawn_protocol(rng), echo, angiography, stacks, snr,
+        tesla, sample_protocol(rng), echo, angiography, stacks, snr,
         readout_s=float(rng.uniform(0.018, 0.050)), polarity=int(rng.choice([1, -1])),
         movement=float(rng.uniform(0.5, 2)), sequences=plan.sequences,
         stored=stored if plan.vessels else {},

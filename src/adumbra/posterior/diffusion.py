@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adumbra.errors import WeightsRejected
-from adumbra.fusion.sampling import sampled
-from adumbra.fusion.schedule import Schedule
-from adumbra.posterior.base import Loaded, Part, Realisation, Window
-from adumbra.references import cites
+from adumbra.core.errors import WeightsRejected
+from adumbra.core.references import cites
+from adumbra.diffusion.sampling import sampled
+from adumbra.diffusion.schedule import Schedule
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation, Window
 
 _SURE = 1.0 - 1e-6  # Of a mask in [-1, 1], whose logit is finite.
 
@@ -40,7 +40,7 @@ class MaskDiffusion:
         """What is fixed."""
         return {"approximation": "mask diffusion", "steps": self.steps}
 
-    def part(self, loaded: Loaded) -> Part:
+    def part(self, loaded: Loaded) -> NetworkStage:
         """The decoder: images are encoded once.
 
         Raises:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.case import Case
-from adumbra.errors import WeightsRejected
-from adumbra.posterior.base import Posterior, Sampler
-from adumbra.posterior.sampled import children, require_some
-from adumbra.references import cites
-from adumbra.shapes import Target, Volume
+from adumbra.core.case import Case
+from adumbra.core.errors import WeightsRejected
+from adumbra.core.references import cites
+from adumbra.core.rng import children
+from adumbra.core.types import Target, Volume
+from adumbra.inference.protocols import Posterior, Sampler, require_some
 
 
 @cites("Lakshminarayanan2017")
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class DeepEnsemble:
     """One posterior of several.
 
     Attributes:
@@ -57,7 +57,7 @@ class Ensemble:
     @property
     def methods(self) -> tuple[object, ...]:
         """What a manifest names the papers of."""
-        return tuple(dict.fromkeys([Ensemble, *(method for member in self.members for method in member.methods)]))
+        return tuple(dict.fromkeys([DeepEnsemble, *(method for member in self.members for method in member.methods)]))
 
     def sampler(self, case: Case) -> Sampler:
         """A draw of a member that the draw's own generator chooses; ``draws`` has them take turns instead."""
@@ -65,7 +65,7 @@ class Ensemble:
         return lambda generator: samplers[int(generator.integers(len(samplers)))](generator)
 
     def draws(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
-        """``n`` draws, one at a time; see ``posterior.base.Posterior.draws``.
+        """``n`` draws, one at a time; see ``inference.protocols.Posterior.draws``.
 
         Whose turn it is follows from how many children the generator has had, so that more draws go on in turn.
         """

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from adumbra.errors import WeightsRejected
-from adumbra.posterior.base import Loaded, Part, Realisation, Window
-from adumbra.references import cites
+from adumbra.core.errors import WeightsRejected
+from adumbra.core.references import cites
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation, Window
 
 
 @cites("Kendall2017", "Monteiro2020")
 @dataclass(frozen=True)
-class LogitNoise:
+class Heteroscedastic:
     """Draws of the predicted noise."""
 
     @property
@@ -30,7 +30,7 @@ class LogitNoise:
         """Nothing is fixed but what the weights' own card tells."""
         return {"approximation": "logit noise"}
 
-    def part(self, loaded: Loaded) -> Part:
+    def part(self, loaded: Loaded) -> NetworkStage:
         """The head.
 
         Raises:

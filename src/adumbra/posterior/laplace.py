@@ -20,9 +20,9 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from adumbra.posterior.base import Loaded, Part, Realisation
+from adumbra.core.references import cites
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
 from adumbra.posterior.weightspace import require_fitted, with_weights
-from adumbra.references import cites
 
 NAME = "laplace"
 Form = Literal["full", "kronecker", "diagonal"]
@@ -31,7 +31,7 @@ _BOUNDS = (1e-6, 1e8)  # of the prior's precision
 
 @cites("MacKay1992", "Daxberger2021")
 @dataclass(frozen=True, eq=False)
-class LastLayer:
+class LastLayerLaplace:
     """A Gaussian of the head's weights; its mean is the network's.
 
     Attributes:
@@ -48,7 +48,7 @@ class LastLayer:
     weight: float = 1.0
 
     @classmethod
-    def of(cls, loaded: Loaded) -> "LastLayer":
+    def of(cls, loaded: Loaded) -> "LastLayerLaplace":
         """What was fitted to the weights.
 
         Raises:
@@ -64,7 +64,7 @@ class LastLayer:
         about = {"form": self.form, "prior_precision": list(self.prior_precision), "weight": self.weight}
         return {"approximation": NAME, **about}
 
-    def part(self, loaded: Loaded) -> Part:
+    def part(self, loaded: Loaded) -> NetworkStage:
         """Everything before the head is computed once."""
         return "head"
 
@@ -132,7 +132,7 @@ def fitted(
     form: Form = "full",
     weight: float = 1.0,
     prior_precision: float | None = None,
-) -> LastLayer:
+) -> LastLayerLaplace:
     """The Gaussian around weights.
 
     Args:
@@ -155,7 +155,7 @@ def fitted(
     ]
     identity = np.eye(mean.shape[1])
     roots = [np.linalg.cholesky(np.linalg.inv(h + prior * identity)) for h, prior in zip(hessians, priors, strict=True)]
-    return LastLayer(torch.from_numpy(np.stack(roots).astype(np.float32)), form, tuple(priors), weight)
+    return LastLayerLaplace(torch.from_numpy(np.stack(roots).astype(np.float32)), form, tuple(priors), weight)
 
 
 def evident_precision(hessian: np.ndarray, mean: np.ndarray) -> float:

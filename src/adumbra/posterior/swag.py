@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adumbra.posterior.base import Loaded, Part, Realisation
+from adumbra.core.references import cites
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
 from adumbra.posterior.weightspace import part_of, require_fitted, standard_normal, with_weights
-from adumbra.references import cites
 
 NAME = "swag"
 
@@ -61,7 +61,7 @@ class Swag:
         """Rank and scale."""
         return {"approximation": "low rank and diagonal", "rank": self.rank, "scale": self.scale}
 
-    def part(self, loaded: Loaded) -> Part:
+    def part(self, loaded: Loaded) -> NetworkStage:
         """The first part with an uncertain weight."""
         return part_of(self.variance)
 
@@ -79,7 +79,7 @@ class Swag:
         return with_weights(weights, part_of(self.variance))
 
 
-class Wandering:
+class SwagMoments:
     """Running moments of the weights over snapshots; the last ``rank`` deviations are kept."""
 
     def __init__(self, rank: int) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from adumbra.posterior.base import Loaded, Part, Realisation
+from adumbra.core.references import cites
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
 from adumbra.posterior.weightspace import part_of, require_fitted, standard_normal, with_weights
-from adumbra.references import cites
 
 NAME = "variational"
 
@@ -47,7 +47,7 @@ class MeanField:
         """How many weights are uncertain."""
         return {"approximation": "mean field", "weights_drawn": sum(t.numel() for t in self.log_sigma.values())}
 
-    def part(self, loaded: Loaded) -> Part:
+    def part(self, loaded: Loaded) -> NetworkStage:
         """The first part with an uncertain weight."""
         return part_of(self.log_sigma)
 

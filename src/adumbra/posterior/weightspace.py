@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from adumbra.errors import WeightsRejected
-from adumbra.posterior.base import Loaded, Part, Realisation
+from adumbra.core.errors import WeightsRejected
+from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
 
 Weights = Mapping[str, Tensor]
 
 
-def part_of(names: Iterable[str]) -> Part:
+def part_of(names: Iterable[str]) -> NetworkStage:
     """The first part of the network that holds one of these parameters."""
     names = list(names)
     if all(name.startswith("decoder.head.") for name in names):
@@ -22,13 +22,13 @@ def part_of(names: Iterable[str]) -> Part:
     return "decoder" if all(name.startswith("decoder.") for name in names) else "encoder"
 
 
-def selected(network: Any, part: Part) -> dict[str, Tensor]:
+def selected(network: Any, part: NetworkStage) -> dict[str, Tensor]:
     """The parameters of a part and of those that follow it, by name; gains and shifts of norms among them."""
     prefix = {"head": "decoder.head.", "decoder": "decoder.", "encoder": ""}[part]
     return {name: p for name, p in network.named_parameters() if name.startswith(prefix)}
 
 
-def with_weights(weights: Weights, part: Part) -> Realisation:
+def with_weights(weights: Weights, part: NetworkStage) -> Realisation:
     """The network with these parameters in place of its own."""
     return lambda network, window: functional_call(
         network, dict(weights), (window.features, window.present), {"part": part}

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from adumbra.errors import InputRejected, OutputRefused
-from adumbra.shapes import Target
+from adumbra.core.errors import InputRejected, OutputRefused
+from adumbra.core.types import Target
 
 BIDS_VERSION = "1.10.1"
 NAME = "Adumbra"

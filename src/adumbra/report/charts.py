@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.results import Curves
+from adumbra.core.results import Curves
 
 WIDTH, HEIGHT, LEFT, FOOT, MARGIN = 340.0, 260.0, 52.0, 42.0, 12.0
 

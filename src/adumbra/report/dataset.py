@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.case import Case, Scan
-from adumbra.encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, stored_of
-from adumbra.errors import AmbiguousInput, MissingInput
+from adumbra.core.case import Case, Scan
+from adumbra.core.errors import AmbiguousInput, MissingInput
+from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.resampling import resampled
+from adumbra.core.ground_truth import REFERENCE_MODALITIES, GroundTruth
+from adumbra.core.phase_encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, stored_of
+from adumbra.core.types import Modality
 from adumbra.report.bids import BIDS_VERSION, NAME, json_bytes
-from adumbra.report.published import published
+from adumbra.report.staging import published
 from adumbra.report.volumes import Stored, stored_exactly, stored_in_steps, volume_bytes
-from adumbra.shapes import Modality
-from adumbra.space.grid import Grid, reoriented
-from adumbra.space.resampling import resampled
-from adumbra.truth import OUTLINED_ON, Truth
 
 # Where a sequence lies in BIDS 1.10: folder and suffix.
 SUFFIX: Mapping[Modality, tuple[str, str]] = {
@@ -56,7 +56,7 @@ every other number that was drawn.
 
 def write_phantom(
     case: Case,
-    truths: Sequence[Truth],
+    truths: Sequence[GroundTruth],
     stored: Mapping[Modality, str],
     parameters: Mapping[str, object],
     out: Path,
@@ -66,7 +66,7 @@ def write_phantom(
     """Writes one drawn case below the data set's root.
 
     Args:
-        case: Its scans, in the units of ``adumbra.shapes``, phase in radians within ±π.
+        case: Its scans, in the units of ``adumbra.core.types``, phase in radians within ±π.
         truths: What is known; one volume of each name, space and kind.
         stored: How files hold a modality: ``phase`` as one of ``encodings.PHASES`` or in ``"Hz"``, ``adc`` in one of
             ``encodings.ADC_POWERS``; radians and 10⁻³ mm²/s where nothing is said.
@@ -175,14 +175,14 @@ def _require_known(modality: Modality, name: str, names: Iterable[str]) -> None:
         raise AmbiguousInput(f"stored[{modality!r}]", expected=expected, found=repr(name), do="choose one of these")
 
 
-def _is_outline(truth: Truth, case: Case) -> bool:
+def _is_outline(truth: GroundTruth, case: Case) -> bool:
     """Whether a reader must find here what its target is outlined as."""
-    wanted = {str(target): modalities for target, modalities in OUTLINED_ON.items()}.get(truth.name, ())
+    wanted = {str(target): modalities for target, modalities in REFERENCE_MODALITIES.items()}.get(truth.name, ())
     home = next((modality for modality in wanted if modality in case.scans), None)
     return truth.space == home
 
 
-def _truth_files(truth: Truth, case: Case, parameters: Mapping[str, object]) -> dict[str, bytes]:
+def _truth_files(truth: GroundTruth, case: Case, parameters: Mapping[str, object]) -> dict[str, bytes]:
     where = truth.space if truth.space == "phantom" else truth.space.upper()
     space = "" if _is_outline(truth, case) else f"_space-{where}"
     folder = "anat" if truth.space == "phantom" else SUFFIX[truth.space][0]
@@ -194,14 +194,14 @@ def _truth_files(truth: Truth, case: Case, parameters: Mapping[str, object]) -> 
     return files | {f"{stem}.nii.gz": volume_bytes(_stored_truth(truth), truth.scan.native)}
 
 
-def _truth_name(truth: Truth) -> str:
+def _truth_name(truth: GroundTruth) -> str:
     """The last entity and the suffix; BIDS has no ``label-`` for a ``_dseg``."""
     if truth.kind == "map":
         return f"{truth.name.capitalize()}map"
     return f"{'desc' if truth.kind == 'dseg' else 'label'}-{truth.name}_{truth.kind}"
 
 
-def _truth_side_car(truth: Truth, case: Case) -> dict[str, object]:
+def _truth_side_car(truth: GroundTruth, case: Case) -> dict[str, object]:
     about: dict[str, object] = {"Description": truth.about or f"The {truth.name} as it was drawn"}
     if truth.space == "phantom":
         about["SpatialReference"] = "The head as it was drawn, at rest and undistorted"
@@ -218,7 +218,7 @@ def _truth_side_car(truth: Truth, case: Case) -> dict[str, object]:
     return about
 
 
-def _stored_truth(truth: Truth) -> Stored:
+def _stored_truth(truth: GroundTruth) -> Stored:
     values = _on_native(truth.scan, nearest=truth.kind == "dseg")
     if truth.kind == "dseg":
         return Stored(values.astype(np.int16))

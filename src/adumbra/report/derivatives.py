@@ -14,12 +14,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from adumbra.core.geometry.components import touching
+from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.resampling import resampled
+from adumbra.core.results import Findings, Maps, RunRecord, VolumeDraws
 from adumbra.report.bids import bids_name, dataset_files, folder, json_bytes
-from adumbra.report.published import published
-from adumbra.results import Findings, Maps, Run, VolumeDraws
-from adumbra.space.components import touching
-from adumbra.space.grid import Grid, reoriented
-from adumbra.space.resampling import resampled
+from adumbra.report.staging import published
 
 MEASURES = {
     "entropy": ("Predictive entropy H[E p]: everything that is not known about the voxel", "nat"),
@@ -86,7 +86,7 @@ def write_findings(findings: Findings, draws: VolumeDraws, out: Path, *, name: s
     return published({path: content}, out, overwrite=overwrite)[0]
 
 
-def write_run(run: Run, out: Path, *, name: str, overwrite: bool = False) -> Path:
+def write_run(run: RunRecord, out: Path, *, name: str, overwrite: bool = False) -> Path:
     """Writes the manifest ``<case>_run.json`` at the root. To be written last: results without one are not finished.
 
     Raises:
@@ -140,7 +140,7 @@ def _is_rigid(grid: Grid) -> bool:
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
-    """A frozen value without arrays, such as ``Findings`` or ``Run``, as nested mappings."""
+    """A frozen value without arrays, such as ``Findings`` or ``RunRecord``, as nested mappings."""
     return {field.name: _nested(getattr(value, field.name)) for field in fields(value)}
 
 
@@ -184,7 +184,7 @@ def _about(maps: Maps, source: str) -> dict[str, object]:
         "SpatialReference": "scanner",
         "Target": maps.target,
         "Threshold": maps.threshold,
-        "PeakThreshold": maps.peak_threshold,
+        "PeakThreshold": maps.high_threshold,
         "Draws": maps.draws,
         "Use": "Research use only, not for diagnosis.",
     }

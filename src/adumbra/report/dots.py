@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adumbra.results import Estimate
+from adumbra.core.results import Estimate
 
 WIDTH, HEIGHT, FOOT, MARGIN, RADIUS = 420.0, 120.0, 26.0, 14.0, 4.5
 

@@ -14,9 +14,9 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from adumbra.core.results import Maps, Region
+from adumbra.core.types import Mask
 from adumbra.report.tiles import LETTERS, Box, Tile, box_about, pixels_per_mm, tile
-from adumbra.results import Maps, Region
-from adumbra.shapes import Mask
 
 OUTLINE = (64, 214, 255)
 TRUTH = (255, 210, 63)

@@ -9,8 +9,21 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Template
 
-from adumbra.errors import GridMismatch, MissingInput
-from adumbra.references import bibliography
+from adumbra.core.errors import GridMismatch, MissingInput
+from adumbra.core.references import bibliography
+from adumbra.core.results import (
+    AttentionMaps,
+    Curves,
+    Estimate,
+    Findings,
+    Maps,
+    RegionalUncertainty,
+    RegionUncertainty,
+    RunRecord,
+    VolumeDraws,
+)
+from adumbra.core.types import Mask, Volume
+from adumbra.report.attention import Heard, heard_in
 from adumbra.report.charts import quality_charts
 from adumbra.report.dots import dots
 from adumbra.report.figures import (
@@ -25,22 +38,9 @@ from adumbra.report.figures import (
     region_pictures,
     shaded,
 )
-from adumbra.report.listening import Heard, heard_in
-from adumbra.report.page import environment
-from adumbra.report.published import published
+from adumbra.report.staging import published
+from adumbra.report.templates import environment
 from adumbra.report.tiles import Tile, box_around, key_slice, pixels_per_mm, telling_slices, tile, windows
-from adumbra.results import (
-    Curves,
-    Estimate,
-    Findings,
-    Listening,
-    Maps,
-    RegionalUncertainty,
-    RegionUncertainty,
-    Run,
-    VolumeDraws,
-)
-from adumbra.shapes import Mask, Volume
 
 TITLES = {"lesion": "Ischemic lesion", "thrombus": "Thrombus", "hypoperfusion": "Hypoperfused tissue"}
 TILE_HEIGHT = 300
@@ -78,13 +78,13 @@ def write_report(
     background: Mapping[str, np.ndarray],
     maps: Maps,
     findings: Findings,
-    run: Run,
+    run: RunRecord,
     draws: VolumeDraws | None = None,
     brain: Mask | None = None,
     truth: Mask | None = None,
     scores: Mapping[str, float] | None = None,
     curves: Curves | None = None,
-    listening: Listening | None = None,
+    attention: AttentionMaps | None = None,
     warnings: Sequence[str] = (),
     references: Sequence[str] = (),
     overwrite: bool = False,
@@ -103,9 +103,9 @@ def write_report(
         truth: An expert's outline, drawn beside the mask.
         scores: By name, printed where a truth is known; nan is printed as undefined.
         curves: Of the uncertainty against the truth, drawn where one is known.
-        listening: Of a cross-modal network, on the grid of the maps.
+        attention: Of a cross-modal network, on the grid of the maps.
         warnings: Sentences that a reader must be told.
-        references: Keys of the papers that the methods used rest on, see ``adumbra.references.citations``.
+        references: Keys of the papers that the methods used rest on, see ``adumbra.core.references.citations``.
         overwrite: Replace an earlier report.
 
     Returns:
@@ -132,7 +132,7 @@ def write_report(
         scores=scores or {},
         curves=[] if curves is None else quality_charts(curves, of="this case"),
         parts=_parts(findings.regional),
-        attention=None if listening is None else _attention(scene, listening, brain),
+        attention=None if attention is None else _attention(scene, attention, brain),
         warnings=list(dict.fromkeys([*findings.notes, *warnings])),
         run=run,
         references=bibliography(references),
@@ -162,7 +162,7 @@ def _key_pictures(scene: Scene) -> list[tuple[str, Picture]]:
     at = _axial(scene, level, KEY_HEIGHT)
     where = f"{modality.upper()}, axial slice {level}"
     return [
-        ("Outline", _picture(outlined(scene, modality, at), at, f"{where}, with the outline")),
+        ("LesionShape", _picture(outlined(scene, modality, at), at, f"{where}, with the outline")),
         ("Doubt", _picture(shaded(scene, modality, at, scene.maps.entropy, ENTROPY), at, f"{where}, with the entropy")),
     ]
 
@@ -203,7 +203,7 @@ def _parts(regional: RegionalUncertainty | None) -> list[tuple[str, RegionUncert
     return [("All", regional.case), *parts]
 
 
-def _attention(scene: Scene, heard: Listening, brain: Mask | None) -> Attention:
+def _attention(scene: Scene, heard: AttentionMaps, brain: Mask | None) -> Attention:
     """Means by region, and over the slice that tells most the share of each modality, and last the opening."""
     at, first = _axial(scene, key_slice(scene.maps), TILE_HEIGHT), next(iter(scene.background))
     shown = [(m.upper(), m if m in scene.background else first, share) for m, share in heard.shares.items()]

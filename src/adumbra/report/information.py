@@ -6,8 +6,8 @@ from typing import Any
 
 from adumbra.report.bars import Bars
 from adumbra.report.bids import json_bytes
-from adumbra.report.page import template
-from adumbra.report.published import published
+from adumbra.report.staging import published
+from adumbra.report.templates import template
 
 
 def write_information(

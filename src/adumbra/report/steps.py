@@ -9,11 +9,11 @@ from matplotlib import colormaps
 from PIL import Image
 from scipy import ndimage
 
+from adumbra.core.geometry.grid import Grid
 from adumbra.report.figures import OUTLINE, data_uri
-from adumbra.report.page import template
-from adumbra.report.published import published
+from adumbra.report.staging import published
+from adumbra.report.templates import template
 from adumbra.report.tiles import pixels_per_mm, tile, whole
-from adumbra.space.grid import Grid
 
 HEIGHT = 262
 

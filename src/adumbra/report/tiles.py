@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from adumbra.results import Maps
-from adumbra.shapes import Mask
-from adumbra.space.grid import Grid
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.results import Maps
+from adumbra.core.types import Mask
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
 """The axis across each plane."""

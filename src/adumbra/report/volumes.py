@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from adumbra.space.grid import Grid
+from adumbra.core.geometry.grid import Grid
 
 _GZIP = 31  # Of zlib's window: 15 bits in a gzip envelope, which zlib gives no name and no time.
 _MOST_STEPS = 32767

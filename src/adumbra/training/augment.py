@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from adumbra.shapes import Modality, Volume
+from adumbra.core.types import Modality, Volume
 from adumbra.training.patches import Patches
 
 LOW, HIGH = -4.0, 12.0  # Network units are clipped to this range when a case is prepared.
@@ -65,9 +65,9 @@ def augmented(
 def _flipped(patch: Patches, rng: np.random.Generator, how: Augmentation) -> Patches:
     likely = (how.mirror, how.flip, how.flip)
     axes = tuple(axis - 3 for axis, p in enumerate(likely) if rng.random() < p)
-    turned = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.doubts))
-    channels, labels, weights, brain, doubts = turned
-    return Patches(channels, patch.present, labels, weights, brain, doubts)
+    turned = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.guidance))
+    channels, labels, weights, brain, guidance = turned
+    return Patches(channels, patch.present, labels, weights, brain, guidance)
 
 
 def _left_out(

@@ -18,13 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from scipy import ndimage
 
-from adumbra.case import Case
-from adumbra.errors import InputRejected, MissingInput
-from adumbra.files import write_whole
-from adumbra.prepare.ready import made_ready
-from adumbra.progress import Progress, quiet
-from adumbra.shapes import Mask, Modality, Target, Volume
-from adumbra.space.components import component_sizes, labelled
+from adumbra.core.atomic_io import write_atomically
+from adumbra.core.case import Case
+from adumbra.core.errors import InputRejected, MissingInput
+from adumbra.core.geometry.components import component_sizes, labelled
+from adumbra.core.progress import Progress, quiet
+from adumbra.core.types import Mask, Modality, Target, Volume
+from adumbra.preprocessing.pipeline import preprocess
 
 _MARGIN_MM = 12.0
 _BRAIN_SITES = 4096  # Brain voxels remembered per case, to centre patches on.
@@ -114,7 +114,7 @@ def _identity(config: CacheConfig) -> str:
 def _make(case: CaseRef, path: Path, config: CacheConfig) -> None:
     arrays = arrays_of(case.open(), config)
     # One key of metadata only: safetensors writes several in an order that changes from run to run.
-    write_whole(path, save(arrays, {"config": _identity(config)}))
+    write_atomically(path, save(arrays, {"config": _identity(config)}))
 
 
 def arrays_of(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
@@ -135,8 +135,8 @@ def arrays_of(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
                 do="leave the case out, or give its mask (an empty one where nothing was found)",
             )
     # What the network does not look at need not be registered.
-    looked_at = case.having(scans={m: s for m, s in case.scans.items() if m in config.modalities})
-    _, ready = made_ready(
+    looked_at = case.updated(scans={m: s for m, s in case.scans.items() if m in config.modalities})
+    _, ready = preprocess(
         looked_at,
         target=config.targets[0],
         modalities=config.modalities,

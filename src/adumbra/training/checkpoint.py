@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from adumbra.errors import OutputRefused, UnreadableFile
-from adumbra.files import write_whole
+from adumbra.core.atomic_io import write_atomically
+from adumbra.core.errors import OutputRefused, UnreadableFile
+from adumbra.core.legacy import current_names
 
 _NAME = "checkpoint.safetensors"
 
@@ -43,7 +45,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """
     state = {"step": checkpoint.step, "identity": dict(checkpoint.identity), "seconds": checkpoint.seconds}
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()}
-    write_whole(folder / _NAME, save(tensors, {"state": json.dumps(state)}))
+    write_atomically(folder / _NAME, save(tensors, {"state": json.dumps(state)}))
 
 
 def read_checkpoint(folder: Path, identity: Mapping[str, object]) -> Checkpoint | None:
@@ -58,7 +60,8 @@ def read_checkpoint(folder: Path, identity: Mapping[str, object]) -> Checkpoint 
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {})["state"])
+            state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+            state["identity"] = current_names("checkpoint", state["identity"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, KeyError, ValueError) as error:
         raise UnreadableFile(

@@ -4,39 +4,41 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
-from adumbra.errors import InputRejected
-from adumbra.fusion.choices import Guide
-from adumbra.fusion.regularise import Regulariser
+from adumbra.core.errors import InputRejected
+from adumbra.core.options import Guide
+from adumbra.core.types import Target
+from adumbra.diffusion.regulariser import RegulariserConfig
+from adumbra.inference.device import DeviceName, Precision
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
-from adumbra.posterior.machine import DeviceName, Precision
-from adumbra.shapes import Target
 from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
-from adumbra.training.choices import Softening, TrainedPosterior
+from adumbra.training.options import TrainedPosterior, UncertaintyLoss
 
 # Names of ``TrainConfig`` that say how a training runs, not what it is: these may change when it is resumed.
-_FREE = ("precision", "device", "threads", "workers", "first", "checkpoint_every", "validate_every")
+_FREE = ("precision", "device", "threads", "workers", "first_pass_dir", "checkpoint_every", "validate_every")
 
 
 @dataclass(frozen=True)
-class Learned:
+class TargetDefaults:
     """What a target is learned from.
 
     Attributes:
         network: Its modalities, and how large it is.
         spacing_mm: Of the isotropic grid: fine enough for the target.
-        hardest: Share of the voxels that the loss looks at again, see ``losses.region_balanced``.
+        hard_voxel_fraction: Share of the voxels that the loss looks at again, see ``losses.region_balanced``.
     """
 
     network: UNetConfig
     spacing_mm: float
-    hardest: float
+    hard_voxel_fraction: float
 
 
-LEARNED: Mapping[Target, Learned] = {
-    "lesion": Learned(UNetConfig(), 2.0, 0.01),
-    "thrombus": Learned(UNetConfig(modalities=("swi", "phase", "tof", "dwi"), targets=("thrombus",)), 1.0, 0.001),
+DEFAULT_TRAINING: Mapping[Target, TargetDefaults] = {
+    "lesion": TargetDefaults(UNetConfig(), 2.0, 0.01),
+    "thrombus": TargetDefaults(
+        UNetConfig(modalities=("swi", "phase", "tof", "dwi"), targets=("thrombus",)), 1.0, 0.001
+    ),
 }
 """The usual network of each target; TOF and DWI are brought onto the slices of the susceptibility-weighted image."""
 
@@ -49,7 +51,9 @@ def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
     """
     able = get_args(TrainedPosterior)
     if type(network) is not UNetConfig:
-        able = ("dropout",) if isinstance(network, MaskDenoiserConfig) else ("dropout", "laplace", "point", "swag")
+        able = (
+            ("dropout",) if isinstance(network, MaskDenoiserConfig) else ("dropout", "laplace", "deterministic", "swag")
+        )
     if posterior not in able:
         raise InputRejected(
             "posterior",
@@ -64,7 +68,7 @@ def network_for(posterior: TrainedPosterior, network: UNetConfig) -> UNetConfig:
 
 _ASKED: Mapping[str, Mapping[str, object]] = {
     "heteroscedastic": {"noise_rank": 0},
-    "point": {"dropout": 0.0},
+    "deterministic": {"dropout": 0.0},
     "stochastic-segmentation": {"noise_rank": 8},
     "variational": {"dropout": 0.0},  # its own noise is what the weights must bear
 }
@@ -108,19 +112,19 @@ class TrainConfig:
         warmup: Steps of linear warm-up.
         weight_decay: Of AdamW, on convolutions only.
         clip: Largest norm of the gradient.
-        average: Decay of the weights' moving average, at most; it is ramped up from 0.
+        ema_decay: Decay of the weights' moving average, at most; it is ramped up from 0.
         held_out: So many cases are not trained on but measured: the last ones, unless ``fold`` says otherwise.
         fold: Which block of ``held_out`` cases that is, counted from the end; members of an ensemble differ in it.
         guide: What stands for the doubt of a first reading, of ``fusion.guidance.GUIDES``: it guides a guided network,
             says where images are blurred, and softens the loss.
         cross: How that is made.
         regulariser: A diffusion model that shares the encoder; None has none.
-        softening: What doubt does to the loss.
+        uncertainty_loss: What doubt does to the loss.
         missing_ramp: Share of the steps over which the chance that a modality is left out rises from 0 to its rate.
         posterior: What the training leaves to draw from, see ``training.objective`` and ``training.fitting``; the
             network must be ``network_for`` it.
         threshold: For the card: the probability from which a voxel is called part of the target.
-        hardest: Share of the voxels that the loss looks at again.
+        hard_voxel_fraction: Share of the voxels that the loss looks at again.
         seed: Of everything.
         augmentation: How patches are changed.
         registration: Whether scans on different grids are registered.
@@ -129,7 +133,7 @@ class TrainConfig:
         device: ``"auto"`` takes a GPU where there is one.
         threads: For computing; 0 leaves torch's own choice.
         workers: Processes that prepare cases.
-        first: Folder of the first networks and their maps; empty is inside the training's own.
+        first_pass_dir: Folder of the first networks and their maps; empty is inside the training's own.
         checkpoint_every: Steps between checkpoints.
         validate_every: Steps between measurements on the held-out cases, which are measured at the end too; 0 never
             measures them.
@@ -144,17 +148,17 @@ class TrainConfig:
     warmup: int = 200
     weight_decay: float = 1e-3
     clip: float = 1.0
-    average: float = 0.998
+    ema_decay: float = 0.998
     held_out: int = 8
     fold: int = 0
     guide: Guide = "none"
     cross: CrossFit = field(default_factory=CrossFit)
-    regulariser: Regulariser | None = None
-    softening: Softening = "none"
+    regulariser: RegulariserConfig | None = None
+    uncertainty_loss: UncertaintyLoss = "none"
     missing_ramp: float = 0.0
     posterior: TrainedPosterior = "dropout"
     threshold: float = 0.5
-    hardest: float = 0.01
+    hard_voxel_fraction: float = 0.01
     seed: int = 0
     augmentation: Augmentation = field(default_factory=Augmentation)
     registration: Literal["auto", "never"] = "auto"
@@ -164,7 +168,7 @@ class TrainConfig:
     device: DeviceName = "auto"
     threads: int = 0
     workers: int = 2
-    first: str = ""
+    first_pass_dir: str = ""
     checkpoint_every: int = 100
     validate_every: int = 500
 
@@ -181,10 +185,10 @@ class TrainConfig:
         )
 
     @property
-    def doubts(self) -> bool:
+    def uses_uncertainty(self) -> bool:
         """Whether anything in the training asks for the doubt of a first reading."""
-        blurred = self.regulariser is not None and self.regulariser.blur.doubts
-        return self.network.doubt_channels > 0 or blurred or self.softening != "none"
+        blurred = self.regulariser is not None and self.regulariser.blur.uses_uncertainty
+        return self.network.guidance_channels > 0 or blurred or self.uncertainty_loss != "none"
 
     def identity(self) -> dict[str, object]:
         """The options that the result depends on, as plain values."""

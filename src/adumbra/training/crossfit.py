@@ -16,11 +16,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from adumbra.files import write_whole
-from adumbra.fusion.guidance import asked_alone, doubt_of, guiding
-from adumbra.networks.catalogue import load
+from adumbra.core.atomic_io import write_atomically
+from adumbra.core.progress import Progress, quiet
+from adumbra.fusion.guidance import binary_entropy_bits, control_guidance, near_uncertainty
+from adumbra.networks.registry import load
 from adumbra.networks.unet import UNet, UNetConfig
-from adumbra.progress import Progress, quiet
 from adumbra.training.config import TrainConfig
 from adumbra.training.patches import CachedCase
 from adumbra.training.validate import predicted_volumes
@@ -31,7 +31,7 @@ Training = Callable[[tuple[CachedCase, ...], Path, TrainConfig], Path]
 
 # What a first network has in common with the guided one. All else is as it is in any training of a plain U-Net.
 _SHARED = (
-    "batch", "patch", "spacing_mm", "learning_rate", "warmup", "weight_decay", "clip", "average", "hardest",
+    "batch", "patch", "spacing_mm", "learning_rate", "warmup", "weight_decay", "clip", "ema_decay", "hard_voxel_fraction",
     "augmentation", "registration", "precision", "device", "threads", "workers", "checkpoint_every", "validate_every",
 )  # fmt: skip
 
@@ -80,19 +80,19 @@ def guided_cases(
         weights.append(train(others, folder / f"fold{fold}", first))
     networks = [load(path).network for path in weights]
     identity = json.dumps({"version": 2, **asdict(config.cross), "first": [load(w).card.sha256 for w in weights]})
-    readings, maps = folder / "readings", folder / f"maps-{config.guide}"
-    for one in (readings, maps):
+    first_pass_draws, maps = folder / "readings", folder / f"maps-{config.guide}"
+    for one in (first_pass_draws, maps):
         one.mkdir(parents=True, exist_ok=True)
     dealt = [(case, number % folds) for number, case in enumerate(training)] + [(case, 0) for case in held_out]
     made = []
     for case, fold in progress.track(dealt, what="Reading for doubt", total=len(dealt)):
         path = maps / case.path.name
         if not _is_made(path, identity):
-            reading = readings / case.path.name
+            reading = first_pass_draws / case.path.name
             if not _is_made(reading, identity):
-                write_whole(reading, save(_read(networks[fold], case, first, config), {"identity": identity}))
-            write_whole(path, save({"doubts": _guiding(reading, case, config)}, {"identity": identity}))
-        made.append(replace(case, doubts=path))
+                write_atomically(reading, save(_read(networks[fold], case, first, config), {"identity": identity}))
+            write_atomically(path, save({"guidance": _guiding(reading, case, config)}, {"identity": identity}))
+        made.append(replace(case, guidance=path))
     return tuple(made[: len(training)]), tuple(made[len(training) :]), weights[0]
 
 
@@ -107,11 +107,11 @@ def _is_made(path: Path, identity: str) -> bool:
 def _guiding(reading: Path, case: CachedCase, config: TrainConfig) -> np.ndarray:
     """(1 + C, X, Y, Z), float16: what a reading is to a guide."""
     with safe_open(reading, framework="np") as file:
-        maps = file.get_tensor("errors" if config.guide == "oracle" else "doubts").astype(np.float32)
+        maps = file.get_tensor("errors" if config.guide == "oracle" else "guidance").astype(np.float32)
     with safe_open(case.path, framework="np") as file:
         brain = file.get_tensor("brain").astype(bool)
     generator = np.random.default_rng([config.cross.seed, 1, *case.name.encode()])
-    return guiding(maps, config.guide, within=brain, generator=generator).astype(np.float16)
+    return control_guidance(maps, config.guide, within=brain, generator=generator).astype(np.float16)
 
 
 def _read(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConfig) -> dict[str, np.ndarray]:
@@ -121,14 +121,14 @@ def _read(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConf
         brain = file.get_tensor("brain").astype(bool)
         channels = file.get_tensor("channels").astype(np.float32)
     generator = np.random.default_rng([config.cross.seed, *case.name.encode()])
-    draws = [network.drawn_masks(generator) for _ in range(config.cross.draws)]
+    draws = [network.sample_dropout_masks(generator) for _ in range(config.cross.draws)]
     read = [np.mean([predicted_volumes(network, channels, case.present, brain, first, m)[0] for m in draws], axis=0)]
-    near = asked_alone(doubt_of(read[0])) & brain
+    near = near_uncertainty(binary_entropy_bits(read[0])) & brain
     for number, there in enumerate(case.present):
         alone = np.eye(len(case.present), dtype=np.float32)[number]
         seen, own = channels * alone[:, None, None, None], np.full_like(truth, 0.5)
         if there:
             own = predicted_volumes(network, seen, alone, near, first, overlap=0.0)[0]
         read.append(np.where(near, own, read[0]))
-    maps = {"doubts": [doubt_of(p) for p in read], "errors": [np.abs(p - truth) for p in read]}
+    maps = {"guidance": [binary_entropy_bits(p) for p in read], "errors": [np.abs(p - truth) for p in read]}
     return {name: np.stack(volumes).astype(np.float16) for name, volumes in maps.items()}

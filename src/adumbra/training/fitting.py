@@ -13,13 +13,13 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from adumbra.inference.device import autocast
+from adumbra.inference.sliding_window import windows_over
 from adumbra.networks.unet import UNet
 from adumbra.networks.weights import FITTED
 from adumbra.posterior.laplace import Curvature, fitted
-from adumbra.posterior.machine import autocast
-from adumbra.posterior.swag import Wandering
+from adumbra.posterior.swag import SwagMoments
 from adumbra.posterior.weightspace import selected
-from adumbra.posterior.windows import windows_over
 from adumbra.training.config import TrainConfig
 from adumbra.training.objective import TELLS_THE_SAME
 from adumbra.training.patches import CachedCase
@@ -34,7 +34,7 @@ _CASES = 32  # That the curvature is summed over; the sum is scaled to all.
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
+class FittedPosterior:
     """What is saved with the weights.
 
     Attributes:
@@ -53,15 +53,15 @@ class Fitted:
         return dict(self.weights) | {f"{FITTED}{name}": tensor for name, tensor in self.tensors.items()}
 
 
-def own_weights(average: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def own_weights(ema_weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those of the network itself, without the spreads and the denoiser that were trained with them."""
-    return {n: t for n, t in average.items() if not n.endswith(_SIGMA) and not n.startswith(DENOISER)}
+    return {n: t for n, t in ema_weights.items() if not n.endswith(_SIGMA) and not n.startswith(DENOISER)}
 
 
-def variational(average: Mapping[str, Tensor]) -> Fitted:
+def variational(ema_weights: Mapping[str, Tensor]) -> FittedPosterior:
     """Means and spreads."""
-    spreads = {n.removesuffix(_SIGMA) + ".weight": t.float() for n, t in average.items() if n.endswith(_SIGMA)}
-    return Fitted(own_weights(average), spreads, {"name": "variational"})
+    spreads = {n.removesuffix(_SIGMA) + ".weight": t.float() for n, t in ema_weights.items() if n.endswith(_SIGMA)}
+    return FittedPosterior(own_weights(ema_weights), spreads, {"name": "variational"})
 
 
 def snapshot_due(number: int, config: TrainConfig) -> bool:
@@ -77,22 +77,24 @@ def least_steps(config: TrainConfig) -> int:
     return 0 if config.posterior == "laplace" and config.initial else 1
 
 
-def wandering() -> Wandering:
+def swag_moments() -> SwagMoments:
     """That keeps as many deviations as are stored."""
-    return Wandering(_RANK)
+    return SwagMoments(_RANK)
 
 
-def swag(snapshots: Wandering, network: UNet) -> Fitted:
+def swag(snapshots: SwagMoments, network: UNet) -> FittedPosterior:
     """The mean of the snapshots as weights; the Gaussian of those of the decoder."""
     found = snapshots.fitted()
     chosen = selected(network, "decoder")
     tensors = {f"variance/{name}": found.variance[name] for name in chosen}
     tensors |= {f"deviations/{name}": found.deviations[name].half() for name in chosen}
     weights = {name: mean.float() for name, mean in snapshots.mean.items()}
-    return Fitted(weights, tensors, {"name": "swag", "snapshots": snapshots.count, "rank": found.rank})
+    return FittedPosterior(weights, tensors, {"name": "swag", "snapshots": snapshots.count, "rank": found.rank})
 
 
-def laplace(network: UNet, average: Mapping[str, Tensor], cases: Sequence[CachedCase], config: TrainConfig) -> Fitted:
+def laplace(
+    network: UNet, ema_weights: Mapping[str, Tensor], cases: Sequence[CachedCase], config: TrainConfig
+) -> FittedPosterior:
     """The Gaussian around the head of a network that holds the averaged weights."""
     some = cases[:: max(1, len(cases) // _CASES)][:_CASES]
     head = network.decoder.head
@@ -104,7 +106,7 @@ def laplace(network: UNet, average: Mapping[str, Tensor], cases: Sequence[Cached
     weight = len(cases) / len(some) / TELLS_THE_SAME
     found = fitted(curvature, mean.detach().double().cpu().numpy(), weight=weight)
     about = {"form": found.form, "prior_precision": list(found.prior_precision), "weight": weight, "cases": len(some)}
-    return Fitted(own_weights(average), {"root": found.root}, {"name": "laplace", **about})
+    return FittedPosterior(own_weights(ema_weights), {"root": found.root}, {"name": "laplace", **about})
 
 
 @torch.inference_mode()

@@ -17,23 +17,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from adumbra.errors import InputRejected
-from adumbra.files import write_whole
-from adumbra.networks.catalogue import architecture_of
+from adumbra.core.atomic_io import write_atomically
+from adumbra.core.errors import InputRejected
+from adumbra.core.progress import Progress, quiet
+from adumbra.inference.device import chosen_device
+from adumbra.networks.registry import architecture_of
 from adumbra.networks.weights import save_weights
-from adumbra.posterior.machine import chosen_device
-from adumbra.progress import Progress, quiet
+from adumbra.training.allocator import keep_freed_memory
 from adumbra.training.augment import Augmentation, augmented
 from adumbra.training.cache import CaseRef, cached
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.config import TrainConfig, network_for
 from adumbra.training.crossfit import guided_cases
-from adumbra.training.fitting import Fitted, independent_voxels, laplace, least_steps, own_weights, swag, variational
+from adumbra.training.fitting import (
+    FittedPosterior,
+    independent_voxels,
+    laplace,
+    least_steps,
+    own_weights,
+    swag,
+    variational,
+)
 from adumbra.training.log import Log
-from adumbra.training.machine import keep_freed_memory
-from adumbra.training.patches import CachedCase, Patches, drawn_patch, joined, opened
+from adumbra.training.patches import CachedCase, Patches, concatenate_patches, open_cached_case, sample_patch
 from adumbra.training.state import State
-from adumbra.training.validate import Scores, validated
+from adumbra.training.validate import ValidationScores, validate
 
 _HOLDING = 0.6  # Of the patches; where two patients in three have no clot, batches of any would hardly hold one.
 
@@ -46,7 +54,7 @@ class Trained:
 
     weights: Path
     sha256: str
-    scores: Scores | None
+    scores: ValidationScores | None
 
 
 def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
@@ -71,7 +79,7 @@ def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress:
         if config.threads:
             torch.set_num_threads(config.threads)
         paths = cached(cases, out / "cache", config.cache, workers=config.workers, progress=progress)
-        ready = tuple(opened(path) for path in paths)
+        ready = tuple(open_cached_case(path) for path in paths)
         return _run(ready, out, config, progress)
 
 
@@ -97,11 +105,11 @@ def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
             found=str(config.steps),
             do="train longer; 0 steps are for --posterior laplace with --initial weights",
         )
-    if (config.guide != "none") != config.doubts:
+    if (config.guide != "none") != config.uses_uncertainty:
         raise InputRejected(
             "guide",
             expected="a guide where the network, the blur or the loss asks for doubt, and none elsewhere",
-            found=f"{config.guide}, {'asked for' if config.doubts else 'nobody asks'}",
+            found=f"{config.guide}, {'asked for' if config.uses_uncertainty else 'nobody asks'}",
             do="give the guide uncertainty, or a network, blur and loss without doubt",
         )
     if config.patch % config.network.multiple:
@@ -129,7 +137,7 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
     training, held_out = cases[:start] + cases[stop:], cases[start:stop]
     identity, first_reading = identity_of(cases, config), None
     if config.guide != "none":
-        folder = Path(config.first) if config.first else out / "first"
+        folder = Path(config.first_pass_dir) if config.first_pass_dir else out / "first"
         training, held_out, first_reading = guided_cases(
             training, held_out, folder, config, partial(_first, progress=progress), progress=progress
         )
@@ -147,16 +155,16 @@ def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress
             log.write(number + 1, state.step(number, batch))
             done = number + 1
             if measured and done % config.validate_every == 0 and done < config.steps:
-                log.write(done, asdict(validated(state.averaged(), measured, config)))
+                log.write(done, asdict(validate(state.averaged(), measured, config)))
             if done % config.checkpoint_every == 0 or done == config.steps:
                 write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - begun, state.tensors()))
         found = _fitted(state, training)
         network = state.holding(found.weights)
-        scores = validated(network, measured, config) if measured else None
+        scores = validate(network, measured, config) if measured else None
         if scores is not None:
             log.write(config.steps, asdict(scores))
-    if first_reading is not None and config.network.doubt_channels:
-        write_whole(out / "weights.first.safetensors", first_reading.read_bytes())
+    if first_reading is not None and config.network.guidance_channels:
+        write_atomically(out / "weights.first.safetensors", first_reading.read_bytes())
     return _finished(found, config, out, identity, scores, time.monotonic() - begun)
 
 
@@ -169,15 +177,15 @@ def _first(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, *, pro
         return _run(cases, out, config, progress).weights
 
 
-def _fitted(state: State, cases: Sequence[CachedCase]) -> Fitted:
+def _fitted(state: State, cases: Sequence[CachedCase]) -> FittedPosterior:
     """The weights, and what the posterior draws from."""
     if state.config.posterior == "variational":
-        return variational(state.average)
+        return variational(state.ema_weights)
     if state.config.posterior == "swag":
         return swag(state.snapshots, state.averaged())
     if state.config.posterior == "laplace":
-        return laplace(state.averaged(), state.average, cases, state.config)
-    return Fitted(own_weights(state.average))
+        return laplace(state.averaged(), state.ema_weights, cases, state.config)
+    return FittedPosterior(own_weights(state.ema_weights))
 
 
 def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> Iterator[tuple[int, Patches]]:
@@ -195,16 +203,16 @@ def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> P
     """The batch of a step, drawn from ``[seed, number]`` alone; most patches are of cases that hold a target."""
     rng = np.random.default_rng([config.seed, number])
     holding = [case for case in cases if len(case.ends)] or cases
-    patches, how = [], gradual(config, number)
+    patches, how = [], ramp_up(config, number)
     for _ in range(config.batch):
         pool = holding if rng.random() < _HOLDING else cases
         case = pool[int(rng.integers(len(pool)))]
-        patch = drawn_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
+        patch = sample_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
         patches.append(augmented(patch, rng, modalities=config.network.modalities, how=how))
-    return joined(patches)
+    return concatenate_patches(patches)
 
 
-def gradual(config: TrainConfig, number: int) -> Augmentation:
+def ramp_up(config: TrainConfig, number: int) -> Augmentation:
     """The augmentation of a step: modalities are left out the more often the further a training is."""
     ramp = config.missing_ramp * config.steps
     grown = min(1.0, number / ramp) if ramp else 1.0
@@ -212,7 +220,12 @@ def gradual(config: TrainConfig, number: int) -> Augmentation:
 
 
 def _finished(
-    found: Fitted, config: TrainConfig, out: Path, identity: Mapping[str, object], scores: Scores | None, seconds: float
+    found: FittedPosterior,
+    config: TrainConfig,
+    out: Path,
+    identity: Mapping[str, object],
+    scores: ValidationScores | None,
+    seconds: float,
 ) -> Trained:
     results = {} if scores is None else asdict(scores)
     training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
@@ -227,5 +240,5 @@ def _finished(
     }
     path = out / "weights.safetensors"
     sha256 = save_weights(path, found.stored, about)
-    write_whole(out / "weights.json", json.dumps({"sha256": sha256, **about}, indent=2).encode())
+    write_atomically(out / "weights.json", json.dumps({"sha256": sha256, **about}, indent=2).encode())
     return Trained(path, sha256, scores)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor, *, hardest: float = 0.01) -> Tensor:
+def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor, *, hard_voxel_fraction: float = 0.01) -> Tensor:
     """Weighted Dice over the batch + weighted cross-entropy + half the mean cross-entropy of the hardest voxels.
 
     Dice is taken over the whole batch (Milletari et al., 3DV 2016, took it by sample): many patches hold no lesion,
@@ -16,14 +16,18 @@ def region_balanced(logits: Tensor, truth: Tensor, weights: Tensor, *, hardest: 
         logits: (B, T, X, Y, Z), any float dtype; the loss is computed in float32.
         truth: (B, T, X, Y, Z), 0 or 1.
         weights: (B, T, X, Y, Z), as ``training.cache.balancing_weights`` gives them.
-        hardest: Share of all voxels: about what the target has of a patch, or its own are lost among easy ones.
+        hard_voxel_fraction: Share of all voxels: about what the target has of a patch, or its own are lost among easy ones.
 
     Returns:
         A scalar, at least 0; a perfect and certain prediction gives 0.
     """
     logits = logits.float()
     losses = weighted_cross_entropy(logits, truth, weights)
-    return weighted_dice_loss(logits.sigmoid(), truth, weights) + losses.mean() + 0.5 * of_hardest(losses, hardest)
+    return (
+        weighted_dice_loss(logits.sigmoid(), truth, weights)
+        + losses.mean()
+        + 0.5 * of_hardest(losses, hard_voxel_fraction)
+    )
 
 
 def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

@@ -17,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adumbra.fusion.denoising import noised
-from adumbra.fusion.regularise import SPREAD, blurred, regularising_loss
-from adumbra.fusion.schedule import Schedule, stratified_times
+from adumbra.diffusion.denoising import noised
+from adumbra.diffusion.regulariser import SPREAD, blurred, regularising_loss
+from adumbra.diffusion.schedule import Schedule, stratified_times
 from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser
 from adumbra.networks.flipout import uncertain
 from adumbra.networks.unet import UNet
-from adumbra.training.choices import Softening
 from adumbra.training.config import TrainConfig
 from adumbra.training.losses import of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
+from adumbra.training.options import UncertaintyLoss
 from adumbra.training.patches import Patches
 
 TELLS_THE_SAME = 27  # Voxels, 3 × 3 × 3, that count as one independent observation: neighbours agree.
@@ -43,22 +43,22 @@ class Batch:
     labels: Tensor
     weights: Tensor
     brain: Tensor
-    doubts: Tensor
+    guidance: Tensor
 
     @classmethod
     def of(cls, patches: Patches, device: torch.device) -> "Batch":
         """On a device."""
-        arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "doubts"))
+        arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "guidance"))
         return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays))
 
     def seen(self, config: TrainConfig, images: Tensor | None = None) -> Tensor:
         """What the network is given: the images, these or others, with the doubts behind them where it is guided."""
         shown = self.images if images is None else images
-        return torch.cat([shown, self.doubts], dim=1) if config.network.doubt_channels else shown
+        return torch.cat([shown, self.guidance], dim=1) if config.network.guidance_channels else shown
 
-    def softened(self, how: Softening) -> "Batch":
+    def with_uncertainty_loss(self, how: UncertaintyLoss) -> "Batch":
         """With labels or weights that doubt has changed."""
-        doubt = self.doubts[:, :1]
+        doubt = self.guidance[:, :1]
         if how == "weighted":
             return replace(self, weights=self.weights * (1.0 + doubt))
         if how == "smoothed":
@@ -69,19 +69,26 @@ class Batch:
 
 def segmentation_loss(network: UNet, batch: Batch, config: TrainConfig) -> Tensor:
     """Of the outlines of one batch."""
-    softened = batch.softened(config.softening)
+    with_uncertainty_loss = batch.with_uncertainty_loss(config.uncertainty_loss)
     if isinstance(network, MaskDenoiser):
-        return _mask_loss(network, softened, config)
-    return mean_loss(network, softened.seen(config), softened.present, softened.labels, softened.weights, config)
+        return _mask_loss(network, with_uncertainty_loss, config)
+    return mean_loss(
+        network,
+        with_uncertainty_loss.seen(config),
+        with_uncertainty_loss.present,
+        with_uncertainty_loss.labels,
+        with_uncertainty_loss.weights,
+        config,
+    )
 
 
 def _mask_loss(network: MaskDenoiser, batch: Batch, config: TrainConfig) -> Tensor:
     times = stratified_times(float(torch.rand(())), len(batch.labels)).to(batch.labels.device)
     masks = 2.0 * batch.labels - 1.0
     noisy = noised(masks, times, torch.randn_like(masks), Schedule())
-    features = network.until("decoder", batch.seen(config), batch.present)
+    features = network.features_before("decoder", batch.seen(config), batch.present)
     logits = network.denoised(features, noisy.to(masks.dtype), times)
-    return region_balanced(logits, batch.labels, batch.weights, hardest=config.hardest)
+    return region_balanced(logits, batch.labels, batch.weights, hard_voxel_fraction=config.hard_voxel_fraction)
 
 
 def regulariser_loss(
@@ -90,11 +97,11 @@ def regulariser_loss(
     """Of the diffusion model that shares the encoder, on images blurred as the config says."""
     how = config.regulariser
     assert how is not None  # or there were no denoiser
-    doubt = batch.doubts[:, :1] if batch.doubts.shape[1] else None
+    doubt = batch.guidance[:, :1] if batch.guidance.shape[1] else None
     images = blurred(batch.images, doubt, batch.brain, how.blur, spacing_mm=config.spacing_mm, generator=generator)
 
     def predicted(noisy: Tensor, t: Tensor) -> Tensor:
-        features = network.until("decoder", batch.seen(config, noisy.to(images.dtype)), batch.present)
+        features = network.features_before("decoder", batch.seen(config, noisy.to(images.dtype)), batch.present)
         velocity: Tensor = denoiser(features, noisy / SPREAD, t)
         return velocity
 
@@ -108,7 +115,7 @@ def mean_loss(
 ) -> Tensor:
     """Of the outlines of one batch, under the network's own noise where it predicts one."""
     if config.network.noise_rank is None:
-        return region_balanced(network(x, present), labels, weights, hardest=config.hardest)
+        return region_balanced(network(x, present), labels, weights, hard_voxel_fraction=config.hard_voxel_fraction)
     mean, spread, factors = network.noisy(x, present)
     return loss_under_noise(noisy_logits(mean, spread, factors), labels, weights, config)
 
@@ -132,7 +139,7 @@ def loss_under_noise(draws: Tensor, truth: Tensor, weights: Tensor, config: Trai
     losses = weighted_cross_entropy(marginal, truth, weights)
     likelihood = losses.mean() if not config.network.noise_rank else _joint(draws, truth, weights)
     dice = weighted_dice_loss(marginal.sigmoid(), truth, weights)
-    return dice + likelihood + 0.5 * of_hardest(losses, config.hardest)
+    return dice + likelihood + 0.5 * of_hardest(losses, config.hard_voxel_fraction)
 
 
 def _joint(draws: Tensor, truth: Tensor, weights: Tensor) -> Tensor:

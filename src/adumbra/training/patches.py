@@ -21,7 +21,7 @@ class CachedCase:
         sites: int16 (N, 3), target voxels ordered by component.
         ends: int64 (K,), where each component's voxels end in ``sites``.
         brain_sites: int16 (M, 3).
-        doubts: The file of what guides the network, see ``training.crossfit``; None where nothing does.
+        guidance: The file of what guides the network, see ``training.crossfit``; None where nothing does.
     """
 
     path: Path
@@ -30,7 +30,7 @@ class CachedCase:
     sites: np.ndarray
     ends: np.ndarray
     brain_sites: np.ndarray
-    doubts: Path | None = None
+    guidance: Path | None = None
 
     @property
     def name(self) -> str:
@@ -48,7 +48,7 @@ class Patches:
         labels: (B, T, X, Y, Z), 0 or 1.
         weights: (B, T, X, Y, Z), for the loss.
         brain: (B, 1, X, Y, Z), 0 or 1.
-        doubts: (B, D, X, Y, Z), what guides the network; D is 0 where nothing does.
+        guidance: (B, D, X, Y, Z), what guides the network; D is 0 where nothing does.
     """
 
     channels: np.ndarray
@@ -56,10 +56,10 @@ class Patches:
     labels: np.ndarray
     weights: np.ndarray
     brain: np.ndarray
-    doubts: np.ndarray
+    guidance: np.ndarray
 
 
-def opened(path: Path) -> CachedCase:
+def open_cached_case(path: Path) -> CachedCase:
     """A cache file, its volumes unread."""
     with safe_open(path, framework="np") as file:
         x, y, z = file.get_slice("brain").get_shape()
@@ -67,7 +67,7 @@ def opened(path: Path) -> CachedCase:
         return CachedCase(path, (x, y, z), *small)
 
 
-def drawn_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacing_mm: float) -> Patches:
+def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacing_mm: float) -> Patches:
     """One patch of a case as a batch of one.
 
     In 30 of 100 draws it lies anywhere in the brain, else around a component; of the latter, half are around one of
@@ -81,18 +81,18 @@ def drawn_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacin
         volumes = [file.get_slice(name)[:, x, y, z][None] for name in ("channels", "labels", "weights")]
         volumes.append(file.get_slice("brain")[x, y, z][None, None])
     channels, labels, weights, brain = (volume.astype(np.float32) for volume in volumes)
-    return Patches(channels, case.present[None].copy(), labels, weights, brain, doubts_of(case, (x, y, z))[None])
+    return Patches(channels, case.present[None].copy(), labels, weights, brain, guidance_maps(case, (x, y, z))[None])
 
 
-def doubts_of(
+def guidance_maps(
     case: CachedCase, box: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))
 ) -> np.ndarray:
     """What guides the network in a part of a case, float32 (D, X, Y, Z)."""
-    if case.doubts is None:
+    if case.guidance is None:
         shape = tuple(len(range(*part.indices(size))) for part, size in zip(box, case.shape, strict=True))
         return np.zeros((0, *shape), dtype=np.float32)
-    with safe_open(case.doubts, framework="np") as file:
-        return np.asarray(file.get_slice("doubts")[:, box[0], box[1], box[2]], dtype=np.float32)
+    with safe_open(case.guidance, framework="np") as file:
+        return np.asarray(file.get_slice("guidance")[:, box[0], box[1], box[2]], dtype=np.float32)
 
 
 def _centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) -> np.ndarray:
@@ -107,6 +107,6 @@ def _centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) 
     return case.sites[rng.integers(starts[component], case.ends[component])].astype(np.int64)
 
 
-def joined(patches: Sequence[Patches]) -> Patches:
+def concatenate_patches(patches: Sequence[Patches]) -> Patches:
     """Several batches as one."""
     return Patches(*(np.concatenate([getattr(p, f.name) for p in patches]) for f in fields(Patches)))

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adumbra.networks.catalogue import architecture_of, network_of
+from adumbra.inference.device import autocast, chosen_device
 from adumbra.networks.denoiser import ImageDenoiser
-from adumbra.posterior.machine import autocast, chosen_device
+from adumbra.networks.registry import architecture_of, network_of
 from adumbra.training.config import TrainConfig
 from adumbra.training.objective import Batch, regulariser_loss, segmentation_loss
 from adumbra.training.patches import Patches
@@ -110,9 +110,9 @@ def _made_up(config: TrainConfig) -> Patches:
     labels = np.zeros((config.batch, targets, *sides), dtype=np.float32)
     labels[..., : sides[0] // 2, :4, :4] = 1.0
     images = rng.standard_normal((config.batch, modalities, *sides), dtype=np.float32)
-    doubts = rng.random((config.batch, 1 + modalities if config.doubts else 0, *sides), dtype=np.float32)
+    guidance = rng.random((config.batch, 1 + modalities if config.uses_uncertainty else 0, *sides), dtype=np.float32)
     present = np.ones((config.batch, modalities), dtype=np.float32)
-    return Patches(images, present, labels, np.ones_like(labels), np.ones_like(labels[:, :1]), doubts)
+    return Patches(images, present, labels, np.ones_like(labels), np.ones_like(labels[:, :1]), guidance)
 
 
 def _seconds(config: TrainConfig) -> float:

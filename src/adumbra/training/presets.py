@@ -11,15 +11,15 @@ softening     what doubt does to the loss: none, weighted, smoothed
 from dataclasses import dataclass
 from typing import get_args
 
-from adumbra.errors import InputRejected
-from adumbra.fusion.choices import BlurKind, Denoised, Guide
-from adumbra.fusion.regularise import Blur, Regulariser
+from adumbra.core.errors import InputRejected
+from adumbra.core.options import BlurKind, DiffusionTarget, Guide
+from adumbra.core.types import Target
+from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import PRIMARY, CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
-from adumbra.shapes import Target
-from adumbra.training.choices import Backbone, Fusion, Regularised, Softening
-from adumbra.training.config import LEARNED, TrainConfig
+from adumbra.training.config import DEFAULT_TRAINING, TrainConfig
+from adumbra.training.options import Backbone, Fusion, RegulariserMode, UncertaintyLoss
 
 _GUIDED: dict[Fusion, Guide] = {
     "constant": "constant", "shuffled": "shuffled", "uncertainty": "uncertainty", "oracle": "oracle",
@@ -28,7 +28,7 @@ _BEFORE = 0.3  # Share of the steps.
 
 
 @dataclass(frozen=True)
-class Preset:
+class TrainingPreset:
     """What is trained.
 
     Attributes:
@@ -37,19 +37,19 @@ class Preset:
         regulariser: Whether and when a diffusion model shares the encoder.
         blur: Of what it learns.
         blur_mm: Its standard deviation where the doubt is largest.
-        denoising: Whose error its loss is: of the noise or of the velocity.
-        weight: Of its loss, where it is joint.
-        softening: Of the segmentation's loss.
+        diffusion_target: Whose error its loss is: of the noise or of the velocity.
+        regulariser_weight: Of its loss, where it is joint.
+        uncertainty_loss: Of the segmentation's loss.
     """
 
     backbone: Backbone = "unet"
     fusion: Fusion = "early"
-    regulariser: Regularised = "none"
+    regulariser: RegulariserMode = "none"
     blur: BlurKind = "none"
     blur_mm: float = 4.0
-    denoising: Denoised = "noise"
-    weight: float = 0.1
-    softening: Softening = "none"
+    diffusion_target: DiffusionTarget = "noise"
+    regulariser_weight: float = 0.1
+    uncertainty_loss: UncertaintyLoss = "none"
 
     def __post_init__(self) -> None:
         if (self.backbone == "crossmodal" and self.fusion == "early") or (
@@ -69,39 +69,39 @@ class Preset:
     @property
     def guide(self) -> Guide:
         """What stands for the doubt of a first reading; none where nothing asks for it."""
-        asked = self.blur != "none" or self.softening != "none"
+        asked = self.blur != "none" or self.uncertainty_loss != "none"
         return _GUIDED.get(self.fusion, "uncertainty" if asked else "none")
 
 
-def config_for(preset: Preset, target: Target, **changes: object) -> TrainConfig:
+def config_for(preset: TrainingPreset, target: Target, **changes: object) -> TrainConfig:
     """The training of a preset for a target; other options of ``TrainConfig`` as they are given.
 
     Raises:
         InputRejected: They do not go together.
     """
-    learned = LEARNED[target]
+    learned = DEFAULT_TRAINING[target]
     network = network_of_preset(preset, learned.network)
     regulariser = None
     if preset.regulariser != "none":
-        regulariser = Regulariser(
-            weight=preset.weight if preset.regulariser in ("joint", "both") else 0.0,
-            before=_BEFORE if preset.regulariser in ("before", "both") else 0.0,
-            blur=Blur(preset.blur, preset.blur_mm),
-            learns=preset.denoising,
+        regulariser = RegulariserConfig(
+            weight=preset.regulariser_weight if preset.regulariser in ("joint", "both") else 0.0,
+            pretrain_share=_BEFORE if preset.regulariser in ("pretrain", "both") else 0.0,
+            blur=BlurConfig(preset.blur, preset.blur_mm),
+            diffusion_target=preset.diffusion_target,
         )
     usual: dict[str, object] = {
         "network": network,
         "spacing_mm": learned.spacing_mm,
-        "hardest": learned.hardest,
+        "hard_voxel_fraction": learned.hard_voxel_fraction,
         "guide": preset.guide,
         "regulariser": regulariser,
-        "softening": preset.softening,
+        "uncertainty_loss": preset.uncertainty_loss,
         "missing_ramp": 0.0 if preset.fusion == "early" else 0.5,
     }
     return TrainConfig(**(usual | changes))  # type: ignore[arg-type]
 
 
-def network_of_preset(preset: Preset, plain: UNetConfig) -> UNetConfig:
+def network_of_preset(preset: TrainingPreset, plain: UNetConfig) -> UNetConfig:
     """The network's config, of the modalities, targets and widths of a plain one."""
     same = {name: getattr(plain, name) for name in ("modalities", "targets", "widths", "dropout")}
     attends, guided = preset.fusion not in ("early", "late"), preset.fusion in _GUIDED

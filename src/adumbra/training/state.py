@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adumbra.networks.catalogue import carried_over, load, network_of
+from adumbra.inference.device import autocast
 from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.flipout import made_uncertain
+from adumbra.networks.registry import load, network_of, transferred_weights
 from adumbra.networks.unet import UNet
 from adumbra.networks.weights import load_into
-from adumbra.posterior.machine import autocast
 from adumbra.training.config import TrainConfig
-from adumbra.training.fitting import DENOISER, STEADY, WANDERING, own_weights, snapshot_due, wandering
+from adumbra.training.fitting import DENOISER, STEADY, WANDERING, own_weights, snapshot_due, swag_moments
 from adumbra.training.losses import learning_rate
 from adumbra.training.objective import Batch, divergence, regulariser_loss, segmentation_loss
 from adumbra.training.patches import Patches
@@ -38,13 +38,13 @@ class State:
         if config.initial:
             begun = load(config.initial)
             known = begun.plain if type(self.network) is UNet and begun.plain is not None else begun.network
-            load_into(self.network, carried_over(known.state_dict(), self.network), Path(config.initial))
+            load_into(self.network, transferred_weights(known.state_dict(), self.network), Path(config.initial))
         if config.posterior == "variational":
             made_uncertain(self.network, "decoder.")
-        self.snapshots = wandering()
+        self.snapshots = swag_moments()
         self.network.to(device).train()
         self.denoiser = ImageDenoiser(config.network).to(device).train() if config.regulariser else None
-        self.average = {name: p.detach().clone() for name, p in self.parameters()}
+        self.ema_weights = {name: p.detach().clone() for name, p in self.parameters()}
         self.optimiser = _optimiser([p for _, p in self.parameters()], config.weight_decay)
 
     def step(self, number: int, batch: Patches) -> dict[str, float]:
@@ -75,7 +75,7 @@ class State:
         if config.regulariser is None or self.denoiser is None:
             return {"segmentation": segmentation_loss(self.network, batch, config)}
         generator = np.random.default_rng([config.seed, number, 2])
-        alone = number < round(config.regulariser.before * config.steps)
+        alone = number < round(config.regulariser.pretrain_share * config.steps)
         terms = {} if alone else {"segmentation": segmentation_loss(self.network, batch, config)}
         weight = 1.0 if alone else config.regulariser.weight
         if weight:
@@ -89,13 +89,13 @@ class State:
             yield from ((f"{DENOISER}{name}", p) for name, p in self.denoiser.named_parameters())
 
     def _follow(self, number: int) -> None:
-        decay = min(self.config.average, (1.0 + number) / (10.0 + number))
+        decay = min(self.config.ema_decay, (1.0 + number) / (10.0 + number))
         current = [p.detach() for _, p in self.parameters()]
-        torch._foreach_lerp_(list(self.average.values()), current, 1.0 - decay)
+        torch._foreach_lerp_(list(self.ema_weights.values()), current, 1.0 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it, by ``part/name``."""
-        parts: dict[str, Tensor] = {f"average/{name}": t for name, t in self.average.items()}
+        parts: dict[str, Tensor] = {f"average/{name}": t for name, t in self.ema_weights.items()}
         for name, p in self.parameters():
             parts[f"weights/{name}"] = p
             parts |= {f"{key}/{name}": value for key, value in self.optimiser.state[p].items()}
@@ -106,7 +106,7 @@ class State:
         with torch.no_grad():
             for name, p in self.parameters():
                 p.copy_(tensors[f"weights/{name}"])
-                self.average[name].copy_(tensors[f"average/{name}"])
+                self.ema_weights[name].copy_(tensors[f"average/{name}"])
                 moments = {k: tensors[f"{k}/{name}"] for k in _MOMENTS if f"{k}/{name}" in tensors}
                 self.optimiser.state[p] = {k: v.clone().to(self.device) for k, v in moments.items()}
         taken = {n.removeprefix("snapshots/"): t for n, t in tensors.items() if n.startswith("snapshots/")}
@@ -114,7 +114,7 @@ class State:
 
     def averaged(self) -> UNet:
         """A network with the averaged weights, rounded to what the file will hold."""
-        return self.holding(own_weights(self.average))
+        return self.holding(own_weights(self.ema_weights))
 
     def holding(self, weights: Mapping[str, Tensor]) -> UNet:
         """A network with these weights, rounded to what the file will hold."""

@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from adumbra.inference.device import autocast
+from adumbra.inference.sliding_window import windows_over
 from adumbra.networks.unet import Masks, UNet
-from adumbra.posterior.machine import autocast
-from adumbra.posterior.windows import windows_over
 from adumbra.training.config import TrainConfig
-from adumbra.training.patches import CachedCase, doubts_of
+from adumbra.training.patches import CachedCase, guidance_maps
 
 _SMALL_ML = 2.0
 
 
 @dataclass(frozen=True)
-class Scores:
+class ValidationScores:
     """Means over the held-out cases; None where there are none of the kind.
 
     Attributes:
@@ -33,7 +33,7 @@ class Scores:
     cases: dict[str, float]
 
 
-def validated(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -> Scores:
+def validate(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -> ValidationScores:
     """Dice of each held-out case at the config's threshold, dropout off, averaged over targets."""
     found, small = {}, {}
     voxel_ml = config.spacing_mm**3 / 1000.0
@@ -41,15 +41,15 @@ def validated(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -
         with safe_open(case.path, framework="np") as file:
             truth, brain = file.get_tensor("labels").astype(bool), file.get_tensor("brain").astype(bool)
             channels = file.get_tensor("channels").astype(np.float32)
-        if config.network.doubt_channels:
-            channels = np.concatenate([channels, doubts_of(case)])
+        if config.network.guidance_channels:
+            channels = np.concatenate([channels, guidance_maps(case)])
         inside = brain | truth.any(axis=0)
         predicted = predicted_volumes(network, channels, case.present, inside, config) >= config.threshold
         found[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
         small[case.name] = truth.sum() * voxel_ml < _SMALL_ML
     parts = ([d for n, d in found.items() if small[n] == kind] for kind in (True, False))
     dice_small, dice_large = (float(np.mean(part)) if part else None for part in parts)
-    return Scores(float(np.mean(list(found.values()))), dice_small, dice_large, found)
+    return ValidationScores(float(np.mean(list(found.values()))), dice_small, dice_large, found)
 
 
 def predicted_volumes(

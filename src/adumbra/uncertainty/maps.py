@@ -19,14 +19,14 @@ from operator import length_hint
 import numpy as np
 from scipy.special import entr
 
-from adumbra.errors import AdumbraError, GridMismatch, ImplausibleValues, InputRejected, MissingInput
-from adumbra.progress import Progress, quiet
-from adumbra.references import cites
-from adumbra.results import Maps, VolumeDraws
-from adumbra.shapes import Mask, Target, Volume
-from adumbra.space.components import labelled, peaked
-from adumbra.space.grid import Grid
-from adumbra.uncertainty.components import Calls
+from adumbra.core.errors import AdumbraError, GridMismatch, ImplausibleValues, InputRejected, MissingInput
+from adumbra.core.geometry.components import hysteresis_threshold, labelled
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.progress import Progress, quiet
+from adumbra.core.references import cites
+from adumbra.core.results import Maps, VolumeDraws
+from adumbra.core.types import Mask, Target, Volume
+from adumbra.uncertainty.regional import DrawMasks
 
 BLOCK = 1 << 18  # voxels that are worked on at once: their float64 stays in the processor's cache
 ROUNDING = 1e-5  # a blend of windows may leave [0, 1] by a few float32 steps; that much is clipped, more is refused
@@ -73,10 +73,10 @@ def summarised(
     target: Target,
     grid: Grid,
     threshold: float = 0.5,
-    peak_threshold: float = 0.0,
+    high_threshold: float = 0.0,
     within: Mask | None = None,
     progress: Progress | None = None,
-    calls: Calls | None = None,
+    draw_masks: DrawMasks | None = None,
     standard_error: float = 0.0,
 ) -> tuple[Maps, VolumeDraws]:
     """The maps of a stream of draws, and each draw's volume and count of components.
@@ -86,11 +86,11 @@ def summarised(
         target: What the probabilities are of.
         grid: Where the draws lie.
         threshold: A voxel belongs to the target from this probability on; in (0, 1].
-        peak_threshold: And to a part of the target, if the part's highest probability reaches this (in each draw, its
+        high_threshold: And to a part of the target, if the part's highest probability reaches this (in each draw, its
             own); at or under the threshold it asks nothing.
         within: The voxels that are analysed, such as the brain. Outside it every map is zero and nothing is counted.
         progress: Told of each draw.
-        calls: Told of what each draw calls part of the target, for ``components.regional_uncertainty``.
+        draw_masks: Told of what each draw calls part of the target, for ``components.regional_uncertainty``.
         standard_error: Enough is drawn when the mean probability is known so well, see ``_Running.standard_error``, and
             no more draws are taken then, but ``LEAST`` at least; 0 takes all.
 
@@ -105,7 +105,7 @@ def summarised(
         InputRejected: The threshold is outside (0, 1], or the peak's above 1.
     """
     _checked_threshold(threshold)
-    _checked_threshold(max(threshold, peak_threshold))
+    _checked_threshold(max(threshold, high_threshold))
     analysed = np.ones(grid.shape, dtype=bool) if within is None else within
     _checked_shape(analysed, grid, "the analysed region")
     sums = _Running(int(np.count_nonzero(analysed)))
@@ -115,14 +115,14 @@ def summarised(
         _checked_shape(draw, grid, f"draw {number}")
         inside = checked_probability(draw[analysed], f"draw {number}")
         sums.add(inside)
-        called = peaked(_spread(inside, analysed), low=threshold, high=peak_threshold)
-        if calls is not None:
-            calls.add(called)
+        called = hysteresis_threshold(_spread(inside, analysed), low=threshold, high=high_threshold)
+        if draw_masks is not None:
+            draw_masks.add(called)
         volumes.append(int(np.count_nonzero(called)) * grid.voxel_ml)
         counts.append(int(labelled(called, connectivity=26)[1]))
         if number >= LEAST and sums.standard_error() < standard_error:
             break
-    maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold, peak_threshold=peak_threshold)
+    maps = sums.maps(analysed, target=target, grid=grid, threshold=threshold, high_threshold=high_threshold)
     return maps, VolumeDraws(target, tuple(volumes), tuple(counts))
 
 
@@ -151,13 +151,13 @@ class _Running:
         variance = float((self.entropy * self.squares).sum() / weight) / (self.draws - 1)
         return float(np.sqrt(variance / self.draws))
 
-    def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float, peak_threshold: float) -> Maps:
+    def maps(self, analysed: Mask, *, target: Target, grid: Grid, threshold: float, high_threshold: float) -> Maps:
         """What the draws so far say."""
         if self.draws == 0:
             raise MissingInput("posterior", expected="at least one draw", found="none", do="ask for one draw or more")
         rows = self._rows()
         probability, entropy, expected, epistemic, variance = (_spread(rows.pop(0), analysed) for _ in range(5))
-        mask = peaked(probability, low=threshold, high=peak_threshold)
+        mask = hysteresis_threshold(probability, low=threshold, high=high_threshold)
         return Maps(
             target,
             grid,
@@ -169,7 +169,7 @@ class _Running:
             mask,
             threshold,
             self.draws,
-            peak_threshold,
+            high_threshold,
         )
 
     def _rows(self) -> list[np.ndarray]:

@@ -1,0 +1,1 @@
+"""Grids, resampling, connected components and the midsagittal plane, in RAS+ millimetres."""

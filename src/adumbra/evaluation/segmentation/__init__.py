@@ -1,0 +1,1 @@
+"""Overlap, lesion-wise and volume measures of a mask."""

@@ -1,0 +1,1 @@
+"""Calibration, error detection, risk-coverage and retention of an uncertainty map."""

@@ -1,0 +1,1 @@
+"""Studies: what is compared, on which cases, and the tables that result."""

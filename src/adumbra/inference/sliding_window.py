@@ -1,0 +1,93 @@
+"""A volume seen through overlapping windows, and put together again."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adumbra.core.types import Channels, Mask, Volume
+
+Corner = tuple[int, int, int]
+Box = tuple[slice, slice, slice]
+_EDGE = 1e-3  # Weight floor, so that a voxel seen by corners alone is still an average and no 0 / 0.
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Cubic windows over a volume.
+
+    Attributes:
+        shape: Of the volume, at least ``side`` along each axis.
+        side: Of a window, in voxels.
+        corners: The lowest index of each window.
+    """
+
+    shape: tuple[int, int, int]
+    side: int
+    corners: tuple[Corner, ...]
+
+    def boxes(self) -> Iterable[Box]:
+        """The slices of each window, in order."""
+        for x, y, z in self.corners:
+            yield slice(x, x + self.side), slice(y, y + self.side), slice(z, z + self.side)
+
+    def blended(self, pieces: Iterable[np.ndarray]) -> Volume:
+        """The volume whose windows are ``pieces``, in order; where they overlap, their Gaussian-weighted mean.
+
+        The centre of a window has seen its surroundings and the border has not, hence the Gaussian. Probabilities are
+        meant to be blended, not logits: one window's extreme logit must not overrule all that saw more.
+        Voxels in no window are 0.
+        """
+        blended: Volume = self.blended_together((piece[None] for piece in pieces), count=1)[0]
+        return blended
+
+    def blended_together(self, pieces: Iterable[np.ndarray], *, count: int) -> Channels:
+        """Several volumes at once, as ``blended`` has each: ``pieces`` are (count, side, side, side)."""
+        total = np.zeros((count, *self.shape), dtype=np.float32)
+        weight = np.zeros(self.shape, dtype=np.float32)
+        bell = gaussian_bell(self.side)
+        for box, piece in zip(self.boxes(), pieces, strict=True):
+            total[:, *box] += bell * piece
+            weight[box] += bell
+        return np.divide(total, weight, out=total, where=weight > 0)
+
+
+def windows_over(within: Mask, *, side: int, overlap: float) -> Windows:
+    """The windows that together cover ``within``, evenly spread over its bounding box.
+
+    Args:
+        within: (X, Y, Z), no smaller than a window along any axis. Windows that hold none of it are left out.
+        side: Of a window, in voxels.
+        overlap: Least share of a window's side that it has in common with the next, 0 to below 1.
+    """
+    shape = (within.shape[0], within.shape[1], within.shape[2])
+    if not within.any():
+        return Windows(shape, side, ())
+    ranges = [_starts(*_extent(within, axis), n, side, overlap) for axis, n in enumerate(shape)]
+    corners = [c for c in itertools.product(*ranges) if within[tuple(slice(a, a + side) for a in c)].any()]
+    return Windows(shape, side, tuple((x, y, z) for x, y, z in corners))
+
+
+def _extent(within: Mask, axis: int) -> tuple[int, int]:
+    others = tuple(a for a in range(3) if a != axis)
+    index = np.flatnonzero(within.any(axis=others))
+    return int(index[0]), int(index[-1]) + 1
+
+
+def _starts(low: int, high: int, length: int, side: int, overlap: float) -> Sequence[int]:
+    """First indices of windows that cover [low, high) of an axis."""
+    if high - low <= side:
+        centred = (low + high - side) // 2
+        return (min(max(centred, 0), length - side),)
+    step = max(1, int(side * (1.0 - overlap)))
+    count = 1 + -(-(high - low - side) // step)
+    return tuple(round(a) for a in np.linspace(low, high - side, count))
+
+
+def gaussian_bell(side: int) -> Volume:
+    """Weights of a window's voxels: a Gaussian of sigma = side / 8 around its centre, at most 1, never 0."""
+    x = (np.arange(side) - (side - 1) / 2) / (side / 8)
+    line = np.exp(-0.5 * x**2)
+    bell = line[:, None, None] * line[None, :, None] * line[None, None, :]
+    return np.maximum(bell / bell.max(), _EDGE).astype(np.float32)

@@ -1,1 +1,0 @@
-"""Results as numbers, tables and references of a paper."""

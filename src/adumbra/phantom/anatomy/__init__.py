@@ -1,0 +1,1 @@
+"""The head of a phantom: template, deep nuclei, random deformation, tissue fractions."""

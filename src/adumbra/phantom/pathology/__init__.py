@@ -1,0 +1,1 @@
+"""What goes wrong: clot, perfusion, infarct, older damage."""

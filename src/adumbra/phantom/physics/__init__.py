@@ -1,0 +1,1 @@
+"""One equation per contrast: relaxation, signal, inflow, susceptibility."""

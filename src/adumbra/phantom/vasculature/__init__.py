@@ -1,0 +1,1 @@
+"""Arteries and veins as trees, their territories and their lumen."""

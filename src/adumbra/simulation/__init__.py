@@ -1,0 +1,1 @@
+"""Cohorts of phantoms: seeds in, a BIDS data set out."""

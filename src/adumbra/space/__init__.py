@@ -1,1 +1,0 @@
-"""Geometry: grids, filters, components. Knows nothing of modalities, cases or files."""

@@ -1,1 +1,0 @@
-"""Arms, folds and seeds of a comparison, and the tables they give."""

@@ -1,0 +1,80 @@
+"""Clots: a line by hand, then sites, lengths and signs over many seeds."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from adumbra.phantom.pathology.clot import SEVERAL, SITES, Clot, clots, sample_clot
+from adumbra.phantom.vasculature.arteries import arteries
+from adumbra.phantom.vasculature.vessels import Tree
+
+
+@pytest.fixture(scope="module")
+def tree() -> Tree:
+    return arteries()[0]
+
+
+@pytest.fixture(scope="module")
+def many(tree: Tree) -> list[tuple[Clot, ...]]:
+    return [clots(np.random.default_rng(seed), tree) for seed in range(400)]
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_clot_fills_one_artery_without_a_gap(tree: Tree, site: str) -> None:
+    for seed in range(5):
+        clot = sample_clot(np.random.default_rng(seed), tree, site=site)
+        assert all(tree.parent[b] == a for a, b in pairwise(clot.nodes))
+        assert clot.site == site
+        assert np.linalg.norm(np.diff(clot.points_mm, axis=0), axis=1).max() < 12.0
+        assert (clot.radius_mm > 0.2).all()
+        np.testing.assert_allclose(clot.points_mm[0], tree.points_mm[clot.nodes[0]])
+
+
+def test_a_clot_of_the_carotid_lies_at_its_end_and_may_reach_the_middle_cerebral_artery(tree: Tree) -> None:
+    reached = set()
+    for seed in range(30):
+        clot = sample_clot(np.random.default_rng(seed), tree, site="ICA")
+        assert clot.points_mm[0, 2] > -32
+        reached |= {tree.names[i].split("_")[0] for i in tree.segment[clot.nodes]}
+    assert reached >= {"ICA", "M1"}
+
+
+def test_lengths_are_log_normal_about_ten_millimetres(many: list[tuple[Clot, ...]]) -> None:
+    lengths = np.array([case[0].length_mm for case in many])
+    assert 9.0 <= np.median(lengths) <= 12.0
+    assert np.log(lengths).std() == pytest.approx(0.5, abs=0.08)
+    assert lengths.min() >= 1.9
+
+
+def test_length_is_not_rounded_to_the_nodes(many: list[tuple[Clot, ...]]) -> None:
+    ends = [np.linalg.norm(case[0].points_mm[-1] - case[0].points_mm[-2]) for case in many]
+    assert np.ptp(ends) > 0.5
+
+
+def test_the_vessel_sign_is_as_frequent_as_published(many: list[tuple[Clot, ...]]) -> None:
+    assert 0.78 <= np.mean([case[0].has_vessel_sign for case in many]) <= 0.87
+    assert all(clot.red > 0.45 for case in many for clot in case if clot.layered)
+
+
+def test_sites_and_several_clots_come_as_often_as_they_should(many: list[tuple[Clot, ...]]) -> None:
+    found = [case[0].site for case in many]
+    for site, chance in SITES.items():
+        assert np.mean([s == site for s in found]) == pytest.approx(chance, abs=0.06), site
+    assert sum(SITES.values()) == pytest.approx(1.0)
+    assert np.mean([len(case) > 1 for case in many]) == pytest.approx(SEVERAL, abs=0.04)
+
+
+def test_further_clots_lie_downstream_of_the_first(tree: Tree, many: list[tuple[Clot, ...]]) -> None:
+    for first, *more in (case for case in many if len(case) > 1):
+        filled = np.zeros(len(tree.parent), dtype=bool)
+        filled[first.nodes] = True
+        assert all(tree.downstream(filled)[clot.nodes].all() for clot in more)
+
+
+def test_emboli_go_where_the_blood_goes(tree: Tree) -> None:
+    """Of two branches of a site the larger one catches more."""
+    starts = [sample_clot(np.random.default_rng(seed), tree, site="M3+").nodes[0] for seed in range(150)]
+    named = np.isin(tree.segment, [i for i, n in enumerate(tree.names) if n.startswith(("M3 ", "M4_"))])
+    places = named & (tree.radius_mm > 0.35)
+    assert np.median(tree.supplied_ml[starts]) > 1.3 * np.median(tree.supplied_ml[places])
