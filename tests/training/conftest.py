@@ -4,13 +4,13 @@ from training.blobs import BlobRef, blob_case, tiny
 
 
 @pytest.fixture
-def made_case():
+def synthetic_case():
     return blob_case
 
 
 @pytest.fixture
 def blob_refs():
-    return lambda count, **about: [BlobRef(n, **about) for n in range(count)]
+    return lambda count, **options: [BlobRef(n, **options) for n in range(count)]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from adumbra.inference.device import autocast, chosen_device
+from adumbra.inference.device import autocast, select_device
 from adumbra.training.allocator import keep_freed_memory
 
 
@@ -15,5 +15,5 @@ def test_the_allocator_takes_the_setting():
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("f32", torch.float32)])
 def test_the_precision_is_the_one_asked_for(precision, dtype):
     convolution = torch.nn.Conv3d(1, 1, 1)
-    with autocast(precision, chosen_device("cpu")):
+    with autocast(precision, select_device("cpu")):
         assert convolution(torch.ones(1, 1, 2, 2, 2)).dtype == dtype

@@ -3,7 +3,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from adumbra.training.augment import Augmentation, augmented
+from adumbra.training.augment import Augmentation, augment
 from adumbra.training.patches import Patches
 
 MODALITIES = ("dwi", "adc", "b0", "flair")
@@ -23,47 +23,49 @@ def patch(side=16):
     return Patches(channels, np.ones((1, 4), dtype=np.float32), labels, 1 + labels, brain, nothing)
 
 
-def changed(seed=0, **how):
-    return augmented(patch(), np.random.default_rng(seed), modalities=MODALITIES, how=replace(NEVER, **how))
+def changed(seed=0, **probabilities):
+    augmentation = replace(NEVER, **probabilities)
+    return augment(patch(), np.random.default_rng(seed), modalities=MODALITIES, augmentation=augmentation)
 
 
-def test_nothing_asked_nothing_changed():
-    out, pretrain_share = changed(), patch()
-    assert all(np.array_equal(getattr(out, f.name), getattr(pretrain_share, f.name)) for f in fields(Patches))
+def test_without_augmentation_a_patch_is_unchanged():
+    out, original = changed(), patch()
+    assert all(np.array_equal(getattr(out, f.name), getattr(original, f.name)) for f in fields(Patches))
 
 
 @pytest.mark.parametrize("kind", ["contrast", "noise", "smooth", "blocky", "shading", "slab"])
 def test_each_change_changes_images_within_range_and_nothing_else(kind):
-    out, pretrain_share = changed(**{kind: 1.0}), patch()
-    assert not np.allclose(out.channels, pretrain_share.channels)
-    assert (out.channels[:, :, :2] == 0).all(), "what was not measured stays so"
+    out, original = changed(**{kind: 1.0}), patch()
+    assert not np.allclose(out.channels, original.channels)
+    assert (out.channels[:, :, :2] == 0).all(), "unmeasured voxels stay 0"
     assert out.channels.min() >= -4
     assert out.channels.max() <= 12
-    assert np.corrcoef(out.channels[:, 0].ravel(), pretrain_share.channels[:, 0].ravel())[0, 1] > 0.6
-    assert np.array_equal(out.labels, pretrain_share.labels)
+    assert np.corrcoef(out.channels[:, 0].ravel(), original.channels[:, 0].ravel())[0, 1] > 0.6
+    assert np.array_equal(out.labels, original.labels)
 
 
 def test_flips_take_labels_weights_and_brain_along():
-    out, pretrain_share = changed(mirror=1.0), patch()
-    assert np.array_equal(out.channels, pretrain_share.channels[:, :, ::-1])
-    assert np.array_equal(out.labels, pretrain_share.labels[:, :, ::-1])
-    assert np.array_equal(out.weights, pretrain_share.weights[:, :, ::-1])
-    assert np.array_equal(out.brain, pretrain_share.brain[:, :, ::-1])
+    out, original = changed(mirror=1.0), patch()
+    assert np.array_equal(out.channels, original.channels[:, :, ::-1])
+    assert np.array_equal(out.labels, original.labels[:, :, ::-1])
+    assert np.array_equal(out.weights, original.weights[:, :, ::-1])
+    assert np.array_equal(out.brain, original.brain[:, :, ::-1])
     assert (out.channels[0, 0][out.labels[0, 0] > 0] == 9.0).all()
 
 
-def test_left_out_channels_are_zero_and_told():
-    seen = [changed(seed, missing=1.0) for seed in range(200)]
-    present = np.concatenate([s.present for s in seen])
+def test_omitted_channels_are_zero_and_marked_absent():
+    patches = [changed(seed, missing=1.0) for seed in range(200)]
+    present = np.concatenate([p.present for p in patches])
     assert (present.sum(axis=1) >= 1).all()
     assert present.mean(axis=0) == pytest.approx([0.97, 0.85, 0.6, 0.6], abs=0.09)
-    for s in seen:
-        assert (np.abs(s.channels[0]).sum(axis=(1, 2, 3)) > 0).tolist() == s.present[0].astype(bool).tolist()
+    for p in patches:
+        assert (np.abs(p.channels[0]).sum(axis=(1, 2, 3)) > 0).tolist() == p.present[0].astype(bool).tolist()
 
 
-def test_what_was_missing_stays_missing():
-    pretrain_share = replace(patch(), present=np.array([[1, 0, 0, 0]], dtype=np.float32))
-    out = augmented(pretrain_share, np.random.default_rng(0), modalities=MODALITIES, how=Augmentation(missing=5.0))
+def test_missing_modalities_stay_missing():
+    original = replace(patch(), present=np.array([[1, 0, 0, 0]], dtype=np.float32))
+    augmentation = Augmentation(missing=5.0)
+    out = augment(original, np.random.default_rng(0), modalities=MODALITIES, augmentation=augmentation)
     assert out.present.tolist() == [[1.0, 0.0, 0.0, 0.0]]
     assert (out.channels[0, 1:] == 0).all()
 
@@ -88,6 +90,6 @@ def test_the_adc_is_disturbed_less_than_the_dwi():
 
 
 def test_the_same_generator_makes_the_same_patch():
-    how = Augmentation()
-    one, same = (augmented(patch(), np.random.default_rng(5), modalities=MODALITIES, how=how) for _ in range(2))
+    options = {"modalities": MODALITIES, "augmentation": Augmentation()}
+    one, same = (augment(patch(), np.random.default_rng(5), **options) for _ in range(2))
     assert np.array_equal(one.channels, same.channels)

@@ -7,7 +7,7 @@ import torch
 from adumbra.core.errors import OutputRefused, UnreadableFile
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 
-IDENTITY = {"steps": 10, "network": {"widths": (4, 8)}, "data": "2 cases, abc"}
+IDENTITY = {"optimiser": {"steps": 10}, "network": {"widths": (4, 8)}, "cases": "2 cases, abc"}
 
 
 def write(folder, step=3):
@@ -17,33 +17,33 @@ def write(folder, step=3):
 
 def test_a_checkpoint_comes_back_bit_by_bit(tmp_path):
     write(tmp_path)
-    read = read_checkpoint(tmp_path, IDENTITY)
-    assert (read.step, read.seconds) == (3, 12.5)
-    assert torch.equal(read.tensors["weights/a"], torch.arange(4.0))
-    assert read.tensors["step/a"].shape == ()
+    checkpoint = read_checkpoint(tmp_path, IDENTITY)
+    assert (checkpoint.step, checkpoint.seconds) == (3, 12.5)
+    assert torch.equal(checkpoint.tensors["weights/a"], torch.arange(4.0))
+    assert checkpoint.tensors["step/a"].shape == ()
 
 
 def test_no_checkpoint_is_none(tmp_path):
     assert read_checkpoint(tmp_path, IDENTITY) is None
 
 
-def test_the_newest_replaces_the_former_and_leaves_nothing_beside(tmp_path):
+def test_a_new_checkpoint_replaces_the_previous_one(tmp_path):
     write(tmp_path, 3)
     write(tmp_path, 5)
     assert read_checkpoint(tmp_path, IDENTITY).step == 5
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.safetensors"]
 
 
-def test_another_training_is_refused_by_the_name_of_what_differs(tmp_path):
+def test_another_training_is_refused_and_the_difference_named(tmp_path):
     write(tmp_path)
     with pytest.raises(OutputRefused, match=r"steps = 10.*\n.*steps = 20"):
-        read_checkpoint(tmp_path, IDENTITY | {"steps": 20})
+        read_checkpoint(tmp_path, IDENTITY | {"optimiser": {"steps": 20, "warmup": 5}})
     with pytest.raises(OutputRefused, match="3 cases"):
-        read_checkpoint(tmp_path, IDENTITY | {"data": "3 cases, abc"})
+        read_checkpoint(tmp_path, IDENTITY | {"cases": "3 cases, abc"})
 
 
-def test_a_damaged_checkpoint_is_told(tmp_path):
-    (tmp_path / "checkpoint.safetensors").write_bytes(b"nothing of the kind")
+def test_a_damaged_checkpoint_is_reported(tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
     with pytest.raises(UnreadableFile, match="checkpoint"):
         read_checkpoint(tmp_path, IDENTITY)
 
@@ -58,7 +58,7 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_one_process_at_a_time_and_a_dead_ones_lock_is_free(tmp_path):
+def test_one_process_holds_a_folder_until_it_ends(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(OutputRefused, match=f"process {other.pid}"), locked(tmp_path):

@@ -3,6 +3,7 @@ import itertools
 import pytest
 import torch
 
+from adumbra.training.config import OptimiserConfig
 from adumbra.training.losses import learning_rate, region_balanced, weighted_dice_loss
 
 
@@ -23,8 +24,8 @@ def test_weights_count_as_repeated_voxels():
     assert once == pytest.approx(float(weighted_dice_loss(*repeated)))
 
 
-def test_dice_is_of_the_batch_and_not_of_each_sample():
-    """An empty patch beside a full one adds to the sums and does not bring a loss of its own."""
+def test_dice_is_computed_over_the_batch():
+    """An empty patch beside a full one adds to the sums and has no loss of its own."""
     truth = volumes([1.0] * 50, [0.0] * 50)
     nearly = volumes([1.0] * 50, [0.0] * 49 + [1.0])
     assert weighted_dice_loss(nearly, truth, torch.ones_like(truth)) < 0.02
@@ -49,7 +50,8 @@ def test_the_loss_is_computed_in_float32():
 
 
 def test_the_learning_rate_rises_then_falls_to_zero():
-    rates = [learning_rate(s, steps=100, warmup=10, highest=1.0) for s in range(101)]
+    optimiser = OptimiserConfig(steps=100, warmup=10, learning_rate=1.0)
+    rates = [learning_rate(step, optimiser) for step in range(101)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == rates[10] == pytest.approx(1.0)
     assert rates[55] == pytest.approx(0.5)
@@ -57,8 +59,8 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert all(a >= b for a, b in itertools.pairwise(rates[10:]))
 
 
-def test_the_hardest_voxels_are_a_share_of_all():
-    """By hand: one of eight voxels without target has logit 2; a share of 1/8 is it, of 1/4 it and one of ln 2."""
+def test_the_hardest_voxels_are_a_share_of_all_voxels():
+    """By hand: of eight voxels without target one has logit 2. A share of 1/8 is this one; of 1/4, also one of ln 2."""
     logits, nothing = torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2)
     logits[0, 0, 0, 0, 0] = 2.0
     ones = torch.ones_like(logits)

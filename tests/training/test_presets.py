@@ -1,6 +1,5 @@
-"""Presets: what goes together, what becomes of it, and what a training of it will ask of the machine."""
+"""Presets: which options combine, the networks and configs they give, and the requirements of their trainings."""
 
-from dataclasses import replace
 from itertools import product
 from typing import get_args
 
@@ -11,14 +10,15 @@ from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.registry import architecture_of, network_of
 from adumbra.networks.unet import UNetConfig
 from adumbra.training import plan
-from adumbra.training.config import network_for
+from adumbra.training.config import DataConfig, GuidanceConfig, RuntimeConfig, default_network, network_for
+from adumbra.training.options import Backbone, Fusion
 from adumbra.training.plan import planned
-from adumbra.training.presets import Backbone, Fusion, TrainingPreset, config_for, network_of_preset, windows_for
+from adumbra.training.presets import TrainingPreset, config_for, network_of_preset, windows_for
 
 REFUSED = {("crossmodal", "early"), ("crossmodal", "late"), ("diffusion", "late")}
 
 
-def test_all_backbones_and_fusions_but_three():
+def test_all_backbones_and_fusions_combine_except_three():
     for backbone, fusion in product(get_args(Backbone), get_args(Fusion)):
         if (backbone, fusion) in REFUSED:
             with pytest.raises(InputRejected, match="fusion"):
@@ -28,13 +28,13 @@ def test_all_backbones_and_fusions_but_three():
         assert config.network.modalities == ("swi", "phase", "tof", "dwi")
         assert (
             config.uses_uncertainty
-            == (config.guide != "none")
+            == (config.guidance.guide != "none")
             == (fusion in ("constant", "shuffled", "uncertainty", "oracle"))
         )
         assert network_of(config.network).config == config.network
 
 
-def test_names_become_networks():
+def test_presets_give_the_named_architectures():
     named = {
         ("unet", "early"): "unet",
         ("unet", "late"): "late-average",
@@ -48,22 +48,20 @@ def test_names_become_networks():
     assert primary == {"unet": None, "crossmodal": "dwi"}
 
 
-def test_blur_and_softening_ask_for_a_first_reading():
-    joint = config_for(TrainingPreset(regulariser="joint", blur="focused", weight=0.2), "lesion")
-    assert (joint.guide, joint.regulariser.weight, joint.regulariser.pretrain_share) == ("uncertainty", 0.2, 0.0)
-    pretrain_share = config_for(TrainingPreset(regulariser="pretrain"), "lesion")
-    assert (pretrain_share.guide, pretrain_share.regulariser.weight, pretrain_share.regulariser.blur.kind) == (
-        "none",
-        0.0,
-        "none",
-    )
-    assert pretrain_share.regulariser.pretrain_share > 0
-    assert config_for(TrainingPreset(uncertainty_loss="smoothed"), "lesion").guide == "uncertainty"
+def test_blur_and_uncertainty_loss_need_a_first_pass():
+    config = config_for(TrainingPreset(regulariser="joint", blur="focused", regulariser_weight=0.2), "lesion")
+    joint = config.loss.regulariser
+    assert (config.guidance.guide, joint.weight, joint.pretrain_share) == ("uncertainty", 0.2, 0.0)
+    config = config_for(TrainingPreset(regulariser="pretrain"), "lesion")
+    pretrained = config.loss.regulariser
+    assert (config.guidance.guide, pretrained.weight, pretrained.blur.kind) == ("none", 0.0, "none")
+    assert pretrained.pretrain_share > 0
+    assert config_for(TrainingPreset(uncertainty_loss="smoothed"), "lesion").guidance.guide == "uncertainty"
     with pytest.raises(InputRejected, match="blur"):
         TrainingPreset(blur="focused")
 
 
-def test_windows_for_any_depth():
+def test_attention_windows_for_any_depth():
     assert windows_for(5) == (None, 1, 4, 0, None)
     assert windows_for(4) == (None, 1, 4, 0)
     assert windows_for(2) == (4, 0)
@@ -71,7 +69,7 @@ def test_windows_for_any_depth():
     assert network.windows == (4, 0)
 
 
-def test_posteriors_that_a_network_cannot_have_are_refused():
+def test_posteriors_that_a_network_does_not_support_are_refused():
     for preset, posterior in (
         (TrainingPreset("crossmodal", "attention"), "variational"),
         (TrainingPreset("diffusion"), "swag"),
@@ -81,31 +79,38 @@ def test_posteriors_that_a_network_cannot_have_are_refused():
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_memory_is_that_of_a_larger_patch(tiny_config, whole):
-    """Counted in small patches and scaled, beside a step that is made."""
+def test_memory_is_extrapolated_to_a_larger_patch(tiny_config, whole):
+    """Extrapolated from small patches, against a step that is run."""
     network = CrossModalConfig(
         modalities=("dwi", "adc"), widths=(4, 8, 8), windows=(1, 4, 0 if whole else None), guided=True
     )
-    config = tiny_config(network=network, guide="uncertainty", patch=32, batch=1)
-    assert plan._kept_bytes(config) == pytest.approx(plan._counted(config), rel=0.02)
-    assert plan._kept_bytes(replace(config, batch=2)) == pytest.approx(2 * plan._kept_bytes(config), rel=1e-3)
+    config, double = (
+        tiny_config(network=network, guidance=GuidanceConfig("uncertainty"), patch=32, batch=b) for b in (1, 2)
+    )
+    assert plan._activation_bytes(config) == pytest.approx(plan._counted_bytes(config), rel=0.02)
+    assert plan._activation_bytes(double) == pytest.approx(2 * plan._activation_bytes(config), rel=1e-3)
 
 
-def test_a_plan_counts(tiny_config):
+def test_a_plan_counts_parameters_memory_and_steps(tiny_config):
     network = UNetConfig(widths=(4, 8))
     config = config_for(
         TrainingPreset(regulariser="joint", blur="focused"),
         "lesion",
         network=network,
-        batch=2,
-        patch=16,
-        held_out=3,
-        threads=1,
-        precision="f32",
+        data=DataConfig(batch=2, patch=16, held_out=3),
+        runtime=RuntimeConfig(threads=1, precision="f32"),
     )
-    found = planned(config, cases=12)
-    assert found.parameters == sum(p.numel() for p in network_of(network).parameters())
-    assert found.steps_an_epoch == 5  # 9 cases, two in a step
-    assert found.denoiser > 0
-    assert 0 < found.memory_gb < 1
-    assert found.seconds_an_epoch == 5 * found.seconds_a_step > 0
+    requirements = planned(config, cases=12)
+    assert requirements.parameters == sum(p.numel() for p in network_of(network).parameters())
+    assert requirements.steps_an_epoch == 5  # 9 cases, two in a step
+    assert requirements.denoiser > 0
+    assert 0 < requirements.memory_gb < 1
+    assert requirements.seconds_an_epoch == 5 * requirements.seconds_a_step > 0
+
+
+def test_a_preset_takes_spacing_and_channels_of_its_target():
+    config = config_for(TrainingPreset(), "thrombus", data=DataConfig(spacing_mm=3.0, patch=96))
+    assert (config.data.spacing_mm, config.data.patch, config.loss.hard_voxel_fraction) == (1.0, 96, 0.001)
+    assert config.network == default_network("thrombus")
+    with pytest.raises(KeyError, match="hypoperfusion"):
+        config_for(TrainingPreset(), "hypoperfusion")

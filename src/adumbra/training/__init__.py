@@ -1,1 +1,1 @@
-"""From cases with outlined targets to the weights of a network."""
+"""Training: from annotated cases to the weights of a network and their model card."""

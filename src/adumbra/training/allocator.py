@@ -1,15 +1,15 @@
-"""What the process asks of the system before hours of training."""
+"""Memory settings of the process for long trainings."""
 
 import ctypes
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt's names for them, from malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # Parameters of mallopt, from malloc.h.
 
 
 def keep_freed_memory() -> bool:
-    """Makes glibc keep large freed blocks for the next step; False where there is no glibc.
+    """Makes glibc reuse large freed blocks in the next step; returns False where there is no glibc.
 
-    By default every activation of more than 32 MB is mapped anew and its pages are cleared by the kernel, each time: a
-    third of the CPU time of a training step went there.
+    By default glibc maps every activation above 32 MB afresh, and the kernel clears its pages each time. That took a
+    third of the CPU time of a training step.
     """
     try:
         libc = ctypes.CDLL("libc.so.6")

@@ -1,7 +1,7 @@
-"""Random changes to a patch, so that the network learns the anatomy and not the scanner. NumPy; some 25 ms a patch.
+"""Random augmentation of patches, so that the network learns the anatomy and not the scanner.
 
-What scanners and positioning do: a brain seen in the mirror, other contrast, noise, coil shading, thick slices,
-sequences that were not acquired, a skull that was stripped.
+It imitates the variation of scanners and positioning: mirrored brains, other contrast, noise, coil shading, thick
+slices, missing sequences, skull stripping. NumPy only; a patch takes about 25 ms.
 """
 
 from collections.abc import Callable
@@ -13,25 +13,27 @@ from scipy import ndimage
 from adumbra.core.types import Modality, Volume
 from adumbra.training.patches import Patches
 
-LOW, HIGH = -4.0, 12.0  # Network units are clipped to this range when a case is prepared.
-_LEAST_LIKELY_DROPPED = {"dwi": 0.03, "adc": 0.15, "swi": 0.10}
+LOW, HIGH = -4.0, 12.0  # Preprocessing clips network units to this range.
+_OMISSION_RATES = {"dwi": 0.03, "adc": 0.15, "swi": 0.10}  # Of the modalities that are seldom missing.
+_USUAL_OMISSION_RATE = 0.4
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often each change is made, per patch or per channel.
+    """Probability of each change, per patch or per channel.
 
     Attributes:
-        mirror: Left-right.
-        flip: Front-back, and up-down: rarer, for heads do not come so; it only frees the network from places.
-        contrast: Gamma, scale and shift of a channel.
-        noise: Gaussian noise in a channel.
-        smooth: Blur of a channel.
-        blocky: A channel as if acquired with thick slices.
-        shading: A smooth field multiplied on a channel.
-        slab: The slices at one end of a channel brighter than the rest, as where a stack of slices begins.
-        missing: Channels left out, at a rate by modality times this.
-        strip: All outside the brain set to air, or to 0, which is where nothing was measured.
+        mirror: Probability of a left-right flip.
+        flip: Probability of a front-back flip, and of an up-down flip. They are rare, for heads are not acquired so;
+            they keep the network from learning positions.
+        contrast: Probability that gamma, scale and shift of a channel change.
+        noise: Probability of Gaussian noise in a channel.
+        smooth: Probability that a channel is smoothed.
+        blocky: Probability that a channel looks as if it was acquired with thick slices.
+        shading: Probability that a channel is multiplied by a smooth field.
+        slab: Probability that the slices at one end of a channel are brighter, as at the end of a stack of slices.
+        missing: Factor of the rates at which modalities are omitted.
+        strip: Probability that everything outside the brain is set to air, or to 0, the value of unmeasured voxels.
     """
 
     mirror: float = 0.5
@@ -46,64 +48,71 @@ class Augmentation:
     strip: float = 0.2
 
 
-def augmented(
-    patch: Patches, rng: np.random.Generator, *, modalities: tuple[Modality, ...], how: Augmentation
+def augment(
+    patch: Patches, rng: np.random.Generator, *, modalities: tuple[Modality, ...], augmentation: Augmentation
 ) -> Patches:
-    """A batch of one patch, changed at random."""
-    patch = _flipped(patch, rng, how)
-    if rng.random() < how.strip:
-        patch = replace(patch, channels=_stripped(patch, rng))
-    present = _left_out(patch.present[0], rng, modalities, how.missing)
+    """Changes a batch of one patch at random.
+
+    Args:
+        patch: The batch.
+        rng: Source of all randomness.
+        modalities: Modality of each channel.
+        augmentation: Probability of each change.
+    """
+    patch = _flip(patch, rng, augmentation)
+    if rng.random() < augmentation.strip:
+        patch = replace(patch, channels=_strip_skull(patch, rng))
+    present = _omit_modalities(patch.present[0], rng, modalities, augmentation.missing)
     channels = np.zeros_like(patch.channels[0])
     for c in np.flatnonzero(present):
-        # The ADC's absolute value has a meaning: it is disturbed a third as much.
+        # The absolute value of the ADC is meaningful: it is changed a third as much.
         strength = 0.35 if modalities[c] == "adc" else 1.0
-        channels[c] = _changed(patch.channels[0, c], rng, how, strength)
+        channels[c] = _change_channel(patch.channels[0, c], rng, augmentation, strength)
     return replace(patch, channels=channels[None], present=present[None])
 
 
-def _flipped(patch: Patches, rng: np.random.Generator, how: Augmentation) -> Patches:
-    likely = (how.mirror, how.flip, how.flip)
-    axes = tuple(axis - 3 for axis, p in enumerate(likely) if rng.random() < p)
-    turned = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.guidance))
-    channels, labels, weights, brain, guidance = turned
+def _flip(patch: Patches, rng: np.random.Generator, augmentation: Augmentation) -> Patches:
+    probabilities = (augmentation.mirror, augmentation.flip, augmentation.flip)
+    axes = tuple(axis - 3 for axis, p in enumerate(probabilities) if rng.random() < p)
+    flipped = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.guidance))
+    channels, labels, weights, brain, guidance = flipped
     return Patches(channels, patch.present, labels, weights, brain, guidance)
 
 
-def _left_out(
-    present: np.ndarray, rng: np.random.Generator, modalities: tuple[Modality, ...], rate: float
+def _omit_modalities(
+    present: np.ndarray, rng: np.random.Generator, modalities: tuple[Modality, ...], factor: float
 ) -> np.ndarray:
-    """``present`` with channels switched off at random, never all."""
-    p = np.array([_LEAST_LIKELY_DROPPED.get(m, 0.4) for m in modalities]) * rate
-    kept = present * (rng.random(len(p)) >= p)
-    return (kept if kept.any() else present).astype(np.float32)
+    """``present`` with modalities omitted at random, never all of them."""
+    rates = np.array([_OMISSION_RATES.get(m, _USUAL_OMISSION_RATE) for m in modalities]) * factor
+    remaining = present * (rng.random(len(rates)) >= rates)
+    return (remaining if remaining.any() else present).astype(np.float32)
 
 
-def _stripped(patch: Patches, rng: np.random.Generator) -> np.ndarray:
-    """The channels without skull: outside the brain the darkest value of the patch, or 0 in one of three."""
+def _strip_skull(patch: Patches, rng: np.random.Generator) -> np.ndarray:
+    """The channels without skull: outside the brain the darkest value of the patch, or 0 in one of three patches."""
     axes = (2, 3, 4)
     air = np.where(rng.random() < 1 / 3, np.float32(0.0), patch.channels.min(axis=axes, keepdims=True))
     return np.where(patch.brain > 0, patch.channels, air.astype(np.float32))
 
 
-def _changed(volume: Volume, rng: np.random.Generator, how: Augmentation, strength: float) -> Volume:
+def _change_channel(volume: Volume, rng: np.random.Generator, augmentation: Augmentation, strength: float) -> Volume:
     steps: tuple[tuple[float, Callable[[Volume, np.random.Generator, float], Volume]], ...] = (
-        (how.shading, _shaded),
-        (how.slab, _slab),
-        (how.contrast, _contrasted),
-        (how.smooth, _smoothed),
-        (how.blocky, _blocky),
-        (how.noise, _noisy),
+        (augmentation.shading, _multiply_bias_field),
+        (augmentation.slab, _brighten_slab),
+        (augmentation.contrast, _change_contrast),
+        (augmentation.smooth, _smooth),
+        (augmentation.blocky, _thicken_slices),
+        (augmentation.noise, _add_noise),
     )
-    measured = volume != 0  # Exactly 0 is where nothing was measured; it must stay so.
+    measured = volume != 0  # Exactly 0 marks unmeasured voxels, which stay 0.
     out = volume
-    for likely, change in steps:
-        if rng.random() < likely:
+    for probability, change in steps:
+        if rng.random() < probability:
             out = change(out, rng, strength)
     return np.where(measured, np.clip(out, LOW, HIGH), np.float32(0.0)).astype(np.float32)
 
 
-def _contrasted(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+def _change_contrast(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
     gamma = np.exp(rng.uniform(-0.3, 0.3) * strength)
     scale, shift = np.exp(rng.uniform(-0.25, 0.25) * strength), rng.uniform(-0.3, 0.3) * strength
     unit = np.clip((volume - LOW) / (HIGH - LOW), 0.0, 1.0)
@@ -113,17 +122,17 @@ def _contrasted(volume: Volume, rng: np.random.Generator, strength: float) -> Vo
     return (bent * scale + shift).astype(np.float32)
 
 
-def _noisy(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+def _add_noise(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
     sigma = rng.uniform(0.05, 0.5) * strength
     return volume + rng.standard_normal(volume.shape, dtype=np.float32) * np.float32(sigma)
 
 
-def _smoothed(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:  # noqa: ARG001
+def _smooth(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:  # noqa: ARG001
     return ndimage.gaussian_filter(volume, rng.uniform(0.3, 0.8), truncate=3.0)
 
 
-def _blocky(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:  # noqa: ARG001
-    """Thick slices along the last axis, interpolated back."""
+def _thicken_slices(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:  # noqa: ARG001
+    """Thick slices along the last axis, interpolated back to the grid."""
     factor = rng.uniform(1.5, 3.0)
     slices = max(4, int(volume.shape[2] / factor))
     thick = ndimage.uniform_filter1d(volume, max(2, round(factor)), axis=2)
@@ -136,10 +145,11 @@ def _blocky(volume: Volume, rng: np.random.Generator, strength: float) -> Volume
     return coarse[:, :, first] * (1.0 - share) + coarse[:, :, first + 1] * share
 
 
-def _shaded(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
-    """A coil's sensitivity: the exponential of a random quadratic, multiplied on the signal above the darkest value.
+def _multiply_bias_field(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+    """Multiplies the signal above the darkest value by a coil sensitivity, the exponential of a random quadratic.
 
-    With a level of its own, for a patch may lie where the coil is close: all of it is brighter than the brain's median.
+    The field has a random level of its own, for a patch may lie close to the coil, where all of it is brighter than the
+    brain's median.
     """
     lines = [np.linspace(-1.0, 1.0, n, dtype=np.float32) for n in volume.shape]
     slope, curve = rng.normal(0.0, 0.16 * strength, 3), rng.normal(0.0, 0.12 * strength, 3)
@@ -149,8 +159,8 @@ def _shaded(volume: Volume, rng: np.random.Generator, strength: float) -> Volume
     return (volume - LOW) * (level * x[:, None, None] * y[None, :, None] * z[None, None, :]) + LOW
 
 
-def _slab(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
-    """The first slices lack neighbours that saturate them: up to twice as bright, fading over some slices."""
+def _brighten_slab(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+    """Brightens the first slices, which lack neighbours that saturate them: up to twofold, fading over some slices."""
     depth = np.arange(volume.shape[2], dtype=np.float32)
     depth = depth[::-1] if rng.random() < 0.3 else depth
     start, reach = rng.uniform(0, 0.5) * volume.shape[2], rng.uniform(1.0, 8.0)

@@ -1,15 +1,16 @@
-"""Doubt for a guided training, out of fold: every case is read by a network that was not trained on it.
+"""Cross-fitted guidance maps: every case is predicted by a network that was not trained on it.
 
-A network's maps of its own training cases are too sure, and a fusion that is trained on them learns nothing. So the
-training cases are dealt into folds, a first network is trained on all but one of them, and reads that one. Cases that
-are held out of the training are held out of all folds, and read by the first fold's network, which is also the one that
-guides predictions. First networks, readings and maps are kept: what is there is not made again, and
-all guides share the readings.
+A network is overconfident on its own training cases, and a fusion that is trained on such maps learns nothing. The
+training cases are therefore split into folds; a first-pass network is trained on all folds but one and predicts that
+one. Held-out cases are held out of all folds and predicted by the network of the first fold, which is also the one that
+guides predictions later. First-pass networks, predictions and maps stay on disk and are not computed again; all guides
+share the predictions.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,40 +18,34 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from adumbra.core.atomic_io import write_atomically
+from adumbra.core.legacy import current_folder, stored_name
 from adumbra.core.progress import Progress, quiet
 from adumbra.fusion.guidance import binary_entropy_bits, control_guidance, near_uncertainty
 from adumbra.networks.registry import load
 from adumbra.networks.unet import UNet, UNetConfig
-from adumbra.training.config import TrainConfig
+from adumbra.training.config import GuidanceConfig, LossConfig, TrainConfig
 from adumbra.training.patches import CachedCase
 from adumbra.training.validate import predicted_volumes
 
-Training = Callable[[tuple[CachedCase, ...], Path, TrainConfig], Path]
-"""Trains on all the cases in a folder, goes on where it was stopped, and names the weights."""
+FirstPassTraining = Callable[[tuple[CachedCase, ...], Path, TrainConfig], Path]
+"""Trains a network on all cases in a folder, resuming where it was stopped, and returns the weights file."""
 
 
-# What a first network has in common with the guided one. All else is as it is in any training of a plain U-Net.
-_SHARED = (
-    "batch", "patch", "spacing_mm", "learning_rate", "warmup", "weight_decay", "clip", "ema_decay", "hard_voxel_fraction",
-    "augmentation", "registration", "precision", "device", "threads", "workers", "checkpoint_every", "validate_every",
-)  # fmt: skip
+def first_pass_config(config: TrainConfig) -> TrainConfig:
+    """The training of the first-pass networks: plain U-Nets with dropout, of the same modalities and widths.
 
-
-def first_config(config: TrainConfig) -> TrainConfig:
-    """Of the first networks: plain U-Nets with dropout, of the same modalities and widths.
-
-    They go on from the initial weights where these are a plain U-Net's, or have one for a first reading. Such weights
-    must not have been trained on the cases: what they remember of them, no fold forgets.
+    They are fine-tuned from the initial weights where these are a plain U-Net's or have a first-pass network. The
+    initial weights must not have been trained on the cases, for cross-fitting cannot undo that.
     """
-    network = config.network
+    network, initial = config.network, config.optimiser.initial
+    usable = bool(initial) and load(initial).plain is not None
     return TrainConfig(
         network=UNetConfig(network.modalities, network.targets, network.widths, network.dropout),
-        posterior="dropout",
-        initial=config.initial if config.initial and load(config.initial).plain is not None else "",
-        steps=config.cross.steps,
-        held_out=0,
-        seed=config.cross.seed,
-        **{name: getattr(config, name) for name in _SHARED},
+        data=replace(config.data, held_out=0, fold=0, missing_ramp=0.0),
+        optimiser=replace(config.optimiser, steps=config.guidance.steps, initial=initial if usable else ""),
+        loss=LossConfig(hard_voxel_fraction=config.loss.hard_voxel_fraction),
+        seed=config.guidance.seed,
+        runtime=replace(config.runtime, first_pass_dir=""),
     )
 
 
@@ -59,44 +54,54 @@ def guided_cases(
     held_out: Sequence[CachedCase],
     folder: Path,
     config: TrainConfig,
-    train: Training,
+    train: FirstPassTraining,
     *,
     progress: Progress = quiet,
 ) -> tuple[tuple[CachedCase, ...], tuple[CachedCase, ...], Path]:
-    """The cases with what guides the network, and the weights of the first reading.
+    """Adds guidance maps to the cases.
 
     Args:
-        training: To be dealt into ``config.cross.folds``.
-        held_out: Read by the first fold's network.
-        folder: For the first networks and the maps; trainings that differ in the guide may share it.
-        config: Of the guided training.
-        train: Trains a first network.
-        progress: Watches the reading.
+        training: Cases that are split into ``config.guidance.folds`` folds.
+        held_out: Cases that are predicted by the network of the first fold.
+        folder: Folder of the first-pass networks and the maps; trainings that differ in the guide may share it.
+        config: The guided training.
+        train: Trains a first-pass network.
+        progress: Reports the predictions.
+
+    Returns:
+        The training cases and the held-out cases with their maps, and the weights of the first fold's network.
     """
-    first, folds = first_config(config), config.cross.folds
+    first, folds = first_pass_config(config), config.guidance.folds
     weights = []
     for fold in range(folds):
         others = tuple(case for number, case in enumerate(training) if number % folds != fold)
         weights.append(train(others, folder / f"fold{fold}", first))
     networks = [load(path).network for path in weights]
-    identity = json.dumps({"version": 2, **asdict(config.cross), "first": [load(w).card.sha256 for w in weights]})
-    first_pass_draws, maps = folder / "readings", folder / f"maps-{config.guide}"
-    for one in (first_pass_draws, maps):
-        one.mkdir(parents=True, exist_ok=True)
-    dealt = [(case, number % folds) for number, case in enumerate(training)] + [(case, 0) for case in held_out]
-    made = []
-    for case, fold in progress.track(dealt, what="Reading for doubt", total=len(dealt)):
-        path = maps / case.path.name
-        if not _is_made(path, identity):
-            reading = first_pass_draws / case.path.name
-            if not _is_made(reading, identity):
-                write_atomically(reading, save(_read(networks[fold], case, first, config), {"identity": identity}))
-            write_atomically(path, save({"guidance": _guiding(reading, case, config)}, {"identity": identity}))
-        made.append(replace(case, guidance=path))
-    return tuple(made[: len(training)]), tuple(made[len(training) :]), weights[0]
+    identity = _identity(config.guidance, weights)
+    predictions, maps = current_folder(folder, "predictions"), folder / f"maps-{config.guidance.guide}"
+    for subfolder in (predictions, maps):
+        subfolder.mkdir(parents=True, exist_ok=True)
+    assigned = [(case, number % folds) for number, case in enumerate(training)] + [(case, 0) for case in held_out]
+    guided = []
+    for case, fold in progress.track(assigned, what="Predicting the first pass", total=len(assigned)):
+        path, prediction = maps / case.path.name, predictions / case.path.name
+        if not _is_current(path, identity):
+            if not _is_current(prediction, identity):
+                arrays = _first_pass_maps(networks[fold], case, first, config.guidance)
+                write_atomically(prediction, save(arrays, {"identity": identity}))
+            guidance = _guidance_maps(prediction, case, config.guidance)
+            write_atomically(path, save({"guidance": guidance}, {"identity": identity}))
+        guided.append(replace(case, guidance=path))
+    return tuple(guided[: len(training)]), tuple(guided[len(training) :]), weights[0]
 
 
-def _is_made(path: Path, identity: str) -> bool:
+def _identity(guidance: GuidanceConfig, weights: Sequence[Path]) -> str:
+    """The options and networks that a prediction depends on; names and order are those of version 2 of the files."""
+    options = {"folds": guidance.folds, "steps": guidance.steps, "draws": guidance.draws, "seed": guidance.seed}
+    return json.dumps({"version": 2, **options, "first": [load(path).card.sha256 for path in weights]})
+
+
+def _is_current(path: Path, identity: str) -> bool:
     try:
         with safe_open(path, framework="np") as file:
             return (file.metadata() or {}).get("identity") == identity
@@ -104,31 +109,43 @@ def _is_made(path: Path, identity: str) -> bool:
         return False
 
 
-def _guiding(reading: Path, case: CachedCase, config: TrainConfig) -> np.ndarray:
-    """(1 + C, X, Y, Z), float16: what a reading is to a guide."""
-    with safe_open(reading, framework="np") as file:
-        maps = file.get_tensor("errors" if config.guide == "oracle" else "guidance").astype(np.float32)
+def _guidance_maps(prediction: Path, case: CachedCase, guidance: GuidanceConfig) -> np.ndarray:
+    """Guidance maps (1 + C, X, Y, Z), float16, of a first-pass prediction."""
+    with safe_open(prediction, framework="np") as file:
+        kind = "errors" if guidance.guide == "oracle" else "guidance"
+        maps = file.get_tensor(stored_name("guidance", kind, file.keys())).astype(np.float32)
     with safe_open(case.path, framework="np") as file:
         brain = file.get_tensor("brain").astype(bool)
-    generator = np.random.default_rng([config.cross.seed, 1, *case.name.encode()])
-    return control_guidance(maps, config.guide, within=brain, generator=generator).astype(np.float16)
+    generator = np.random.default_rng([guidance.seed, 1, *case.name.encode()])
+    return control_guidance(maps, guidance.guide, within=brain, generator=generator).astype(np.float16)
 
 
-def _read(network: UNet, case: CachedCase, first: TrainConfig, config: TrainConfig) -> dict[str, np.ndarray]:
-    """Doubts and errors, (1 + C, X, Y, Z): of the mean of some draws, and of each modality alone, dropout off."""
+def _first_pass_maps(
+    network: UNet, case: CachedCase, first: TrainConfig, guidance: GuidanceConfig
+) -> dict[str, np.ndarray]:
+    """Uncertainties and errors of the first pass, each (1 + C, X, Y, Z), float16.
+
+    The first map is of the mean of several draws. Each of the others is of one modality alone, without dropout.
+    """
     with safe_open(case.path, framework="np") as file:
         truth = file.get_tensor("labels")[0].astype(np.float32)
         brain = file.get_tensor("brain").astype(bool)
         channels = file.get_tensor("channels").astype(np.float32)
-    generator = np.random.default_rng([config.cross.seed, *case.name.encode()])
-    draws = [network.sample_dropout_masks(generator) for _ in range(config.cross.draws)]
-    read = [np.mean([predicted_volumes(network, channels, case.present, brain, first, m)[0] for m in draws], axis=0)]
-    near = near_uncertainty(binary_entropy_bits(read[0])) & brain
-    for number, there in enumerate(case.present):
-        alone = np.eye(len(case.present), dtype=np.float32)[number]
-        seen, own = channels * alone[:, None, None, None], np.full_like(truth, 0.5)
-        if there:
-            own = predicted_volumes(network, seen, alone, near, first, overlap=0.0)[0]
-        read.append(np.where(near, own, read[0]))
-    maps = {"guidance": [binary_entropy_bits(p) for p in read], "errors": [np.abs(p - truth) for p in read]}
+    predict = partial(predicted_volumes, network, side=first.data.patch, precision=first.runtime.precision)
+    generator = np.random.default_rng([guidance.seed, *case.name.encode()])
+    masks = [network.sample_dropout_masks(generator) for _ in range(guidance.draws)]
+    draws = [predict(channels, case.present, brain, masks=m)[0] for m in masks]
+    probabilities = [np.mean(draws, axis=0)]
+    near = near_uncertainty(binary_entropy_bits(probabilities[0])) & brain
+    for number, present in enumerate(case.present):
+        only = np.eye(len(case.present), dtype=np.float32)[number]
+        own = np.full_like(truth, 0.5)
+        if present:
+            channel = channels * only[:, None, None, None]
+            own = predict(channel, only, near, overlap=0.0)[0]
+        probabilities.append(np.where(near, own, probabilities[0]))
+    maps = {
+        "guidance": [binary_entropy_bits(p) for p in probabilities],
+        "errors": [np.abs(p - truth) for p in probabilities],
+    }
     return {name: np.stack(volumes).astype(np.float16) for name, volumes in maps.items()}

@@ -1,4 +1,4 @@
-"""The curve of a training: lines of JSON, and TensorBoard's events where it is installed."""
+"""The log of a training: lines of JSON, and TensorBoard events where TensorBoard is installed."""
 
 import json
 from collections.abc import Mapping
@@ -12,22 +12,22 @@ class Log:
     """Writes scalars by step.
 
     Args:
-        folder: Gets ``log.jsonl`` and ``events/``.
-        step: Steps done before; what an interrupted run logged beyond is dropped, for it will be done again.
+        folder: Receives ``log.jsonl`` and ``events/``.
+        step: Number of steps done. Later lines of an interrupted run are dropped, for those steps are repeated.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
         path = folder / "log.jsonl"
-        kept = _lines_until(path, step)
-        path.write_text("".join(kept), "utf-8")
+        lines = _lines_until(path, step)
+        path.write_text("".join(lines), "utf-8")
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._board = _board(folder / "events", step)
 
     def write(self, step: int, scalars: Mapping[str, object]) -> None:
-        """One line, and one point on each curve."""
-        # JSON knows no nan: a number that is none is null.
-        told = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in scalars.items()}
-        self._file.write(json.dumps({"step": step, **told}) + "\n")
+        """Writes one line, and one point of each curve."""
+        # JSON has no NaN: a number that is not finite is written as null.
+        finite = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in scalars.items()}
+        self._file.write(json.dumps({"step": step, **finite}) + "\n")
         if self._board is not None:
             for name, value in scalars.items():
                 if isinstance(value, float):
@@ -45,19 +45,19 @@ class Log:
 
 
 def _lines_until(path: Path, step: int) -> list[str]:
-    """The whole lines of steps up to ``step``; a line that a kill cut short is left out."""
-    kept = []
+    """The complete lines of steps up to ``step``; a line that was cut short by a kill is dropped."""
+    lines = []
     for line in path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []:
         try:
-            told = json.loads(line)["step"]
+            line_step = json.loads(line)["step"]
         except (ValueError, KeyError):
             continue
-        if told <= step and line.endswith("\n"):
-            kept.append(line)
-    return kept
+        if line_step <= step and line.endswith("\n"):
+            lines.append(line)
+    return lines
 
 
-def _board(folder: Path, step: int) -> Any:  # TensorBoard is optional, so its type may not be there.
+def _board(folder: Path, step: int) -> Any:  # TensorBoard is optional, so its type may be missing.
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

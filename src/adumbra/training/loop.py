@@ -1,7 +1,7 @@
-"""The training: one function that begins, goes on where it was stopped, and ends with weights and their card.
+"""The training loop: it starts or resumes a training, and ends with weights and their model card.
 
 A step depends on the state before it and on its own number only: patches, augmentation and dropout are drawn from
-``[seed, step]``. So a training that was killed and resumed reaches the same bits as one that was not.
+``[seed, step]``. A training that was killed and resumed therefore reaches the same bits as one that was not.
 """
 
 import hashlib
@@ -18,209 +18,201 @@ import numpy as np
 import torch
 
 from adumbra.core.atomic_io import write_atomically
-from adumbra.core.errors import InputRejected
 from adumbra.core.progress import Progress, quiet
-from adumbra.inference.device import chosen_device
+from adumbra.inference.device import select_device
 from adumbra.networks.registry import architecture_of
 from adumbra.networks.weights import save_weights
 from adumbra.training.allocator import keep_freed_memory
-from adumbra.training.augment import Augmentation, augmented
-from adumbra.training.cache import CaseRef, cached
+from adumbra.training.augment import Augmentation, augment
+from adumbra.training.cache import CaseSource, cache_cases
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
-from adumbra.training.config import TrainConfig, network_for
+from adumbra.training.config import DataConfig, TrainConfig
 from adumbra.training.crossfit import guided_cases
 from adumbra.training.fitting import (
     FittedPosterior,
     independent_voxels,
-    laplace,
-    least_steps,
-    own_weights,
-    swag,
-    variational,
+    laplace_posterior,
+    network_weights,
+    swag_posterior,
+    variational_posterior,
 )
 from adumbra.training.log import Log
 from adumbra.training.patches import CachedCase, Patches, concatenate_patches, open_cached_case, sample_patch
+from adumbra.training.requirements import require_consistent
 from adumbra.training.state import State
 from adumbra.training.validate import ValidationScores, validate
 
-_HOLDING = 0.6  # Of the patches; where two patients in three have no clot, batches of any would hardly hold one.
+_SHARE_WITH_TARGET = 0.6  # Share of the patches from cases with a target; many cases have no clot, for example.
 
-__all__ = ["TrainConfig", "Trained", "batch_of", "identity_of", "train"]
+__all__ = ["TrainConfig", "Trained", "sample_batch", "train", "training_identity"]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: the weights file, its sha256, and how well it did on the held-out cases."""
+    """The result of a training.
+
+    Attributes:
+        weights: File of the weights.
+        sha256: Hash of that file.
+        scores: Scores on the held-out cases; None where there are none or they were not validated.
+    """
 
     weights: Path
     sha256: str
     scores: ValidationScores | None
 
 
-def train(cases: Sequence[CaseRef], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
-    """Trains on all but the ``held_out`` cases of its fold; goes on where an earlier call on ``out`` was stopped.
+def train(cases: Sequence[CaseSource], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
+    """Trains on all cases but the held-out ones of the fold; resumes where an earlier call on ``out`` was stopped.
 
     Writes ``out/cache/``, ``checkpoint.safetensors``, ``log.jsonl``, ``events/`` (TensorBoard), and at the end
-    ``weights.safetensors`` with ``weights.json``, its card.
+    ``weights.safetensors`` with ``weights.json``, its model card.
 
     Args:
-        cases: With outlined targets (an empty mask where nothing was found).
+        cases: Cases with the masks of their targets (an empty mask where the target is absent).
         out: A folder for this training alone.
-        config: See ``TrainConfig``.
-        progress: Watches the preparation and the steps.
+        config: The options.
+        progress: Reports the preparation and the steps.
 
     Raises:
-        InputRejected: Too few cases, or one that cannot be used.
+        InputRejected: There are too few cases, a case cannot be used, or the options contradict each other.
         OutputRefused: ``out`` holds another training, is in use, or cannot be written.
     """
-    _require_sensible(cases, config)
+    require_consistent(len(cases), config)
     with locked(out):
         keep_freed_memory()
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        paths = cached(cases, out / "cache", config.cache, workers=config.workers, progress=progress)
-        ready = tuple(open_cached_case(path) for path in paths)
-        return _run(ready, out, config, progress)
+        if config.runtime.threads:
+            torch.set_num_threads(config.runtime.threads)
+        paths = cache_cases(cases, out / "cache", config.cache, workers=config.runtime.workers, progress=progress)
+        return _run(tuple(open_cached_case(path) for path in paths), out, config, progress)
 
 
-def _require_sensible(cases: Sequence[CaseRef], config: TrainConfig) -> None:
-    if len(cases) <= (needed := config.held_out * (config.fold + 1)):
-        raise InputRejected(
-            "cases",
-            expected=f"more than {needed}, for the {config.held_out} that are held out of fold {config.fold}",
-            found=f"{len(cases)}",
-            do="give more cases, or hold out fewer",
-        )
-    if (fitting := network_for(config.posterior, config.network)) != config.network:
-        raise InputRejected(
-            "posterior",
-            expected=f"for {config.posterior}, a network with {fitting}",
-            found=str(config.network),
-            do="make its config with training.config.network_for",
-        )
-    if config.steps < (least := least_steps(config)):
-        raise InputRejected(
-            "steps",
-            expected=f"at least {least} for {config.posterior}",
-            found=str(config.steps),
-            do="train longer; 0 steps are for --posterior laplace with --initial weights",
-        )
-    if (config.guide != "none") != config.uses_uncertainty:
-        raise InputRejected(
-            "guide",
-            expected="a guide where the network, the blur or the loss asks for doubt, and none elsewhere",
-            found=f"{config.guide}, {'asked for' if config.uses_uncertainty else 'nobody asks'}",
-            do="give the guide uncertainty, or a network, blur and loss without doubt",
-        )
-    if config.patch % config.network.multiple:
-        raise InputRejected(
-            "patch",
-            expected=f"a multiple of {config.network.multiple}, for {len(config.network.widths)} levels",
-            found=str(config.patch),
-            do="round it",
-        )
-
-
-def identity_of(cases: Sequence[CachedCase], config: TrainConfig) -> dict[str, object]:
-    """What a training is: the options that its result depends on, and its data."""
+def training_identity(cases: Sequence[CachedCase], config: TrainConfig) -> dict[str, object]:
+    """The identity of a training: the options that its result depends on, and hashes of its cases."""
     names = hashlib.sha256("\n".join(case.name for case in cases).encode()).hexdigest()
     content = hashlib.sha256()
     for case in cases:
         content.update(repr((case.shape, case.present.tolist())).encode() + case.sites.tobytes())
-    told = {"data": f"{len(cases)} cases, {names[:16]}", "content": content.hexdigest()[:16]}
-    return config.identity() | told
+    hashes = {"cases": f"{len(cases)} cases, {names[:16]}", "content": content.hexdigest()[:16]}
+    return config.identity() | hashes
 
 
 def _run(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, progress: Progress) -> Trained:
-    stop = len(cases) - config.fold * config.held_out
-    start = stop - config.held_out
-    training, held_out = cases[:start] + cases[stop:], cases[start:stop]
-    identity, first_reading = identity_of(cases, config), None
-    if config.guide != "none":
-        folder = Path(config.first_pass_dir) if config.first_pass_dir else out / "first"
-        training, held_out, first_reading = guided_cases(
-            training, held_out, folder, config, partial(_first, progress=progress), progress=progress
+    identity = training_identity(cases, config)
+    training, held_out = _split(cases, config.data)
+    first_pass = None
+    if config.guidance.guide != "none":
+        folder = Path(config.runtime.first_pass_dir) if config.runtime.first_pass_dir else out / "first"
+        train_first_pass = partial(_train_first_pass, progress=progress)
+        training, held_out, first_pass = guided_cases(
+            training, held_out, folder, config, train_first_pass, progress=progress
         )
-    measured = held_out if config.validate_every else ()
+    validated = held_out if config.runtime.validate_every else ()
     observations = independent_voxels(training) if config.posterior == "variational" else 1.0
-    state = State(config, chosen_device(config.device), observations)
-    first, before_s = 0, 0.0
+    state = State(config, select_device(config.runtime.device), observations)
+    done, seconds = 0, 0.0
     if (checkpoint := read_checkpoint(out, identity)) is not None:
         state.restore(checkpoint.tensors)
-        first, before_s = checkpoint.step, checkpoint.seconds
-    begun = time.monotonic() - before_s
-    with Log(out, first) as log:
-        batches = _batches(training, config, first)
-        for number, batch in progress.track(batches, what="Training", total=config.steps - first):
-            log.write(number + 1, state.step(number, batch))
-            done = number + 1
-            if measured and done % config.validate_every == 0 and done < config.steps:
-                log.write(done, asdict(validate(state.averaged(), measured, config)))
-            if done % config.checkpoint_every == 0 or done == config.steps:
-                write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - begun, state.tensors()))
-        found = _fitted(state, training)
-        network = state.holding(found.weights)
-        scores = validate(network, measured, config) if measured else None
+        done, seconds = checkpoint.step, checkpoint.seconds
+    started = time.monotonic() - seconds
+    with Log(out, done) as log:
+        batches = progress.track(_batches(training, config, done), what="Training", total=config.optimiser.steps - done)
+        for done in _steps(state, batches, validated, log):
+            if done % config.runtime.checkpoint_every == 0 or done == config.optimiser.steps:
+                write_checkpoint(out, Checkpoint(done, identity, time.monotonic() - started, state.tensors()))
+        posterior = _fit_posterior(state, training)
+        scores = validate(state.network_with(posterior.weights), validated, config) if validated else None
         if scores is not None:
-            log.write(config.steps, asdict(scores))
-    if first_reading is not None and config.network.guidance_channels:
-        write_atomically(out / "weights.first.safetensors", first_reading.read_bytes())
-    return _finished(found, config, out, identity, scores, time.monotonic() - begun)
+            log.write(config.optimiser.steps, asdict(scores))
+    if first_pass is not None and config.network.guidance_channels:
+        write_atomically(out / "weights.first.safetensors", first_pass.read_bytes())
+    return _write_weights(posterior, config, out, identity, scores, time.monotonic() - started)
 
 
-def _first(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, *, progress: Progress) -> Path:
-    """A first network, for ``crossfit``; one that is there stays as it is, so that its readings are known again."""
+def _split(cases: tuple[CachedCase, ...], data: DataConfig) -> tuple[tuple[CachedCase, ...], tuple[CachedCase, ...]]:
+    """The training cases, and the held-out cases of the fold."""
+    stop = len(cases) - data.fold * data.held_out
+    start = stop - data.held_out
+    return cases[:start] + cases[stop:], cases[start:stop]
+
+
+def _steps(
+    state: State, batches: Iterator[tuple[int, Patches]], validated: Sequence[CachedCase], log: Log
+) -> Iterator[int]:
+    """Does and logs the steps; yields the number of steps done after each."""
+    config = state.config
+    for number, batch in batches:
+        done = number + 1
+        log.write(done, state.step(number, batch))
+        if validated and done % config.runtime.validate_every == 0 and done < config.optimiser.steps:
+            log.write(done, asdict(validate(state.averaged_network(), validated, config)))
+        yield done
+
+
+def _train_first_pass(cases: tuple[CachedCase, ...], out: Path, config: TrainConfig, *, progress: Progress) -> Path:
+    """Trains a first-pass network for ``crossfit``.
+
+    A finished one is not written again, so that the hash of its file, and with it its predictions, stay valid.
+    """
     with locked(out):
-        made, checkpoint = out / "weights.safetensors", read_checkpoint(out, identity_of(cases, config))
-        if made.is_file() and checkpoint is not None and checkpoint.step == config.steps:
-            return made
+        weights, checkpoint = out / "weights.safetensors", read_checkpoint(out, training_identity(cases, config))
+        if weights.is_file() and checkpoint is not None and checkpoint.step == config.optimiser.steps:
+            return weights
         return _run(cases, out, config, progress).weights
 
 
-def _fitted(state: State, cases: Sequence[CachedCase]) -> FittedPosterior:
-    """The weights, and what the posterior draws from."""
-    if state.config.posterior == "variational":
-        return variational(state.ema_weights)
-    if state.config.posterior == "swag":
-        return swag(state.snapshots, state.averaged())
-    if state.config.posterior == "laplace":
-        return laplace(state.averaged(), state.ema_weights, cases, state.config)
-    return FittedPosterior(own_weights(state.ema_weights))
+def _fit_posterior(state: State, cases: Sequence[CachedCase]) -> FittedPosterior:
+    """The weights, and the posterior that is fitted to them."""
+    config = state.config
+    if config.posterior == "variational":
+        return variational_posterior(state.ema_weights)
+    if config.posterior == "swag":
+        return swag_posterior(state.snapshots, state.averaged_network())
+    if config.posterior == "laplace":
+        return laplace_posterior(
+            state.averaged_network(),
+            state.ema_weights,
+            cases,
+            side=config.data.patch,
+            precision=config.runtime.precision,
+        )
+    return FittedPosterior(network_weights(state.ema_weights))
 
 
 def _batches(cases: Sequence[CachedCase], config: TrainConfig, first: int) -> Iterator[tuple[int, Patches]]:
-    """Step numbers and their batches; the next is made while this one is trained on."""
+    """Numbers of steps and their batches; the next batch is sampled during the current step."""
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(batch_of, cases, config, first)
-        for number in range(first, config.steps):
+        coming = pool.submit(sample_batch, cases, config, first)
+        for number in range(first, config.optimiser.steps):
             batch = coming.result()
-            if number + 1 < config.steps:
-                coming = pool.submit(batch_of, cases, config, number + 1)
+            if number + 1 < config.optimiser.steps:
+                coming = pool.submit(sample_batch, cases, config, number + 1)
             yield number, batch
 
 
-def batch_of(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> Patches:
-    """The batch of a step, drawn from ``[seed, number]`` alone; most patches are of cases that hold a target."""
-    rng = np.random.default_rng([config.seed, number])
-    holding = [case for case in cases if len(case.ends)] or cases
-    patches, how = [], ramp_up(config, number)
-    for _ in range(config.batch):
-        pool = holding if rng.random() < _HOLDING else cases
+def sample_batch(cases: Sequence[CachedCase], config: TrainConfig, number: int) -> Patches:
+    """Samples the batch of a step from ``[seed, number]`` alone; most patches are of cases with a target."""
+    data, rng = config.data, np.random.default_rng([config.seed, number])
+    with_target = [case for case in cases if len(case.ends)] or cases
+    augmentation = ramp_up(data, number, config.optimiser.steps)
+    patches = []
+    for _ in range(data.batch):
+        pool = with_target if rng.random() < _SHARE_WITH_TARGET else cases
         case = pool[int(rng.integers(len(pool)))]
-        patch = sample_patch(case, rng, side=config.patch, spacing_mm=config.spacing_mm)
-        patches.append(augmented(patch, rng, modalities=config.network.modalities, how=how))
+        patch = sample_patch(case, rng, side=data.patch, spacing_mm=data.spacing_mm)
+        patches.append(augment(patch, rng, modalities=config.network.modalities, augmentation=augmentation))
     return concatenate_patches(patches)
 
 
-def ramp_up(config: TrainConfig, number: int) -> Augmentation:
-    """The augmentation of a step: modalities are left out the more often the further a training is."""
-    ramp = config.missing_ramp * config.steps
-    grown = min(1.0, number / ramp) if ramp else 1.0
-    return replace(config.augmentation, missing=grown * config.augmentation.missing)
+def ramp_up(data: DataConfig, number: int, steps: int) -> Augmentation:
+    """The augmentation of a step; the rate of omitted modalities rises over the training."""
+    ramp = data.missing_ramp * steps
+    share = min(1.0, number / ramp) if ramp else 1.0
+    return replace(data.augmentation, missing=share * data.augmentation.missing)
 
 
-def _finished(
-    found: FittedPosterior,
+def _write_weights(
+    posterior: FittedPosterior,
     config: TrainConfig,
     out: Path,
     identity: Mapping[str, object],
@@ -229,16 +221,16 @@ def _finished(
 ) -> Trained:
     results = {} if scores is None else asdict(scores)
     training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
-    about = {
+    card = {
         "architecture": architecture_of(config.network),
         "config": config.network.as_json(),
-        "spacing_mm": config.spacing_mm,
-        "patch": config.patch,
+        "spacing_mm": config.data.spacing_mm,
+        "patch": config.data.patch,
         "threshold": config.threshold,
         "training": {k: v for k, v in training.items() if k != "network"},
-        "posterior": found.about,
+        "posterior": posterior.card,
     }
     path = out / "weights.safetensors"
-    sha256 = save_weights(path, found.stored, about)
-    write_atomically(out / "weights.json", json.dumps({"sha256": sha256, **about}, indent=2).encode())
+    sha256 = save_weights(path, posterior.stored, card)
+    write_atomically(out / "weights.json", json.dumps({"sha256": sha256, **card}, indent=2).encode())
     return Trained(path, sha256, scores)

@@ -1,12 +1,12 @@
-"""What each posterior asks of the loss, beside the outlines themselves.
+"""The objective of each posterior, beside the segmentation loss itself.
 
-variational       + KL(q ‖ prior) / n, warmed up; n is how many independent voxels the data hold
-heteroscedastic   the loss of the mean of the drawn probabilities, voxel by voxel (Kendall & Gal, NeurIPS 2017)
-stochastic seg.   the same, but whole patches are drawn: -log mean_s exp(-Σ_v loss) (Monteiro et al., NeurIPS 2020)
+variational       + KL(q ‖ prior) / n, with a warm-up; n is the number of independent voxels in the data
+heteroscedastic   the loss of the mean of the sampled probabilities, voxel by voxel (Kendall & Gal, NeurIPS 2017)
+stochastic seg.   the same for whole patches: -log mean_s exp(-Σ_v loss) (Monteiro et al., NeurIPS 2020)
 mask denoiser     the same terms for its estimate of the mask, from masks with noise of all times
-others            nothing more
+others            no further term
 
-And a regulariser: the loss of the diffusion model that shares the encoder.
+A regulariser adds the loss of the diffusion model that shares the encoder.
 """
 
 import math
@@ -17,26 +17,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adumbra.diffusion.denoising import noised
-from adumbra.diffusion.regulariser import SPREAD, blurred, regularising_loss
+from adumbra.diffusion.denoising import add_noise
+from adumbra.diffusion.regulariser import SPREAD, RegulariserConfig, blur_images, regularising_loss
 from adumbra.diffusion.schedule import Schedule, stratified_times
-from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser
-from adumbra.networks.flipout import uncertain
+from adumbra.networks.capabilities import LogitNoise, MaskDenoising
+from adumbra.networks.denoiser import ImageDenoiser
+from adumbra.networks.flipout import variational_layers
 from adumbra.networks.unet import UNet
-from adumbra.training.config import TrainConfig
-from adumbra.training.losses import of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
+from adumbra.training.config import LossConfig
+from adumbra.training.losses import mean_of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
 from adumbra.training.options import UncertaintyLoss
 from adumbra.training.patches import Patches
 
-TELLS_THE_SAME = 27  # Voxels, 3 × 3 × 3, that count as one independent observation: neighbours agree.
-SMOOTHED = 0.1  # What a doubt of 1 takes of a label.
-_NOISES = 8  # Draws of the logits' noise in a step.
-_WARM = 0.5  # Share of the training over which the divergence's weight grows from 0 to 1.
+VOXELS_PER_OBSERVATION = 27
+"""Voxels, 3 × 3 × 3, that count as one independent observation, for neighbours are correlated."""
+LABEL_SMOOTHING = 0.1
+"""Share by which labels of uncertainty 1 are moved towards 1/2."""
+_NOISE_SAMPLES = 8  # Samples of the logit noise in a step.
+_WARMUP_SHARE = 0.5  # Share of the steps over which the weight of the divergence rises from 0 to 1.
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a step is given, as tensors; see ``training.patches.Patches``."""
+    """A batch as tensors; the shapes are those of ``training.patches.Patches``."""
 
     images: Tensor
     present: Tensor
@@ -46,82 +49,106 @@ class Batch:
     guidance: Tensor
 
     @classmethod
-    def of(cls, patches: Patches, device: torch.device) -> "Batch":
-        """On a device."""
+    def from_patches(cls, patches: Patches, device: torch.device) -> "Batch":
+        """The patches on a device."""
         arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "guidance"))
         return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays))
 
-    def seen(self, config: TrainConfig, images: Tensor | None = None) -> Tensor:
-        """What the network is given: the images, these or others, with the doubts behind them where it is guided."""
-        shown = self.images if images is None else images
-        return torch.cat([shown, self.guidance], dim=1) if config.network.guidance_channels else shown
+    @property
+    def uncertainty(self) -> Tensor | None:
+        """Uncertainty of the first pass over all modalities, (B, 1, X, Y, Z) in [0, 1]; None where there is none."""
+        return self.guidance[:, :1] if self.guidance.shape[1] else None
 
-    def with_uncertainty_loss(self, how: UncertaintyLoss) -> "Batch":
-        """With labels or weights that doubt has changed."""
-        doubt = self.guidance[:, :1]
-        if how == "weighted":
-            return replace(self, weights=self.weights * (1.0 + doubt))
-        if how == "smoothed":
-            share = SMOOTHED * doubt
+    def network_input(self, *, guided: bool, images: Tensor | None = None) -> Tensor:
+        """Input channels of the network: these images or others, followed by the guidance maps of a guided network."""
+        shown = self.images if images is None else images
+        return torch.cat([shown, self.guidance], dim=1) if guided else shown
+
+    def with_uncertainty_loss(self, kind: UncertaintyLoss) -> "Batch":
+        """The batch with weights or labels changed by the uncertainty."""
+        uncertainty = self.guidance[:, :1]
+        if kind == "weighted":
+            return replace(self, weights=self.weights * (1.0 + uncertainty))
+        if kind == "smoothed":
+            share = LABEL_SMOOTHING * uncertainty
             return replace(self, labels=self.labels * (1.0 - share) + 0.5 * share)
         return self
 
 
-def segmentation_loss(network: UNet, batch: Batch, config: TrainConfig) -> Tensor:
-    """Of the outlines of one batch."""
-    with_uncertainty_loss = batch.with_uncertainty_loss(config.uncertainty_loss)
-    if isinstance(network, MaskDenoiser):
-        return _mask_loss(network, with_uncertainty_loss, config)
-    return mean_loss(
-        network,
-        with_uncertainty_loss.seen(config),
-        with_uncertainty_loss.present,
-        with_uncertainty_loss.labels,
-        with_uncertainty_loss.weights,
-        config,
+def segmentation_loss(network: UNet, batch: Batch, loss: LossConfig) -> Tensor:
+    """The segmentation loss of one batch."""
+    batch = batch.with_uncertainty_loss(loss.uncertainty_loss)
+    if (denoising := network.mask_denoising) is not None:
+        return _mask_denoising_loss(network, denoising, batch, loss)
+    x = batch.network_input(guided=network.config.guidance_channels > 0)
+    if (noise := network.logit_noise) is not None:
+        return _noise_loss(noise, x, batch, loss, shared_noise=bool(network.config.noise_rank))
+    return region_balanced(
+        network(x, batch.present), batch.labels, batch.weights, hard_voxel_fraction=loss.hard_voxel_fraction
     )
 
 
-def _mask_loss(network: MaskDenoiser, batch: Batch, config: TrainConfig) -> Tensor:
+def _mask_denoising_loss(network: UNet, denoising: MaskDenoising, batch: Batch, loss: LossConfig) -> Tensor:
     times = stratified_times(float(torch.rand(())), len(batch.labels)).to(batch.labels.device)
     masks = 2.0 * batch.labels - 1.0
-    noisy = noised(masks, times, torch.randn_like(masks), Schedule())
-    features = network.features_before("decoder", batch.seen(config), batch.present)
-    logits = network.denoised(features, noisy.to(masks.dtype), times)
-    return region_balanced(logits, batch.labels, batch.weights, hard_voxel_fraction=config.hard_voxel_fraction)
+    noisy = add_noise(masks, times, torch.randn_like(masks), Schedule())
+    x = batch.network_input(guided=network.config.guidance_channels > 0)
+    features = network.features_before("decoder", x, batch.present)
+    logits = denoising.denoise(features, noisy.to(masks.dtype), times)
+    return region_balanced(logits, batch.labels, batch.weights, hard_voxel_fraction=loss.hard_voxel_fraction)
+
+
+def _noise_loss(noise: LogitNoise, x: Tensor, batch: Batch, loss: LossConfig, *, shared_noise: bool) -> Tensor:
+    mean, spread, factors = noise.logit_distribution(x, batch.present)
+    samples = sample_logits(mean, spread, factors)
+    return loss_under_noise(samples, batch.labels, batch.weights, loss, shared_noise=shared_noise)
 
 
 def regulariser_loss(
-    network: UNet, denoiser: ImageDenoiser, batch: Batch, config: TrainConfig, generator: np.random.Generator
+    network: UNet,
+    denoiser: ImageDenoiser,
+    batch: Batch,
+    regulariser: RegulariserConfig,
+    *,
+    spacing_mm: float,
+    generator: np.random.Generator,
 ) -> Tensor:
-    """Of the diffusion model that shares the encoder, on images blurred as the config says."""
-    how = config.regulariser
-    assert how is not None  # or there were no denoiser
-    doubt = batch.guidance[:, :1] if batch.guidance.shape[1] else None
-    images = blurred(batch.images, doubt, batch.brain, how.blur, spacing_mm=config.spacing_mm, generator=generator)
+    """The loss of the diffusion model that shares the encoder.
 
-    def predicted(noisy: Tensor, t: Tensor) -> Tensor:
-        features = network.features_before("decoder", batch.seen(config, noisy.to(images.dtype)), batch.present)
-        velocity: Tensor = denoiser(features, noisy / SPREAD, t)
+    Args:
+        network: The network whose encoder is shared.
+        denoiser: The decoder of the diffusion model.
+        batch: Images, and the uncertainty that sets the width of the blur.
+        regulariser: Blur, schedule and predicted quantity.
+        spacing_mm: Spacing of the isotropic grid, in millimetres.
+        generator: Source of the shuffled blur and of the times.
+    """
+    images = blur_images(
+        batch.images, batch.uncertainty, batch.brain, regulariser.blur, spacing_mm=spacing_mm, generator=generator
+    )
+    guided = network.config.guidance_channels > 0
+
+    def velocity_model(noisy: Tensor, t: Tensor) -> Tensor:
+        x = batch.network_input(guided=guided, images=noisy.to(images.dtype))
+        velocity: Tensor = denoiser(network.features_before("decoder", x, batch.present), noisy / SPREAD, t)
         return velocity
 
     return regularising_loss(
-        predicted, images, batch.present, batch.brain, how, uniform_number=float(generator.random())
+        velocity_model, images, batch.present, batch.brain, regulariser, uniform_number=float(generator.random())
     )
 
 
-def mean_loss(
-    network: UNet, x: Tensor, present: Tensor, labels: Tensor, weights: Tensor, config: TrainConfig
-) -> Tensor:
-    """Of the outlines of one batch, under the network's own noise where it predicts one."""
-    if config.network.noise_rank is None:
-        return region_balanced(network(x, present), labels, weights, hard_voxel_fraction=config.hard_voxel_fraction)
-    mean, spread, factors = network.noisy(x, present)
-    return loss_under_noise(noisy_logits(mean, spread, factors), labels, weights, config)
+def sample_logits(mean: Tensor, spread: Tensor, factors: tuple[Tensor, ...], count: int = _NOISE_SAMPLES) -> Tensor:
+    """Samples of noisy logits, (count, B, T, X, Y, Z).
 
+    The examples of a batch have independent noise, as in ``posterior.heteroscedastic``.
 
-def noisy_logits(mean: Tensor, spread: Tensor, factors: tuple[Tensor, ...], count: int = _NOISES) -> Tensor:
-    """``count`` draws, (count, B, T, X, Y, Z); examples draw apart, as ``posterior.heteroscedastic`` does."""
+    Args:
+        mean: (B, T, X, Y, Z), mean logits.
+        spread: (B, T, X, Y, Z), standard deviation of each voxel's own noise.
+        factors: Factors of the noise that voxels share, each (B, T, X, Y, Z).
+        count: Number of samples.
+    """
     shape = (count, *mean.shape)
     noise = spread * torch.randn(shape, device=mean.device)
     for factor in factors:
@@ -129,28 +156,45 @@ def noisy_logits(mean: Tensor, spread: Tensor, factors: tuple[Tensor, ...], coun
     return mean + noise
 
 
-def loss_under_noise(draws: Tensor, truth: Tensor, weights: Tensor, config: TrainConfig) -> Tensor:
-    """The terms of ``losses.region_balanced`` for draws (S, B, T, X, Y, Z) of the logits.
+def loss_under_noise(
+    samples: Tensor, truth: Tensor, weights: Tensor, loss: LossConfig, *, shared_noise: bool
+) -> Tensor:
+    """The terms of ``losses.region_balanced`` for samples of the logits.
 
-    Dice and the hardest voxels are those of the mean probability. So is the cross-entropy where each voxel has noise
-    of its own only; where voxels share noise it is that of the patch as a whole.
+    Dice and the hardest voxels are those of the mean probability. So is the cross-entropy where each voxel has only
+    noise of its own. Where voxels share noise, the cross-entropy is that of whole patches.
+
+    Args:
+        samples: (S, B, T, X, Y, Z), logits.
+        truth: (B, T, X, Y, Z), 0 or 1.
+        weights: (B, T, X, Y, Z).
+        loss: Share of the hardest voxels.
+        shared_noise: Whether voxels share noise.
     """
-    marginal = torch.logsumexp(F.logsigmoid(draws), 0) - torch.logsumexp(F.logsigmoid(-draws), 0)
+    marginal = torch.logsumexp(F.logsigmoid(samples), 0) - torch.logsumexp(F.logsigmoid(-samples), 0)
     losses = weighted_cross_entropy(marginal, truth, weights)
-    likelihood = losses.mean() if not config.network.noise_rank else _joint(draws, truth, weights)
+    likelihood = _patch_cross_entropy(samples, truth, weights) if shared_noise else losses.mean()
     dice = weighted_dice_loss(marginal.sigmoid(), truth, weights)
-    return dice + likelihood + 0.5 * of_hardest(losses, config.hard_voxel_fraction)
+    return dice + likelihood + 0.5 * mean_of_hardest(losses, loss.hard_voxel_fraction)
 
 
-def _joint(draws: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
-    count = len(draws)
-    sums = weighted_cross_entropy(draws, truth.expand_as(draws), weights).flatten(2).sum(2)
+def _patch_cross_entropy(samples: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """-log mean_s exp(-Σ_v loss) of each patch, per voxel, averaged over the batch."""
+    count = len(samples)
+    sums = weighted_cross_entropy(samples, truth.expand_as(samples), weights).flatten(2).sum(2)
     patches = math.log(count) - torch.logsumexp(-sums, 0)
     return patches.mean() / truth[0].numel()
 
 
-def divergence(network: nn.Module, number: int, config: TrainConfig, observations: float) -> Tensor:
-    """Of a network with uncertain weights from their prior, in nats per observation, warmed up; 0 of any other."""
-    warmth = min(1.0, (number + 1) / max(1.0, _WARM * config.steps))
-    parts = [layer.divergence() for _, layer in uncertain(network)]
-    return warmth / observations * torch.stack(parts).sum() if parts else torch.zeros(())
+def divergence(network: nn.Module, *, step: int, steps: int, observations: float) -> Tensor:
+    """KL divergence of variational weights from their prior, in nats per observation; 0 where no weight is variational.
+
+    Args:
+        network: The network.
+        step: Number of the step, counted from 0; the divergence has a linear warm-up.
+        steps: Number of steps of the training.
+        observations: Number of independent voxels in the data.
+    """
+    warmup = min(1.0, (step + 1) / max(1.0, _WARMUP_SHARE * steps))
+    parts = [layer.divergence() for _, layer in variational_layers(network)]
+    return warmup / observations * torch.stack(parts).sum() if parts else torch.zeros(())

@@ -1,4 +1,4 @@
-"""Patches drawn from cached cases. A step draws the same patches always: nothing is remembered between steps."""
+"""Patches sampled from cached cases. The patches of a step depend on its number only, not on earlier steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,21 +7,23 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from adumbra.core.legacy import stored_name
+
 _SMALL_ML = 1.6
 
 
 @dataclass(frozen=True, eq=False)
 class CachedCase:
-    """What of a cached case stays in memory: where to centre patches. The volumes stay on disk.
+    """The part of a cached case that stays in memory. Its volumes stay on disk.
 
     Attributes:
         path: The cache file.
-        shape: Of its volumes.
-        present: float32 (C,).
-        sites: int16 (N, 3), target voxels ordered by component.
-        ends: int64 (K,), where each component's voxels end in ``sites``.
-        brain_sites: int16 (M, 3).
-        guidance: The file of what guides the network, see ``training.crossfit``; None where nothing does.
+        shape: Shape of its volumes.
+        present: float32 (C,), 1 where a modality is present.
+        sites: int16 (N, 3), voxels of the targets ordered by component.
+        ends: int64 (K,), where the voxels of each component end in ``sites``.
+        brain_sites: int16 (M, 3), brain voxels.
+        guidance: File of the guidance maps, see ``training.crossfit``; None where there are none.
     """
 
     path: Path
@@ -34,21 +36,21 @@ class CachedCase:
 
     @property
     def name(self) -> str:
-        """The case's name."""
+        """Name of the case."""
         return self.path.stem
 
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """A batch, all float32.
+    """A batch of patches, all float32.
 
     Attributes:
         channels: (B, C, X, Y, Z) in network units.
-        present: (B, C), 1 where a modality is there.
+        present: (B, C), 1 where a modality is present.
         labels: (B, T, X, Y, Z), 0 or 1.
-        weights: (B, T, X, Y, Z), for the loss.
+        weights: (B, T, X, Y, Z), weights of the loss.
         brain: (B, 1, X, Y, Z), 0 or 1.
-        guidance: (B, D, X, Y, Z), what guides the network; D is 0 where nothing does.
+        guidance: (B, D, X, Y, Z), guidance maps in [0, 1]; D is 0 where there are none.
     """
 
     channels: np.ndarray
@@ -60,7 +62,7 @@ class Patches:
 
 
 def open_cached_case(path: Path) -> CachedCase:
-    """A cache file, its volumes unread."""
+    """A cached case; its volumes are not read."""
     with safe_open(path, framework="np") as file:
         x, y, z = file.get_slice("brain").get_shape()
         small = (file.get_tensor(name) for name in ("present", "sites", "ends", "brain_sites"))
@@ -68,12 +70,19 @@ def open_cached_case(path: Path) -> CachedCase:
 
 
 def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacing_mm: float) -> Patches:
-    """One patch of a case as a batch of one.
+    """Samples one patch of a case, as a batch of one.
 
-    In 30 of 100 draws it lies anywhere in the brain, else around a component; of the latter, half are around one of
-    less than 1.6 ml where there are such. All components of a kind are equally likely, whatever their size.
+    30 % of the patches lie anywhere in the brain, the others around a component of a target. Half of the latter are
+    around a component of less than 1.6 ml, where the case has one. Components are sampled uniformly, whatever their
+    size.
+
+    Args:
+        case: The case.
+        rng: Source of all randomness.
+        side: Side of the patch, in voxels.
+        spacing_mm: Spacing of the case's isotropic grid, in millimetres.
     """
-    centre = _centre(case, rng, small_voxels=_SMALL_ML * 1000.0 / spacing_mm**3)
+    centre = _sample_centre(case, rng, small_voxels=_SMALL_ML * 1000.0 / spacing_mm**3)
     jitter = rng.integers(-(side // 4), side // 4 + 1, 3)
     low = np.clip(centre + jitter - side // 2, 0, np.asarray(case.shape) - side)
     x, y, z = (slice(int(a), int(a) + side) for a in low)
@@ -87,15 +96,16 @@ def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spaci
 def guidance_maps(
     case: CachedCase, box: tuple[slice, slice, slice] = (slice(None), slice(None), slice(None))
 ) -> np.ndarray:
-    """What guides the network in a part of a case, float32 (D, X, Y, Z)."""
+    """The guidance maps in a box of a case, float32 (D, X, Y, Z); D is 0 where the case has none."""
     if case.guidance is None:
         shape = tuple(len(range(*part.indices(size))) for part, size in zip(box, case.shape, strict=True))
         return np.zeros((0, *shape), dtype=np.float32)
     with safe_open(case.guidance, framework="np") as file:
-        return np.asarray(file.get_slice("guidance")[:, box[0], box[1], box[2]], dtype=np.float32)
+        maps = file.get_slice(stored_name("guidance", "guidance", file.keys()))
+        return np.asarray(maps[:, box[0], box[1], box[2]], dtype=np.float32)
 
 
-def _centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) -> np.ndarray:
+def _sample_centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: float) -> np.ndarray:
     anywhere, among_small = rng.random() < 0.3, rng.random() < 0.5
     if anywhere or not len(case.ends):
         sites = case.brain_sites

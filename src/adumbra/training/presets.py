@@ -1,45 +1,57 @@
-"""What can be trained, by name: a backbone, how modalities are fused, what regularises it. All combine, but for a few.
+"""Named training methods. All options combine, with few exceptions.
 
-backbone      unet, crossmodal (an encoder for each modality), diffusion (a mask denoiser)
-fusion        early (concatenation), late (averaged probabilities), attention (always open), and attention that doubt
-              opens: uncertainty, or its controls constant, shuffled, oracle
-regulariser   none; joint, beside the segmentation; before it; both
-blur          of the images that the regulariser learns: none, uniform, shuffled, focused, inverse
-softening     what doubt does to the loss: none, weighted, smoothed
+backbone           unet, crossmodal (an encoder for each modality), diffusion (a mask denoiser)
+fusion             early (concatenation), late (averaged probabilities), attention (gate always open), and attention
+                   gated by a map: uncertainty, or its controls constant, shuffled and oracle
+regulariser        none; joint, beside the segmentation; pretrain, before it; both
+blur               of the images that the regulariser learns: none, uniform, shuffled, focused, inverse
+uncertainty_loss   how uncertainty changes the loss: none, weighted, smoothed
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from adumbra.core.errors import InputRejected
 from adumbra.core.options import BlurKind, DiffusionTarget, Guide
+from adumbra.core.targets import TARGET_SPECS, network_defaults
 from adumbra.core.types import Target
 from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
-from adumbra.networks.crossmodal import PRIMARY, CrossModalConfig, LateAverageConfig
+from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.unet import UNetConfig
-from adumbra.training.config import DEFAULT_TRAINING, TrainConfig
-from adumbra.training.options import Backbone, Fusion, RegulariserMode, UncertaintyLoss
+from adumbra.training.config import (
+    DataConfig,
+    GuidanceConfig,
+    LossConfig,
+    OptimiserConfig,
+    RuntimeConfig,
+    TrainConfig,
+    default_network,
+    network_for,
+)
+from adumbra.training.options import Backbone, Fusion, RegulariserMode, TrainedPosterior, UncertaintyLoss
 
 _GUIDED: dict[Fusion, Guide] = {
     "constant": "constant", "shuffled": "shuffled", "uncertainty": "uncertainty", "oracle": "oracle",
 }  # fmt: skip
-_BEFORE = 0.3  # Share of the steps.
+_PRETRAIN_SHARE = 0.3  # Share of the steps.
+_MISSING_RAMP = 0.5  # Share of the steps, for networks that read each modality alone.
+_DEFAULTS = TrainConfig()
 
 
 @dataclass(frozen=True)
 class TrainingPreset:
-    """What is trained.
+    """A training method; the module lists the values of each option.
 
     Attributes:
-        backbone: See the module; so are the others.
+        backbone: Architecture.
         fusion: How modalities are fused.
         regulariser: Whether and when a diffusion model shares the encoder.
-        blur: Of what it learns.
-        blur_mm: Its standard deviation where the doubt is largest.
-        diffusion_target: Whose error its loss is: of the noise or of the velocity.
-        regulariser_weight: Of its loss, where it is joint.
-        uncertainty_loss: Of the segmentation's loss.
+        blur: How the images that the regulariser learns are blurred.
+        blur_mm: Standard deviation of the blur where the uncertainty is largest, in millimetres.
+        diffusion_target: Quantity that the regulariser predicts, the noise or the velocity.
+        regulariser_weight: Weight of the regulariser's loss beside the segmentation's.
+        uncertainty_loss: How uncertainty changes the segmentation loss.
     """
 
     backbone: Backbone = "unet"
@@ -57,7 +69,7 @@ class TrainingPreset:
         ):
             raise InputRejected(
                 "fusion",
-                expected="late with unet alone; with crossmodal one that attends",
+                expected="late with unet only; with crossmodal a fusion by attention",
                 found=f"{self.backbone}, {self.fusion}",
                 do=f"choose among {', '.join(get_args(Fusion)[2:])}, or another backbone",
             )
@@ -68,58 +80,88 @@ class TrainingPreset:
 
     @property
     def guide(self) -> Guide:
-        """What stands for the doubt of a first reading; none where nothing asks for it."""
-        asked = self.blur != "none" or self.uncertainty_loss != "none"
-        return _GUIDED.get(self.fusion, "uncertainty" if asked else "none")
+        """Kind of guidance map; ``"none"`` where neither network nor loss uses uncertainty."""
+        loss_needs_it = self.blur != "none" or self.uncertainty_loss != "none"
+        return _GUIDED.get(self.fusion, "uncertainty" if loss_needs_it else "none")
+
+    @property
+    def regulariser_config(self) -> RegulariserConfig | None:
+        """The regulariser; None where there is none."""
+        if self.regulariser == "none":
+            return None
+        return RegulariserConfig(
+            weight=self.regulariser_weight if self.regulariser in ("joint", "both") else 0.0,
+            pretrain_share=_PRETRAIN_SHARE if self.regulariser in ("pretrain", "both") else 0.0,
+            blur=BlurConfig(self.blur, self.blur_mm),
+            diffusion_target=self.diffusion_target,
+        )
 
 
-def config_for(preset: TrainingPreset, target: Target, **changes: object) -> TrainConfig:
-    """The training of a preset for a target; other options of ``TrainConfig`` as they are given.
+def config_for(
+    preset: TrainingPreset,
+    target: Target,
+    *,
+    network: UNetConfig | None = None,
+    data: DataConfig = _DEFAULTS.data,
+    optimiser: OptimiserConfig = _DEFAULTS.optimiser,
+    guidance: GuidanceConfig = _DEFAULTS.guidance,
+    posterior: TrainedPosterior = "dropout",
+    seed: int = 0,
+    runtime: RuntimeConfig = _DEFAULTS.runtime,
+) -> TrainConfig:
+    """The training of a preset for a target.
+
+    Args:
+        preset: The method. It sets the loss, ``guidance.guide`` and ``data.missing_ramp``.
+        target: The target. It sets ``data.spacing_mm`` and the share of hard voxels.
+        network: Architecture in place of the preset's.
+        data: All other options of the data.
+        optimiser: Optimiser and schedule.
+        guidance: All other options of the first pass.
+        posterior: Posterior that the training prepares.
+        seed: Seed of every random choice.
+        runtime: How the training runs.
 
     Raises:
-        InputRejected: They do not go together.
+        InputRejected: The network does not support the posterior.
+        KeyError: No network segments the target.
     """
-    learned = DEFAULT_TRAINING[target]
-    network = network_of_preset(preset, learned.network)
-    regulariser = None
-    if preset.regulariser != "none":
-        regulariser = RegulariserConfig(
-            weight=preset.regulariser_weight if preset.regulariser in ("joint", "both") else 0.0,
-            pretrain_share=_BEFORE if preset.regulariser in ("pretrain", "both") else 0.0,
-            blur=BlurConfig(preset.blur, preset.blur_mm),
-            diffusion_target=preset.diffusion_target,
-        )
-    usual: dict[str, object] = {
-        "network": network,
-        "spacing_mm": learned.spacing_mm,
-        "hard_voxel_fraction": learned.hard_voxel_fraction,
-        "guide": preset.guide,
-        "regulariser": regulariser,
-        "uncertainty_loss": preset.uncertainty_loss,
-        "missing_ramp": 0.0 if preset.fusion == "early" else 0.5,
-    }
-    return TrainConfig(**(usual | changes))  # type: ignore[arg-type]
+    defaults = network_defaults(target)
+    return TrainConfig(
+        network=network_for(posterior, network or network_of_preset(preset, default_network(target))),
+        data=replace(
+            data,
+            spacing_mm=defaults.spacing_mm,
+            missing_ramp=0.0 if preset.fusion == "early" else _MISSING_RAMP,
+        ),
+        optimiser=optimiser,
+        loss=LossConfig(defaults.hard_voxel_fraction, preset.uncertainty_loss, preset.regulariser_config),
+        guidance=replace(guidance, guide=preset.guide),
+        posterior=posterior,
+        seed=seed,
+        runtime=runtime,
+    )
 
 
 def network_of_preset(preset: TrainingPreset, plain: UNetConfig) -> UNetConfig:
-    """The network's config, of the modalities, targets and widths of a plain one."""
-    same = {name: getattr(plain, name) for name in ("modalities", "targets", "widths", "dropout")}
+    """The architecture of a preset, with the modalities, targets, widths and dropout of a plain U-Net."""
+    modalities, targets, widths, dropout = plain.modalities, plain.targets, plain.widths, plain.dropout
     attends, guided = preset.fusion not in ("early", "late"), preset.fusion in _GUIDED
-    windows = windows_for(len(plain.widths)) if attends else (None,) * len(plain.widths)
+    windows = windows_for(len(widths)) if attends else (None,) * len(widths)
     if preset.backbone == "diffusion":
-        return MaskDenoiserConfig(**same, windows=windows, guided=guided)
+        return MaskDenoiserConfig(modalities, targets, widths, dropout, windows=windows, guided=guided)
     if preset.fusion == "early":
         return plain
     if preset.fusion == "late":
-        return LateAverageConfig(**same)
-    primary = PRIMARY[plain.targets[0]] if preset.backbone == "crossmodal" else None
-    return CrossModalConfig(**same, primary=primary, windows=windows, guided=guided)
+        return LateAverageConfig(modalities, targets, widths, dropout)
+    primary = TARGET_SPECS[targets[0]].reference_modalities[0] if preset.backbone == "crossmodal" else None
+    return CrossModalConfig(modalities, targets, widths, dropout, primary=primary, windows=windows, guided=guided)
 
 
 def windows_for(levels: int) -> tuple[int | None, ...]:
-    """Voxel by voxel at half resolution, cubes of four at the next level, the whole map at the one after it.
+    """Attention windows of each level: one voxel at half resolution, cubes of four below it, then the whole map.
 
-    At full resolution nobody listens: that would be most of what listening costs.
+    The finest level has no attention: there it would take most of the computing time.
     """
     usual: tuple[int | None, ...] = (None, 1, 4, 0)
     return (usual + (None,) * levels)[:levels] if levels >= len(usual) else usual[len(usual) - levels :]

@@ -1,4 +1,4 @@
-"""How well the network does on whole held-out volumes."""
+"""Validation of a network on whole held-out volumes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from adumbra.inference.device import autocast
+from adumbra.inference.device import Precision, autocast
 from adumbra.inference.sliding_window import windows_over
-from adumbra.networks.unet import Masks, UNet
+from adumbra.networks.decoder import DropoutMasks
+from adumbra.networks.unet import UNet
 from adumbra.training.config import TrainConfig
 from adumbra.training.patches import CachedCase, guidance_maps
 
@@ -18,13 +19,13 @@ _SMALL_ML = 2.0
 
 @dataclass(frozen=True)
 class ValidationScores:
-    """Means over the held-out cases; None where there are none of the kind.
+    """Mean scores over the held-out cases; None where no case is of the kind.
 
     Attributes:
-        dice: Of all cases.
-        dice_small: Of those whose target holds less than 2 ml.
-        dice_large: Of the others.
-        cases: Their Dice by name.
+        dice: Mean Dice of all cases.
+        dice_small: Mean Dice of the cases whose target has less than 2 ml.
+        dice_large: Mean Dice of the other cases.
+        cases: Dice of each case, by name.
     """
 
     dice: float
@@ -34,22 +35,25 @@ class ValidationScores:
 
 
 def validate(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -> ValidationScores:
-    """Dice of each held-out case at the config's threshold, dropout off, averaged over targets."""
-    found, small = {}, {}
-    voxel_ml = config.spacing_mm**3 / 1000.0
+    """Dice of each held-out case at the config's threshold, without dropout, averaged over targets."""
+    dice, small = {}, {}
+    voxel_ml = config.data.spacing_mm**3 / 1000.0
     for case in cases:
         with safe_open(case.path, framework="np") as file:
             truth, brain = file.get_tensor("labels").astype(bool), file.get_tensor("brain").astype(bool)
             channels = file.get_tensor("channels").astype(np.float32)
-        if config.network.guidance_channels:
+        if network.config.guidance_channels:
             channels = np.concatenate([channels, guidance_maps(case)])
         inside = brain | truth.any(axis=0)
-        predicted = predicted_volumes(network, channels, case.present, inside, config) >= config.threshold
-        found[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
+        probability = predicted_volumes(
+            network, channels, case.present, inside, side=config.data.patch, precision=config.runtime.precision
+        )
+        predicted = probability >= config.threshold
+        dice[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
         small[case.name] = truth.sum() * voxel_ml < _SMALL_ML
-    parts = ([d for n, d in found.items() if small[n] == kind] for kind in (True, False))
+    parts = ([d for name, d in dice.items() if small[name] == kind] for kind in (True, False))
     dice_small, dice_large = (float(np.mean(part)) if part else None for part in parts)
-    return ValidationScores(float(np.mean(list(found.values()))), dice_small, dice_large, found)
+    return ValidationScores(float(np.mean(list(dice.values()))), dice_small, dice_large, dice)
 
 
 def predicted_volumes(
@@ -57,21 +61,33 @@ def predicted_volumes(
     channels: np.ndarray,
     present: np.ndarray,
     inside: np.ndarray,
-    config: TrainConfig,
-    kept: Masks | None = None,
     *,
+    side: int,
+    precision: Precision,
+    masks: DropoutMasks | None = None,
     overlap: float = 0.25,
 ) -> np.ndarray:
-    """Probabilities (T, X, Y, Z) from the windows that touch ``inside``: one draw's, or with dropout off."""
-    windows = windows_over(inside, side=config.patch, overlap=overlap)
+    """Probabilities (T, X, Y, Z), blended from the windows that touch a mask.
+
+    Args:
+        network: In evaluation mode.
+        channels: float32 (C, X, Y, Z) in network units, followed by the guidance maps of a guided network.
+        present: float32 (C,), 1 where a modality is present.
+        inside: (X, Y, Z), the mask.
+        side: Side of a window, in voxels.
+        precision: Precision of the network.
+        masks: Dropout masks of one draw; without them dropout is off.
+        overlap: Overlap of neighbouring windows, as a share of their side.
+    """
+    windows = windows_over(inside, side=side, overlap=overlap)
     device = next(network.parameters()).device
-    told = torch.from_numpy(present)[None].to(device)
+    presence = torch.from_numpy(present)[None].to(device)
     pieces = []
-    with torch.inference_mode(), autocast(config.precision, device):
+    with torch.inference_mode(), autocast(precision, device):
         for x, y, z in windows.boxes():
             window = torch.from_numpy(np.ascontiguousarray(channels[None, :, x, y, z])).to(device)
-            pieces.append(network(window, told, kept)[0].float().sigmoid().cpu().numpy())
-    return np.stack([windows.blended(piece[t] for piece in pieces) for t in range(len(config.network.targets))])
+            pieces.append(network(window, presence, masks)[0].float().sigmoid().cpu().numpy())
+    return np.stack([windows.blend(piece[t] for piece in pieces) for t in range(len(network.config.targets))])
 
 
 def _dice(predicted: np.ndarray, truth: np.ndarray) -> float:
