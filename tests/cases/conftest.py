@@ -1,4 +1,4 @@
-"""Small files of every kind, written as scanners, converters and colleagues write them."""
+"""Small files of every kind, as scanners, converters and people write them."""
 
 import json
 
@@ -18,7 +18,7 @@ OBLIQUE = np.array(
 
 @pytest.fixture
 def adc():
-    """ADC of a made head in 10⁻³ mm²/s: air 0, brain about 0.8, one ventricle 3, one infarct 0.4; (12, 10, 8)."""
+    """ADC of a synthetic head in 10⁻³ mm²/s: air 0, brain about 0.8, one ventricle 3, one infarct 0.4; (12, 10, 8)."""
     values = np.zeros((12, 10, 8))
     values[1:-1, 1:-1, 1:-1] = 0.8 + 0.05 * np.random.default_rng(1).standard_normal((10, 8, 6))
     values[5:7, 4:6, 3:5] = 3.0
@@ -29,7 +29,7 @@ def adc():
 
 @pytest.fixture
 def image():
-    """Intensities of a made diffusion-weighted image, (12, 10, 8)."""
+    """Intensities of a synthetic diffusion-weighted image, (12, 10, 8)."""
     return np.round(300 + 60 * np.random.default_rng(2).standard_normal((12, 10, 8)))
 
 
@@ -49,18 +49,18 @@ def lesion():
 
 @pytest.fixture
 def written(tmp_path):
-    """``written(name, data, affine=..., ...)``: a NIfTI file, its folders made; gives its path."""
+    """``written(name, data, affine=..., ...)`` writes a NIfTI file with its folders and returns its path."""
 
     def write(name, data, *, affine=OBLIQUE, dtype=np.float32, header=None, sidecar=None):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = nib.Nifti1Image(np.asarray(data).astype(dtype), affine, dtype=dtype)
-        made.header.set_xyzt_units("mm", "sec")
-        made.set_qform(affine, code=1)
-        made.set_sform(affine, code=1)
+        nifti = nib.Nifti1Image(np.asarray(data).astype(dtype), affine, dtype=dtype)
+        nifti.header.set_xyzt_units("mm", "sec")
+        nifti.set_qform(affine, code=1)
+        nifti.set_sform(affine, code=1)
         for key, value in (header or {}).items():
-            made.header[key] = value
-        nib.save(made, path)
+            nifti.header[key] = value
+        nib.save(nifti, path)
         if sidecar is not None:
             stem = name.removesuffix(".gz").removesuffix(".nii")
             (tmp_path / f"{stem}.json").write_text(json.dumps(sidecar))

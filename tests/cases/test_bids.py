@@ -24,9 +24,9 @@ def dataset(written, image, adc, lesion, tmp_path):
 
 
 def test_what_the_phantom_writes_comes_back(dataset):
-    (ref,) = find_cases(dataset)
-    case = ref.open()
-    assert case.name == ref.name == "sub-01"
+    (location,) = find_cases(dataset)
+    case = location.open()
+    assert case.name == location.name == "sub-01"
     assert set(case.scans) == {"dwi", "adc", "b0", "flair"}
     assert case.masks["lesion"].data.sum() == 8
     assert case.scan("dwi").b_value == 1000
@@ -76,28 +76,28 @@ def test_sessions_and_their_masks(written, image, lesion, tmp_path):
     written("sub-03/ses-a/dwi/sub-03_ses-a_trace.nii.gz", image)
     written("sub-03/ses-b/dwi/sub-03_ses-b_trace.nii.gz", image)
     written("derivatives/truth/sub-03/ses-b/dwi/sub-03_ses-b_label-lesion_mask.nii.gz", lesion, dtype=np.uint8)
-    assert [ref.name for ref in find_cases(tmp_path)] == ["sub-03_ses-a", "sub-03_ses-b"]
-    assert [set(ref.open().masks) for ref in find_cases(tmp_path)] == [set(), {"lesion"}]
+    assert [location.name for location in find_cases(tmp_path)] == ["sub-03_ses-a", "sub-03_ses-b"]
+    assert [set(location.open().masks) for location in find_cases(tmp_path)] == [set(), {"lesion"}]
 
 
 def test_a_data_set_written_by_the_simulator_comes_back(dataset, tmp_path_factory):
-    out, made = tmp_path_factory.mktemp("simulated"), open_case(dataset)
-    fraction = replace(made.masks["lesion"], data=made.masks["lesion"].data.astype(np.float32))
+    out, original = tmp_path_factory.mktemp("simulated"), open_case(dataset)
+    fraction = replace(original.masks["lesion"], data=original.masks["lesion"].data.astype(np.float32))
     truths = (
         GroundTruth("lesion", "dwi", "probseg", fraction),
-        GroundTruth("lesion", "dwi", "mask", made.masks["lesion"]),
+        GroundTruth("lesion", "dwi", "mask", original.masks["lesion"]),
     )
-    write_phantom(made, truths, {}, {"seed": 7}, out)
+    write_phantom(original, truths, {}, {"seed": 7}, out)
     case = find_cases(out)[0].open()
-    assert case.name == made.name
-    for modality, scan in made.scans.items():
+    assert case.name == original.name
+    for modality, scan in original.scans.items():
         np.testing.assert_allclose(case.scan(modality).data, scan.data, rtol=1e-4, atol=0.02)
         assert case.scan(modality).grid.coincides(scan.grid)
-    np.testing.assert_array_equal(case.masks["lesion"].data, made.masks["lesion"].data)
+    np.testing.assert_array_equal(case.masks["lesion"].data, original.masks["lesion"].data)
     assert case.scan("dwi").b_value == 1000
 
 
-def test_a_predicted_mask_is_no_truth(dataset, written, lesion):
+def test_a_predicted_mask_is_not_ground_truth(dataset, written, lesion):
     home, truth = "derivatives/adumbra/sub-01/dwi", dataset / "derivatives/truth/sub-01/dwi"
     written(f"{home}/sub-01_label-lesion_mask.nii.gz", lesion, dtype=np.uint8)
     with pytest.raises(AmbiguousInput, match="lesion mask"):

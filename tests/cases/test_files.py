@@ -1,9 +1,9 @@
-"""From files to a case: what is checked once all of them are read."""
+"""From files to a case: the checks that need all of them."""
 
 import numpy as np
 import pytest
 
-from adumbra.cases.files import by_name
+from adumbra.cases.files import files_by_modality
 from adumbra.cases.registry import open_case
 from adumbra.core.errors import AmbiguousInput, GridMismatch, MissingInput
 
@@ -11,7 +11,7 @@ SHIFTED = np.array([[-1.9966, -0.1161, 0.0031, 118.7], [-0.1142, 1.9527, -0.4171
                     [-0.0212, 0.4166, 1.956, 942.3], [0, 0, 0, 1]])  # fmt: skip
 
 
-def test_files_by_name(written, image, adc, lesion):
+def test_files_by_modality(written, image, adc, lesion):
     case = open_case(
         {"adc": written("P7_adc.nii.gz", adc), "dwi": written("P7_b1000.nii.gz", image)},
         masks={"lesion": written("m.nii.gz", lesion, dtype=np.uint8)},
@@ -28,20 +28,20 @@ def test_files_by_name(written, image, adc, lesion):
 @pytest.mark.parametrize(
     ("names", "case"), [(["a_dwi.nii", "b_adc.nii"], "case"), (["x/p-1-dwi.nii.gz"], "p-1-dwi"), ([], "case")]
 )
-def test_the_name_of_files_by_name(names, case, tmp_path):
-    assert by_name(dict(zip(["dwi", "adc"], [tmp_path / name for name in names], strict=False))).name == case
+def test_the_case_is_named_after_what_the_file_names_share(names, case, tmp_path):
+    assert files_by_modality(dict(zip(["dwi", "adc"], [tmp_path / name for name in names], strict=False))).name == case
 
 
-def test_a_name_that_could_be_a_path_is_made_safe(written, image):
+def test_a_name_that_could_be_a_path_becomes_safe(written, image):
     assert open_case({"dwi": written("a.nii", image)}, name="../Patient n°7").name == "Patient-n-7"
 
 
-def test_no_scan_or_a_name_that_is_no_modality_is_refused(written, image, lesion):
+def test_no_scan_or_a_key_that_is_not_a_modality_is_refused(written, image, lesion):
     path = written("a.nii", image)
     with pytest.raises(MissingInput, match="at least one scan"):
         open_case({})
     with pytest.raises(AmbiguousInput, match="'t1'"):
-        by_name({"t1": path})
+        files_by_modality({"t1": path})
     with pytest.raises(AmbiguousInput, match="'tumour'"):
         open_case({"dwi": path}, masks={"tumour": written("m.nii", lesion)})
 
@@ -52,7 +52,7 @@ def test_the_same_image_for_two_modalities_is_refused(written, image):
         open_case({"flair": path, "swi": path})
 
 
-def test_a_mask_on_another_grid_keeps_it_and_says_so(written, image, lesion):
+def test_a_mask_on_another_grid_keeps_it_and_is_noted(written, image, lesion):
     finer = np.repeat(np.repeat(lesion, 2, axis=0), 2, axis=1)
     affine = SHIFTED @ np.diag([0.5, 0.5, 1, 1])
     affine[2, 3] = -57.7
@@ -61,11 +61,11 @@ def test_a_mask_on_another_grid_keeps_it_and_says_so(written, image, lesion):
     assert case.masks["lesion"].grid.shape == (24, 20, 8)
     assert case.masks["lesion"].data.sum() == 32
     note = case.provenance[-1]
-    assert (note.station, note.subject, note.warning) == ("cases.files", "lesion", False)
+    assert (note.stage, note.subject, note.warning) == ("cases.files", "lesion", False)
     assert "another grid" in note.what
 
 
-def test_a_mask_of_the_same_shape_elsewhere_is_pointed_at(written, image, lesion):
+def test_a_mask_of_the_same_shape_elsewhere_is_a_warning(written, image, lesion):
     affine = SHIFTED.copy()
     affine[2, 3] = -52.7
     mask = written("mask.nii.gz", lesion, affine=affine, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""A folder of files whose names tell what they are."""
+"""A folder of files whose names state what they are."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_two_files_for_one_modality_are_refused_by_name(written, image, tmp_path
     assert open_case(tmp_path / "P7", columns={"dwi": "trace"}).scan("dwi").source == "b_trace.nii.gz"
 
 
-def test_nothing_understood_says_what_is_there_and_what_would_be(written, image, tmp_path):
+def test_a_folder_without_a_known_name_lists_what_is_there_and_what_is_known(written, image, tmp_path):
     written("P7/a.nii.gz", image)
     with pytest.raises(MissingInput, match=r"a\.nii\.gz") as caught:
         open_case(tmp_path / "P7")
@@ -69,7 +69,7 @@ def test_channels_of_a_case_called_dwi_are_not_guessed(written, image, adc, tmp_
     assert open_case(tmp_path / "P7", columns={"dwi": "0000", "adc": "0001"}).scan("adc").data.max() == 3
 
 
-def test_a_mapping_that_fits_nothing_is_refused(written, image, tmp_path):
+def test_a_mapping_that_fits_no_file_is_refused(written, image, tmp_path):
     written("P7/a_dwi.nii.gz", image)
     with pytest.raises(MissingInput, match="'swan'"):
         open_case(tmp_path / "P7", columns={"swi": "swan"})
@@ -77,14 +77,14 @@ def test_a_mapping_that_fits_nothing_is_refused(written, image, tmp_path):
         open_case(tmp_path / "P7", columns={"t1": "dwi"})
 
 
-def test_a_mask_of_it_is_open_what_is_refused(written, image, lesion, tmp_path):
+def test_a_mask_of_an_unknown_structure_is_refused(written, image, lesion, tmp_path):
     written("P7/a_swan.nii.gz", image)
     written("P7/a_swan_mask.nii.gz", lesion, dtype=np.uint8)
-    with pytest.raises(AmbiguousInput, match="of what"):
+    with pytest.raises(AmbiguousInput, match="what it is a mask of"):
         open_case(tmp_path / "P7")
 
 
-def test_one_image_is_a_case_where_its_name_tells_the_modality(written, image):
+def test_one_image_is_a_case_where_its_name_states_the_modality(written, image):
     assert set(open_case(written("p_flair.nii.gz", image)).scans) == {"flair"}
     with pytest.raises(MissingInput, match="--dwi FILE"):
         open_case(written("p.nii.gz", image))

@@ -30,15 +30,15 @@ def test_turned_to_ras_every_voxel_stays_where_it_was(isles_case_dir):
     stored = nib.load(isles_case_dir / "sub-strokecase0009_ses-0001_dwi.nii.gz")
     scan = open_case(isles_case_dir).scan("dwi")
     for index in [(0, 0, 0), (30, 40, 50), (111, 111, 72)]:
-        here = np.rint(scan.grid.index(stored.affine[:3, :3] @ index + stored.affine[:3, 3])).astype(int)
-        assert scan.data[tuple(here)] == np.float32(stored.dataobj[index])
+        turned = np.rint(scan.grid.index(stored.affine[:3, :3] @ index + stored.affine[:3, 3])).astype(int)
+        assert scan.data[tuple(turned)] == np.float32(stored.dataobj[index])
 
 
 def test_the_subject_and_the_data_set_lead_to_the_same_case(isles_case_dir, shared_data):
-    (ref,) = find_cases(shared_data / "isles22")
-    assert ref.name == "sub-strokecase0009_ses-0001"
+    (location,) = find_cases(shared_data / "isles22")
+    assert location.name == "sub-strokecase0009_ses-0001"
     for source in (isles_case_dir.parent, shared_data / "isles22", shared_data / "isles22" / "rawdata"):
-        assert open_case(source).name == ref.name
+        assert open_case(source).name == location.name
         assert "lesion" in open_case(source).masks
 
 
@@ -51,10 +51,10 @@ def test_the_other_layout_in_use(written, image, adc, lesion, tmp_path):
     case = open_case(tmp_path / "sub-strokecase0001")
     assert set(case.scans) == {"dwi", "adc", "flair"}
     assert case.masks["lesion"].data.sum() == 8
-    assert [ref.name for ref in find_cases(tmp_path)] == ["sub-strokecase0001_ses-0001"]
+    assert [location.name for location in find_cases(tmp_path)] == ["sub-strokecase0001_ses-0001"]
 
 
-def test_several_sessions_must_be_told_apart(written, image, tmp_path):
+def test_one_of_several_sessions_must_be_named(written, image, tmp_path):
     for session in ("ses-0001", "ses-0002"):
         written(f"sub-strokecase0001/{session}/sub-strokecase0001_{session}_dwi.nii.gz", image)
     with pytest.raises(AmbiguousInput, match="ses-0002"):

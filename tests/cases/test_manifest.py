@@ -1,4 +1,4 @@
-"""A cohort in one table, headed as the centre likes."""
+"""A cohort in one table, under any headings."""
 
 import csv
 
@@ -43,7 +43,7 @@ def test_known_headings_need_no_mapping(table, scans, separator, mark):
     assert set(case.scans) == {"dwi", "adc", "swi"}
     assert case.scan("dwi").b_value == 1200
     assert case.masks["lesion"].data.sum() == 8
-    assert [ref.name for ref in find_cases(path)] == ["P1", "P2"]
+    assert [location.name for location in find_cases(path)] == ["P1", "P2"]
     assert set(find_cases(path)[1].open().scans) == {"dwi", "adc"}
 
 
@@ -61,7 +61,7 @@ def test_a_stated_unit_is_used(table, written, adc):
 
 
 @pytest.mark.parametrize(
-    ("text", "row", "error", "told"),
+    ("text", "row", "error", "message"),
     [
         ("case,dwi\nP1,P1/dwi.nii.gz\nP1,P2/dwi.nii.gz\n", "P1", AmbiguousInput, "lines 2 and 3"),
         ("case,dwi\nP1,P1/dwi.nii.gz\n", "P9", MissingInput, "row of P9"),
@@ -81,8 +81,8 @@ def test_a_stated_unit_is_used(table, written, adc):
         ("case,dwi\0\n", "P1", UnreadableFile, "binary"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(table, scans, text, row, error, told):
-    with pytest.raises(AdumbraError, match=told) as caught:
+def test_an_error_names_its_line_and_column(table, scans, text, row, error, message):
+    with pytest.raises(AdumbraError, match=message) as caught:
         open_case(table(text), row=row)
     assert type(caught.value) is error
 
@@ -101,18 +101,18 @@ def test_the_manifests_of_the_documentation_are_read(
 ):
     example = project_root / "docs" / "how-to" / "manifests" / name
     (tmp_path / name).write_bytes(example.read_bytes())
-    _draw_what_it_names(tmp_path / name, written, image, adc, phase, lesion)
-    refs = find_cases(tmp_path / name, columns=columns)
-    assert len(refs) >= 3
+    _write_what_it_names(tmp_path / name, written, image, adc, phase, lesion)
+    locations = find_cases(tmp_path / name, columns=columns)
+    assert len(locations) >= 3
     case = open_case(tmp_path / name, row=row, columns=columns)
     assert set(case.scans) == {"swi", "phase", "dwi", "adc", "tof"}
     assert set(case.masks) == {"thrombus", "lesion"}
-    for ref in refs:
-        assert ref.open().name == ref.name
+    for location in locations:
+        assert location.open().name == location.name
 
 
-def _draw_what_it_names(manifest, written, image, adc, phase, lesion):
-    """Every file that the manifest names, made small."""
+def _write_what_it_names(manifest, written, image, adc, phase, lesion):
+    """Writes a small image for every file that the manifest names."""
     text = manifest.read_text(encoding="utf-8-sig")
     rows = list(csv.reader(text.splitlines(), delimiter=";" if ";" in text else ","))
     for number, cell in enumerate(cell for row in rows for cell in row if cell.endswith(".nii.gz")):

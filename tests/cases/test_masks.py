@@ -1,9 +1,9 @@
-"""Masks in every number they were ever stored in, and what is no mask."""
+"""Masks in every number type and value that files use, and values that are not a mask."""
 
 import numpy as np
 import pytest
 
-from adumbra.cases.masks import mask_from
+from adumbra.cases.masks import mask_from_values
 from adumbra.cases.scan import read_mask
 from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 
@@ -32,7 +32,7 @@ def test_an_empty_mask_is_valid(written, lesion):
 
 
 @pytest.mark.parametrize(
-    ("values", "error", "told"),
+    ("values", "error", "message"),
     [
         ([0, 1, 2], AmbiguousInput, "labels 0, 1, 2"),
         ([0, 0.5, 1], ImplausibleValues, r"0, 0\.5, 1"),
@@ -43,9 +43,9 @@ def test_an_empty_mask_is_valid(written, lesion):
         ([0, 0.9, 1], ImplausibleValues, r"0\.9"),
     ],
 )
-def test_what_is_no_mask_is_refused_with_its_values(values, error, told):
-    with pytest.raises(error, match=told):
-        mask_from(np.array(values, dtype=np.float64).reshape(3, 1, 1), where="m.nii.gz", name="lesion")
+def test_values_that_are_not_a_mask_are_refused_and_listed(values, error, message):
+    with pytest.raises(error, match=message):
+        mask_from_values(np.array(values, dtype=np.float64).reshape(3, 1, 1), where="m.nii.gz", name="lesion")
     if all(v == int(v) >= 0 for v in values):
-        with pytest.raises(error, match=told):
-            mask_from(np.array(values, dtype=np.uint8).reshape(3, 1, 1), where="m.nii.gz", name="lesion")
+        with pytest.raises(error, match=message):
+            mask_from_values(np.array(values, dtype=np.uint8).reshape(3, 1, 1), where="m.nii.gz", name="lesion")

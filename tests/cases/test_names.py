@@ -1,4 +1,4 @@
-"""What file names mean."""
+"""Modalities and masks by the words of file names."""
 
 import pytest
 
@@ -26,6 +26,8 @@ def test_modalities_by_whole_words(name, modality):
         ("x_thrombus", "thrombus"), ("label-thrombus_mask", "thrombus"), ("caillot", "thrombus"), ("swan_mask", "?"),
         ("swan_lesion_mask", "lesion"), ("brain_mask", "brain"), ("dwi_brain", None), ("x_dwi", None),
         ("masque_lésion", "lesion"), ("label-lesion_probseg", None), ("lesion_desc-entropy_uncertainty", None),
+        ("label-hypoperfusion_mask", "hypoperfusion"), ("penumbra_seg", "hypoperfusion"),
+        ("tmax_mask", "hypoperfusion"), ("x_tmax", None), ("hypoperfusion_core_mask", "lesion"),
     ],
 )  # fmt: skip
 def test_masks_by_whole_words(name, mask):

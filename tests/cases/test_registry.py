@@ -1,11 +1,11 @@
-"""One door for every layout, and cases found in data sets."""
+"""Every layout through one function, and the cases of data sets."""
 
 import pickle
 
 import numpy as np
 import pytest
 
-from adumbra.cases.registry import READERS, CaseRef, find_cases, open_case
+from adumbra.cases.registry import READERS, CaseLocation, find_cases, open_case
 from adumbra.core.errors import AmbiguousInput, MissingInput
 
 
@@ -17,42 +17,42 @@ def test_a_folder_of_case_folders(written, image, tmp_path):
     for name in ("P2", "P1"):
         written(f"{name}/x_dwi.nii.gz", image)
     (tmp_path / "notes").mkdir()
-    refs = find_cases(tmp_path)
-    assert [ref.name for ref in refs] == ["P1", "P2"]
+    locations = find_cases(tmp_path)
+    assert [location.name for location in locations] == ["P1", "P2"]
     with pytest.raises(AmbiguousInput, match="P1, P2"):
         open_case(tmp_path)
 
 
-def test_a_reference_travels_between_processes(written, image, tmp_path):
+def test_a_location_can_be_sent_to_another_process(written, image, tmp_path):
     written("P1/x_0000.nii.gz", image)
-    ref = CaseRef("P1", tmp_path / "P1", columns={"dwi": "0000"})
-    again = pickle.loads(pickle.dumps(ref))
-    assert again == ref
-    np.testing.assert_array_equal(again.open().scan("dwi").data, ref.open().scan("dwi").data)
+    location = CaseLocation("P1", tmp_path / "P1", columns={"dwi": "0000"})
+    again = pickle.loads(pickle.dumps(location))
+    assert again == location
+    np.testing.assert_array_equal(again.open().scan("dwi").data, location.open().scan("dwi").data)
 
 
 def test_a_case_is_a_data_set_of_one(written, image, tmp_path):
     written("P1/x_dwi.nii.gz", image)
-    assert [ref.name for ref in find_cases(tmp_path / "P1")] == ["P1"]
+    assert [location.name for location in find_cases(tmp_path / "P1")] == ["P1"]
     assert open_case(tmp_path).name == "P1"
 
 
-def test_names_that_fall_together_are_refused(written, image, tmp_path):
+def test_cases_of_one_name_are_refused(written, image, tmp_path):
     written("P 1/x_dwi.nii.gz", image)
     written("P-1/x_dwi.nii.gz", image)
     with pytest.raises(AmbiguousInput, match="both be P-1"):
         find_cases(tmp_path)
 
 
-def test_nothing_there_is_refused(tmp_path):
-    for ask in (open_case, find_cases):
+def test_a_path_without_a_case_is_refused(tmp_path):
+    for function in (open_case, find_cases):
         with pytest.raises(MissingInput, match="no such file or folder"):
-            ask(tmp_path / "gone")
+            function(tmp_path / "gone")
         with pytest.raises(MissingInput, match="no case"):
-            ask(tmp_path)
+            function(tmp_path)
 
 
-def test_a_file_that_is_no_case_is_refused(tmp_path):
+def test_a_file_that_is_not_a_case_is_refused(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
     with pytest.raises(MissingInput):
         open_case(tmp_path / "a.txt")

@@ -43,11 +43,11 @@ def _write_lps(path, data, affine, *, compress=False):
     """As any ITK program writes an image whose RAS affine is this."""
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     lps = np.diag([-1.0, -1, 1]) @ affine[:3]
-    made = sitk.GetImageFromArray(data.T)
-    made.SetSpacing(spacing.tolist())
-    made.SetOrigin(lps[:, 3].tolist())
-    made.SetDirection((lps[:, :3] / spacing).ravel().tolist())
-    sitk.WriteImage(made, str(path), useCompression=compress)
+    image = sitk.GetImageFromArray(data.T)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin(lps[:, 3].tolist())
+    image.SetDirection((lps[:, :3] / spacing).ravel().tolist())
+    sitk.WriteImage(image, str(path), useCompression=compress)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"])
@@ -85,7 +85,7 @@ def test_one_trailing_volume_is_one_volume(written, image):
     scan, notes = read_scan(written("t.nii.gz", image[..., None]), "flair")
     np.testing.assert_array_equal(scan.data.shape, (12, 10, 8))
     assert notes[-1].values == {"volume": 0, "volumes": 1}
-    assert notes[-1].station == "cases.nifti"
+    assert notes[-1].stage == "cases.nifti"
 
 
 def test_a_series_is_refused_with_its_b_values(written, image, tmp_path):
@@ -106,7 +106,7 @@ def test_a_colour_vector_series_is_refused(written, image):
         read_scan(written("v.nii.gz", np.stack([image] * 3, axis=-1)[:, :, :, None, :]), "flair")
 
 
-def test_nan_holes_are_refused_and_filled_only_when_asked(written, image):
+def test_nan_holes_are_refused_and_filled_only_on_request(written, image):
     image[2, 3, 4], image[5, 5, 5] = np.nan, np.inf
     path = written("holes.nii.gz", image)
     with pytest.raises(ImplausibleValues, match=r"2 of 960 voxels: 1 NaN, 1 infinite") as caught:
@@ -123,7 +123,7 @@ def test_nan_holes_are_refused_and_filled_only_when_asked(written, image):
     assert [note.values for note in notes if note.warning] == [{"filled": 2, "nan": 1}]
 
 
-def test_an_image_of_nothing_but_nan_is_refused_even_when_filling_is_asked(written, image):
+def test_an_image_of_nothing_but_nan_is_refused_even_when_filling_is_requested(written, image):
     with pytest.raises(ImplausibleValues, match="960 NaN"):
         read_scan(written("nan.nii.gz", image * np.nan), "flair", nan_to_zero=True)
 
@@ -165,8 +165,8 @@ def test_a_real_phase_with_holes_is_refused(shared_data, tmp_path):
     data = np.asarray(stored.dataobj)
     assert np.isnan(data).sum() == 1280
     joined = np.concatenate([data[..., 0], data[..., 1]], axis=2)
-    made = nib.Nifti1Image(joined, np.eye(4))
-    nib.save(made, tmp_path / "phase.nii")
+    image = nib.Nifti1Image(joined, np.eye(4))
+    nib.save(image, tmp_path / "phase.nii")
     with pytest.raises(ImplausibleValues, match="1,280 NaN"):
         read_scan(tmp_path / "phase.nii", "phase")
     with pytest.raises(AmbiguousInput, match="4 wraps"):  # ±4.7: half unwrapped
@@ -175,7 +175,7 @@ def test_a_real_phase_with_holes_is_refused(shared_data, tmp_path):
     assert int((~scan.valid_mask).sum()) == 1280
 
 
-def test_real_files_that_do_not_say_where_left_is_are_refused(shared_data):
+def test_real_files_without_an_orientation_are_refused(shared_data):
     with pytest.raises(AmbiguousInput, match="sform_code 0 and qform_code 0"):
         read_scan(shared_data / "swi" / "romeo" / "small2" / "Mag.nii", "swi")
 
@@ -192,12 +192,12 @@ def test_real_masks_of_any_type_are_masks(shared_data, name):
 
 
 def _mha(**fields):
-    told = {"ObjectType": "Image", "NDims": "3", "BinaryData": "True", "CompressedData": "False", "Offset": "0 0 0",
+    header = {"ObjectType": "Image", "NDims": "3", "BinaryData": "True", "CompressedData": "False", "Offset": "0 0 0",
             "TransformMatrix": "1 0 0 0 1 0 0 0 1", "ElementSpacing": "1 1 2", "DimSize": "2 3 4",
             "ElementType": "MET_UCHAR", "ElementDataFile": "LOCAL"}  # fmt: skip
-    told = {key: value for key, value in {**told, **fields}.items() if value is not None}
-    last = told.pop("ElementDataFile", None)
-    lines = [f"{key} = {value}" for key, value in told.items()] + ([f"ElementDataFile = {last}"] if last else [])
+    header = {key: value for key, value in {**header, **fields}.items() if value is not None}
+    last = header.pop("ElementDataFile", None)
+    lines = [f"{key} = {value}" for key, value in header.items()] + ([f"ElementDataFile = {last}"] if last else [])
     return "\n".join(lines).encode() + b"\n" + bytes(range(24))
 
 
@@ -226,7 +226,7 @@ def test_a_metaimage_written_by_hand(tmp_path):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_metaimage_that_cannot_be_is_refused(tmp_path, fields):
+def test_an_impossible_metaimage_is_refused(tmp_path, fields):
     (tmp_path / "a.mha").write_bytes(_mha(**fields))
     with pytest.raises(UnreadableFile, match=r"a\.mha"):
         read_scan(tmp_path / "a.mha", "flair")

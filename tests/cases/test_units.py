@@ -1,4 +1,4 @@
-"""620·10⁻⁶ mm²/s, and a quarter of a turn, mean the same however they were written down."""
+"""620·10⁻⁶ mm²/s, and a quarter of a turn, mean the same in whatever unit they were stored."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_units_survive_a_rescale_slope(written, adc):
     np.testing.assert_allclose(read_scan(path, "adc")[0].data[::-1], adc, atol=0.006)
 
 
-def test_noise_in_the_air_and_much_fluid_do_not_confuse(rng):
+def test_noise_in_the_air_and_much_fluid_do_not_change_the_unit(rng):
     values = rng.uniform(0, 4000, (30, 30, 20))  # air
     values[4:26, 4:26, 2:18] = rng.normal(850, 60, (22, 22, 16))
     values[11:19, 10:20, 6:14] = 3000  # wide ventricles: a fifth of the middle
@@ -46,7 +46,7 @@ def test_a_thin_head_in_a_sea_of_zeros():
 
 
 @pytest.mark.parametrize("scale", [0.1, 10, 100, 10_000, 1e-2, 1e6])
-def test_other_powers_of_ten_are_refused_with_the_way_out(adc, scale):
+def test_other_powers_of_ten_are_refused_with_advice(adc, scale):
     with pytest.raises(ImplausibleValues, match="median") as caught:
         adc_in_1e3_mm2_s(adc * scale, where="a_adc.nii.gz")
     assert caught.value.where == "a_adc.nii.gz"
@@ -60,7 +60,7 @@ def test_a_stated_unit_is_used_where_it_makes_sense(adc):
         adc_in_1e3_mm2_s(adc, where="a", unit="1e-6 mm2/s")
 
 
-def test_wrapped_negatives_of_unsigned_files_are_pointed_at(adc):
+def test_wrapped_negatives_of_unsigned_files_are_a_warning(adc):
     values = np.round(adc * 1000).astype(np.int16).astype(np.uint16)
     assert values.max() == 65416
     _, notes = adc_in_1e3_mm2_s(values, where="a")
@@ -82,7 +82,7 @@ def test_units_as_people_write_them(unit, power):
     assert power_of(unit, where="a") == power
 
 
-def test_a_unit_that_is_none_is_refused():
+def test_a_unit_that_does_not_exist_is_refused():
     with pytest.raises(AmbiguousInput, match="furlong"):
         power_of("furlong", where="a")
 
@@ -115,7 +115,7 @@ STEEP = wrapped(ramp((20, 20, 20), (0.9, 0.23, 0.041)))
     ],
     ids=["0 to 4095", "±4096", "milliradians", "±0.0037", "Hz", "±2048", "Hz of another echo"],
 )
-def test_a_unit_is_told_by_the_wraps(stored, tolerance, unit):
+def test_a_unit_is_recognised_by_the_wraps(stored, tolerance, unit):
     angles, (note,) = phase_in_radians(stored(STEEP), where="a", echo_time_s=0.02)
     assert angles.dtype == np.float32
     assert np.abs(wrapped(angles - STEEP)).max() < tolerance
@@ -147,13 +147,13 @@ def test_radians_are_left_alone():
     [ramp((9, 9, 9), (12.0, 3.0, 0.0)), np.zeros((9, 9, 9)), 5.0 * ramp((1, 1, 1), (0, 0, 0), 1.0)],
     ids=["Hz", "nothing", "one voxel"],
 )
-def test_what_does_not_wrap_has_no_unit(values):
+def test_an_image_without_wraps_has_no_unit(values):
     with pytest.raises(PhaseUnitUnknown, match="0 wraps") as raised:
         phase_in_radians(values, where="pha.nii")
     assert raised.value.where == "pha.nii"
 
 
-def test_what_is_not_known_tells_no_unit():
+def test_voxels_that_are_not_valid_do_not_count():
     valid_mask = np.ones(STEEP.shape, bool)
     valid_mask[3] = False
     angles, _ = phase_in_radians(np.where(valid_mask, STEEP * 1000, 1e6), where="a", valid_mask=valid_mask)
@@ -161,7 +161,7 @@ def test_what_is_not_known_tells_no_unit():
     assert not angles[~valid_mask].any()
 
 
-def test_the_echo_time_of_the_side_car_tells_hertz(written, phase):
+def test_the_echo_time_of_the_sidecar_identifies_hertz(written, phase):
     path = written("a_phase.nii", phase / TURN / 0.02, sidecar={"EchoTime": 0.02, "Units": "Hz"})
     scan, notes = read_scan(path, "phase")
     np.testing.assert_allclose(scan.data[::-1], phase, atol=1e-5)
@@ -200,7 +200,7 @@ def test_a_phase_that_cannot_be_read_is_still_refused(written, image, phase, tmp
         open_case(tmp_path / "P7")
 
 
-def test_a_real_crop_in_a_unit_that_nobody_tells(shared_data):
+def test_a_real_crop_whose_unit_no_file_states(shared_data):
     path = shared_data / "swi" / "romeo" / "small" / "Phase.nii"
     for echo in range(3):
         scan, notes = read_scan(path, "phase", volume=echo)

@@ -1,4 +1,4 @@
-"""An angle in every way that files hold it: a quarter of a turn by hand, a full circle there and back."""
+"""An angle in every encoding of files: a quarter of a turn by hand, a full turn encoded and decoded."""
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def test_hertz_are_turns_per_echo_time():
 
 
 @pytest.mark.parametrize("encoding", [*PHASES.values(), hertz(0.02)], ids=[*PHASES, "Hz"])
-def test_there_and_back(encoding):
+def test_decoding_inverts_encoding(encoding):
     angles = np.linspace(-np.pi, np.pi, 9999, dtype=np.float32)
     stored = stored_of(angles, encoding)
     back = radians_of(stored * np.float64(encoding.slope) + encoding.intercept, encoding)
     assert np.abs(np.angle(np.exp(1j * (back - angles.astype(np.float64))))).max() < 1e-3 * TURN / 4
 
 
-def test_twelve_bits_go_round():
+def test_twelve_bits_wrap():
     assert stored_of(np.array([-np.pi, np.pi], dtype=np.float32), PHASES["0…4095"]).tolist() == [0, 0]

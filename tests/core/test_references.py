@@ -27,7 +27,7 @@ def test_an_unknown_paper_is_an_error_at_once() -> None:
         cites("Nobody1900")
 
 
-def test_a_bibliography_is_sorted_and_has_no_double() -> None:
+def test_a_bibliography_is_sorted_without_repetition() -> None:
     listed = bibliography(["Gal2016", "Dice1945", "Gal2016"])
     assert [reference.year for reference in listed] == [1945, 2016]
     assert str(listed[0]).endswith("Ecology 26(3):297–302, 1945. doi:10.2307/1932409")

@@ -1,4 +1,4 @@
-"""A crude head, drawn by formula, whose brain is known exactly."""
+"""A simple synthetic head whose brain is known exactly."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from adumbra.core.case import Case, Scan, scan_from
+from adumbra.core.case import Case, Scan, scan_from_array
 from adumbra.core.geometry.grid import Grid
 
 
 @pytest.fixture(scope="session")
 def grid_around() -> Callable[..., Grid]:
-    """A function that gives a grid around the world's origin, tilted about the left-right axis."""
+    """A function that returns a grid around the origin of the world, tilted about the left-right axis."""
 
-    def made(shape, spacing_mm, tilt_deg=0.0):
+    def build(shape, spacing_mm, tilt_deg=0.0):
         angle = np.radians(tilt_deg)
         turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         affine = np.eye(4)
@@ -22,18 +22,18 @@ def grid_around() -> Callable[..., Grid]:
         affine[:3, 3] = -affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
         return Grid(shape, affine)
 
-    return made
+    return build
 
 
 @pytest.fixture(scope="session")
 def head() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """A function that draws a head of signal 700 in the brain, and gives it with the mask of that brain.
+    """A function that returns a head of signal 700 in the brain, and the mask of that brain.
 
     Brain of about 1.4 l with a folded border, dark ventricles and two unequal nuclei; dark skull, scalp, eyes, neck; an
-    infarct of about 170 ml, ``infarct`` times as bright; Rician noise. ``moving_from_fixed`` takes the head along.
+    infarct of about 170 ml, ``infarct`` times as bright; Rician noise. ``moving_from_fixed`` moves the head.
     """
 
-    def drawn(grid, *, seed=0, scalp=0.35, infarct=1.0, inverted=False, noise=0.03, moving_from_fixed=None):
+    def build(grid, *, seed=0, scalp=0.35, infarct=1.0, inverted=False, noise=0.03, moving_from_fixed=None):
         index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)
         at = grid.world_mm(index)
         if moving_from_fixed is not None:
@@ -61,19 +61,19 @@ def head() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
         real, imaginary = np.random.default_rng(seed).normal(0.0, noise, (2, *grid.shape))
         return np.hypot(values + real, imaginary).astype(np.float32) * np.float32(700.0), brain
 
-    return drawn
+    return build
 
 
 @pytest.fixture(scope="session")
 def isles(isles_case_dir) -> Case:
-    """The real case, read without the readers' station: this station is tested alone."""
+    """The real case, read without ``adumbra.cases``, so that this stage is tested alone."""
 
-    def opened(path, kind=np.float32) -> Scan:
+    def read(path, kind=np.float32) -> Scan:
         image = nibabel.load(path)
         data = image.get_fdata(dtype=np.float32)
-        return scan_from(data > 0.5 if kind is bool else data, image.affine, source=path.name)
+        return scan_from_array(data > 0.5 if kind is bool else data, image.affine, source=path.name)
 
     stem = "sub-strokecase0009_ses-0001_"
-    scans = {m: opened(isles_case_dir / f"{stem}{m}.nii.gz") for m in ("dwi", "adc", "flair")}
-    outlined = isles_case_dir.parents[2] / "derivatives" / "sub-strokecase0009" / "ses-0001" / f"{stem}msk.nii.gz"
-    return Case("sub-strokecase0009", scans, {"lesion": opened(outlined, bool)})
+    scans = {m: read(isles_case_dir / f"{stem}{m}.nii.gz") for m in ("dwi", "adc", "flair")}
+    mask_path = isles_case_dir.parents[2] / "derivatives" / "sub-strokecase0009" / "ses-0001" / f"{stem}msk.nii.gz"
+    return Case("sub-strokecase0009", scans, {"lesion": read(mask_path, bool)})

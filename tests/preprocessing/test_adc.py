@@ -11,8 +11,8 @@ from adumbra.preprocessing.adc import adc_from, with_adc
 GRID = Grid((5, 1, 1), np.eye(4))
 
 
-def scan_of(values, grid=GRID, **about):
-    return Scan(np.asarray(values, dtype=np.float32).reshape(grid.shape), grid, grid, **about)
+def scan_of(values, grid=GRID, **metadata):
+    return Scan(np.asarray(values, dtype=np.float32).reshape(grid.shape), grid, grid, **metadata)
 
 
 def test_620_square_micrometres_per_second_at_any_b_value():
@@ -31,31 +31,31 @@ def test_signals_that_are_not_positive_have_no_adc():
     assert adc.data.ravel() == pytest.approx([np.log(2), 0, 0, 0, 0])
 
 
-def test_noise_may_make_it_negative_and_that_is_left_to_be_seen():
+def test_noise_may_make_it_negative_and_that_is_preserved():
     assert adc_from(scan_of([10] * 5), scan_of([20] * 5), 1000.0).data == pytest.approx(-np.log(2))
 
 
-def test_two_grids_are_not_divided():
+def test_images_on_two_grids_are_refused():
     shifted = Grid((5, 1, 1), np.eye(4) + np.outer([3, 0, 0, 0], [0, 0, 0, 1]))
     with pytest.raises(GridMismatch, match="3 mm apart"):
         adc_from(scan_of([1] * 5, shifted), scan_of([1] * 5), 1000.0)
 
 
-def test_a_case_that_lacks_it_gets_it_and_says_so():
+def test_a_missing_adc_is_computed_and_noted():
     case = Case("c", {"b0": scan_of([100] * 5), "dwi": scan_of([50] * 5, b_value=1000.0)})
-    made = with_adc(case)
-    assert made.scan("adc").data == pytest.approx(np.log(2))
-    assert made.provenance[-1].values["b_value"] == 1000.0
-    assert not made.provenance[-1].warning
+    result = with_adc(case)
+    assert result.scan("adc").data == pytest.approx(np.log(2))
+    assert result.provenance[-1].values["b_value"] == 1000.0
+    assert not result.provenance[-1].warning
 
 
-def test_a_case_that_has_it_or_cannot_have_it_stays(isles):
+def test_a_case_that_has_it_or_lacks_the_images_is_unchanged(isles):
     assert with_adc(isles) is isles
     only = Case("c", {"dwi": scan_of([50] * 5)})
     assert with_adc(only) is only
 
 
-def test_without_a_b_value_it_is_asked_for():
+def test_a_missing_b_value_is_refused_with_its_option():
     case = Case("c", {"b0": scan_of([100] * 5), "dwi": scan_of([50] * 5, source="dwi.nii.gz")})
     with pytest.raises(MissingInput, match="--b-value") as raised:
         with_adc(case)
@@ -65,6 +65,6 @@ def test_without_a_b_value_it_is_asked_for():
 def test_a_b0_of_the_same_acquisition_with_a_rounded_header_is_used():
     rounded = Grid((5, 1, 1), np.eye(4) + np.outer([0.3, 0, 0, 0], [0, 0, 0, 1]))
     case = Case("c", {"b0": scan_of([100] * 5, rounded), "dwi": scan_of([50] * 5, b_value=1000.0)})
-    made = with_adc(case)
-    assert made.scan("adc").data == pytest.approx(np.log(2))
-    assert not made.provenance[-1].warning
+    result = with_adc(case)
+    assert result.scan("adc").data == pytest.approx(np.log(2))
+    assert not result.provenance[-1].warning

@@ -1,4 +1,4 @@
-"""The station's road: who is registered, who travels with whom, and what is written down."""
+"""Alignment of a case: which scans are registered, which follow another scan, and what is recorded."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ import pytest
 from adumbra.core.case import Case, Scan
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.grid import Grid, respaced
-from adumbra.core.geometry.resampling import resampled
-from adumbra.preprocessing import alignment as station
+from adumbra.core.geometry.resampling import resample
+from adumbra.preprocessing import alignment
 from adumbra.preprocessing.alignment import align
 from adumbra.preprocessing.registration import Registration
 
@@ -38,31 +38,31 @@ def brain(head, scan):
 
 @pytest.fixture
 def registered(monkeypatch):
-    """Registrations are answered at once, each with a shift of 4 mm to the right; which were asked for is listed."""
-    asked = []
+    """Replaces every registration by a shift of 4 mm to the right, and lists the scans that were registered."""
+    moving_scans = []
     shift = np.eye(4)
     shift[0, 3] = 4.0
 
-    def answered(fixed, moving, *, seed=0, fixed_mask=None):
-        asked.append(moving)
+    def shift_right(fixed, moving, *, seed=0, fixed_mask=None):
+        moving_scans.append(moving)
         return Registration(shift, 0.1, 0.2, True, 0.0, 4.0, "mutual information rose")
 
-    monkeypatch.setattr(station, "rigid", answered)
-    return asked
+    monkeypatch.setattr(alignment, "register_rigid", shift_right)
+    return moving_scans
 
 
 def notes_of(case, name):
-    return [note for note in case.provenance if note.station == f"preprocessing.{name}"]
+    return [note for note in case.provenance if note.stage == f"preprocessing.{name}"]
 
 
-def test_scans_on_one_grid_are_taken_as_aligned(scan, registered):
+def test_scans_on_one_grid_count_as_aligned(scan, registered):
     case = Case("c", {"dwi": scan, "adc": scan, "flair": scan})
     out = align(case, reference="dwi")
     assert not registered
     assert out.grid.coincides(scan.grid)
     assert all(np.array_equal(out.scan(m).data, scan.data) for m in case.scans)
     assert out.masks["brain"].data.any()
-    assert [note.station for note in out.provenance] == ["preprocessing.brain_mask"]
+    assert [note.stage for note in out.provenance] == ["preprocessing.brain_mask"]
 
 
 def test_a_scan_on_another_grid_is_registered_and_moved(scan, brain, registered):
@@ -76,7 +76,7 @@ def test_a_scan_on_another_grid_is_registered_and_moved(scan, brain, registered)
     assert [n.subject for n in notes_of(out, "resampling")] == ["flair"]
 
 
-def test_never_means_never(scan, brain, registered):
+def test_registration_can_be_disabled(scan, brain, registered):
     flair = relabelled(scan, shifted(scan.grid, 4.0, 0, 0))
     out = align(Case("c", {"dwi": scan, "flair": flair}), reference="dwi", registration="never", brain_mask=brain)
     assert not registered
@@ -102,7 +102,7 @@ def test_a_rounded_header_of_one_acquisition_is_only_resampled(scan, brain, regi
     assert [n.subject for n in notes_of(out, "resampling")] == ["adc"]
 
 
-def test_an_adc_whose_header_is_off_is_not_stamped_but_registered(scan, brain):
+def test_an_adc_whose_header_is_off_is_registered(scan, brain):
     adc = relabelled(scan, shifted(scan.grid, 7.0, -5.0, 0))
     out = align(Case("c", {"dwi": scan, "adc": adc}), reference="dwi", brain_mask=brain)
     (note,) = notes_of(out, "registration")
@@ -112,7 +112,7 @@ def test_an_adc_whose_header_is_off_is_not_stamped_but_registered(scan, brain):
     assert np.corrcoef(out.scan("adc").data[inside], scan.data[inside])[0, 1] > 0.98
 
 
-def test_phase_travels_with_its_magnitude(scan, brain, registered):
+def test_phase_follows_its_magnitude(scan, brain, registered):
     grid = shifted(scan.grid, 4.0, 0, 0)
     angle = np.where(np.indices(scan.grid.shape)[0] % 2, np.pi - 0.01, -np.pi + 0.01).astype(np.float32)
     scans = {"dwi": scan, "swi": relabelled(scan, grid), "phase": Scan(angle, grid, grid)}
@@ -127,7 +127,7 @@ def test_phase_alone_shows_no_anatomy_to_register_by(scan, brain, registered):
     angle = np.full(scan.grid.shape, np.pi, dtype=np.float32)
     out = align(Case("c", {"dwi": scan, "phase": Scan(angle, grid, grid)}), reference="dwi", brain_mask=brain)
     assert not registered
-    (note,) = (n for n in out.provenance if n.subject == "phase" and n.station == "preprocessing.resampling")
+    (note,) = (n for n in out.provenance if n.subject == "phase" and n.stage == "preprocessing.resampling")
     assert not note.warning
 
 
@@ -139,11 +139,11 @@ def test_a_mask_moves_with_the_scan_it_was_drawn_on(scan, brain, registered):
     out = align(Case("c", {"dwi": scan, "flair": flair}, masks), reference="dwi", brain_mask=brain)
     assert np.argwhere(out.masks["lesion"].data).tolist() == [[20, 30, 15]]
     assert np.argwhere(out.masks["thrombus"].data).tolist() == [[20, 30, 15]]
-    noted = {n.subject: n.values for n in notes_of(out, "resampling")}
-    assert noted["lesion"]["from_ml"] == noted["lesion"]["to_ml"] == pytest.approx(0.08)
+    values = {n.subject: n.values for n in notes_of(out, "resampling")}
+    assert values["lesion"]["from_ml"] == values["lesion"]["to_ml"] == pytest.approx(0.08)
 
 
-def test_a_mask_on_a_grid_of_its_own_goes_by_its_header(scan, brain, registered):
+def test_a_mask_on_a_grid_of_its_own_is_placed_by_its_header(scan, brain, registered):
     spot = np.zeros(scan.grid.shape, dtype=bool)
     spot[20, 30, 15] = True
     mask = Scan(spot, shifted(scan.grid, 8.0, 0, 0), scan.grid)
@@ -151,7 +151,7 @@ def test_a_mask_on_a_grid_of_its_own_goes_by_its_header(scan, brain, registered)
     assert np.argwhere(out.masks["lesion"].data).tolist() == [[22, 30, 15]]
 
 
-def test_a_given_brain_is_taken(scan, brain):
+def test_a_given_brain_is_used(scan, brain):
     for case, given in ((Case("c", {"dwi": scan}, {"brain": brain}), None), (Case("c", {"dwi": scan}), brain)):
         out = align(case, reference="dwi", brain_mask=given)
         assert np.array_equal(out.masks["brain"].data, brain.data)
@@ -160,7 +160,7 @@ def test_a_given_brain_is_taken(scan, brain):
 
 def test_the_brain_comes_from_the_dwi_when_the_reference_shows_it_badly(scan, brain, head, registered, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(station, "brain_of", lambda data, _: looked_at.append(data) or data > 350)
+    monkeypatch.setattr(alignment, "extract_brain", lambda data, _: looked_at.append(data) or data > 350)
     swi = relabelled(scan, shifted(scan.grid, -4.0, 0, 0))
     out = align(Case("c", {"swi": swi, "dwi": scan}), reference="swi")
     assert notes_of(out, "brain_mask")[0].what == "Brain mask found in dwi"
@@ -181,7 +181,7 @@ def test_b0_adds_what_is_dark_on_dwi(scan, brain, head):
     assert (both & lost).sum() > 0.9 * lost.sum()
 
 
-def test_an_adc_is_made_where_it_is_missing(scan, brain):
+def test_a_missing_adc_is_computed(scan, brain):
     dwi = replace(scan, data=scan.data * np.float32(0.5), b_value=1000.0)
     out = align(Case("c", {"dwi": dwi, "b0": scan}), reference="dwi", brain_mask=brain)
     assert out.scan("adc").data[brain.data] == pytest.approx(np.log(2), abs=1e-4)
@@ -193,7 +193,7 @@ def test_a_missing_reference_is_named(scan):
         align(Case("c", {"dwi": scan}), reference="swi")
 
 
-def test_fields_of_view_that_do_not_meet_are_refused_by_name_and_distance(scan):
+def test_fields_of_view_that_do_not_overlap_are_refused_with_their_distance(scan):
     far = replace(relabelled(scan, shifted(scan.grid, 0, 0, 300.0)), source="flair.nii.gz")
     with pytest.raises(GridMismatch) as raised:
         align(Case("c", {"dwi": scan, "flair": far}), reference="dwi")
@@ -208,7 +208,7 @@ def test_a_mask_that_lies_elsewhere_is_refused_too(scan, brain):
         align(Case("c", {"dwi": scan}, {"lesion": spot}), reference="dwi", brain_mask=brain)
 
 
-def test_a_scan_that_covers_little_is_told(scan, brain, registered):
+def test_a_scan_that_covers_little_is_a_warning(scan, brain, registered):
     low = Scan(scan.data[:, :, :12], Grid((50, 60, 12), scan.grid.affine), scan.grid)
     out = align(Case("c", {"dwi": scan, "flair": low}), reference="dwi", registration="never", brain_mask=brain)
     (note,) = notes_of(out, "alignment")
@@ -230,15 +230,15 @@ def test_the_real_case(isles):
     # The stripped FLAIR fills the stripped DWI's brain.
     brain = out.masks["brain"].data
     assert (out.scan("flair").data[brain] > 0).mean() > 0.97
-    back = resampled(out.scan("dwi").data, out.grid, out.scan("dwi").native)
+    back = resample(out.scan("dwi").data, out.grid, out.scan("dwi").native)
     assert back.shape == dwi.native.shape
-    again = resampled(back, dwi.native, out.grid)
+    again = resample(back, dwi.native, out.grid)
     assert np.array_equal(again, dwi.data)
 
 
 def test_the_same_case_gives_the_same_bytes(isles):
     coarse = respaced(isles.scan("flair").grid, (1.8, 1.8, 5.0))
-    flair = resampled(isles.scan("flair").data, isles.scan("flair").grid, coarse)
+    flair = resample(isles.scan("flair").data, isles.scan("flair").grid, coarse)
     case = Case("c", {"dwi": isles.scan("dwi"), "flair": Scan(flair, coarse, coarse)})
     first, second = (align(case, reference="dwi").scan("flair").data.tobytes() for _ in range(2))
     assert first == second

@@ -1,8 +1,8 @@
 """One examination of a BIDS data set (1.10): trace, ADC, S0, FLAIR, T2*-weighted magnitude and phase, angiography.
 
-Masks are looked for under ``derivatives``. Outlines that a network predicted are no truth: a mask with uncertainty maps
-beside it is passed over, and so is one with a ``_probseg`` beside it, unless it lies in ``derivatives/truth``, where
-the phantom keeps each voxel's true share.
+Masks are searched under ``derivatives``. Masks that a network predicted are not ground truth: a mask with uncertainty
+maps beside it is ignored, and so is one with a ``_probseg`` beside it. The exception is ``derivatives/truth``, where
+the phantom's ``_probseg`` holds the true share of each voxel.
 """
 
 import re
@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from adumbra.cases.files import Files
-from adumbra.cases.probe import image_stem, is_image_name
-from adumbra.cases.sidecar import LEAST_WEIGHTED, bvals_beside
+from adumbra.cases.files import CaseFiles
+from adumbra.cases.image_file import image_stem, is_image_name
+from adumbra.cases.names import MASKS, option_for
+from adumbra.cases.sidecar import LEAST_WEIGHTED, read_bvals
 from adumbra.cases.subjects import Subject, examinations, images_of, is_subject, subject_at
 from adumbra.core.case import Conversion
 from adumbra.core.errors import AmbiguousInput, MissingInput
 from adumbra.core.types import Modality
 
-# Pattern of the name after sub- and ses-, lower case; of two that fit, the upper one is taken, and that is noted.
+# Pattern of the lower-case name; of two files that fit, the one whose line comes first is taken, and that is noted.
 SUFFIXES: tuple[tuple[str, Modality], ...] = (
     (r"(.*_)?s0map", "b0"),
     (r"(.*_)?acq-b0+(_.*)?_trace", "b0"),
@@ -35,20 +36,20 @@ SUFFIXES: tuple[tuple[str, Modality], ...] = (
     (r"(.*_)?swi", "swi"),
     (r"(.*_)?angio", "tof"),
 )
-_MASK = re.compile(r"(^|_)label-(lesion|thrombus|hypoperfusion|brain)(_.*)?_mask$")
+_MASK = re.compile(rf"(^|_)label-({'|'.join(MASKS)})(_.*)?_mask$")
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a subject (``sub-X``) or session (``sub-X/ses-Y``) with its images in ``dwi``, ``anat`` ..."""
+    """Whether the path is a subject (``sub-X``) or session (``sub-X/ses-Y``) with images in ``dwi``, ``anat`` ..."""
     return is_subject(path) and any(image.parent != exam.folder for exam in examinations(path)
                                     for image in images_of(exam))  # fmt: skip
 
 
-def files_in(path: Path) -> Files:
+def files_in(path: Path) -> CaseFiles:
     """The files of one examination.
 
     Raises:
-        AmbiguousInput: Several sessions, or two files that are equally good for one modality or mask.
+        AmbiguousInput: Several sessions, or two files that fit one modality or mask equally well.
         MissingInput: No image with a known suffix.
     """
     subject = subject_at(path)
@@ -61,17 +62,17 @@ def files_in(path: Path) -> Files:
             do="rename them, or name each: --dwi FILE --adc FILE ...",
         )
     scans = {modality: _first(subject, modality, options) for modality, options in ranked.items()}
-    notes = tuple(note for modality, options in ranked.items() for note in _passed_over(modality, options))
-    return _volumes(Files(subject.name, scans, _masks(subject), notes=notes))
+    notes = tuple(note for modality, options in ranked.items() for note in _ignored_notes(modality, options))
+    return _with_volumes(CaseFiles(subject.name, scans, _masks(subject), notes=notes))
 
 
 def _ranked(subject: Subject) -> dict[Modality, list[tuple[int, Path]]]:
-    """The images by modality, each with the line of ``SUFFIXES`` that it fits, best first."""
+    """The images of each modality with the line of ``SUFFIXES`` that they fit, best first."""
     ranked: dict[Modality, list[tuple[int, Path]]] = {}
     for image in images_of(subject):
-        bare = image_stem(image).lower()
+        stem = image_stem(image).lower()
         for rank, (pattern, modality) in enumerate(SUFFIXES):
-            if re.fullmatch(pattern, bare):
+            if re.fullmatch(pattern, stem):
                 ranked.setdefault(modality, []).append((rank, image))
                 break
     return {modality: sorted(options) for modality, options in ranked.items()}
@@ -81,23 +82,26 @@ def _first(subject: Subject, role: str, options: list[tuple[int, Path]]) -> Path
     if len(options) > 1 and options[0][0] == options[1][0]:
         raise AmbiguousInput(
             subject.name,
-            expected=f"one {role} file",
+            expected=f"one {role} {'mask' if role in MASKS else 'file'}",
             found=f"{options[0][1].name} and {options[1][1].name}",
-            do=f"name the one that is meant: --{role} FILE",
+            do=f"name the right one: {option_for(role)}",
         )
     return options[0][1]
 
 
-def _passed_over(modality: Modality, options: list[tuple[int, Path]]) -> tuple[Conversion, ...]:
+def _ignored_notes(modality: Modality, options: list[tuple[int, Path]]) -> tuple[Conversion, ...]:
     (_, taken), *others = options
-    whats = [f"{taken.name} was taken, {other.name} was passed over" for _, other in others]
-    return tuple(Conversion("cases.bids", modality, what) for what in whats)
+    sentences = [f"{taken.name} was taken, {other.name} was passed over" for _, other in others]
+    return tuple(Conversion("cases.bids", modality, what) for what in sentences)
 
 
-def _volumes(files: Files) -> Files:
-    """Which volumes of a ``_dwi`` series are meant: clear where its .bval names one with b > 0, and one without."""
+def _with_volumes(files: CaseFiles) -> CaseFiles:
+    """The files with the volumes of a ``_dwi`` series chosen, where its .bval leaves no choice.
+
+    That is one volume with b > 0; and for b0, one volume with b = 0.
+    """
     path = files.scans.get("dwi")
-    bvals = bvals_beside(path) if path is not None else ()
+    bvals = read_bvals(path) if path is not None else ()
     weighted = [k for k, b in enumerate(bvals) if b >= LEAST_WEIGHTED]
     plain = [k for k, b in enumerate(bvals) if b < LEAST_WEIGHTED]
     if path is None or len(bvals) < 2 or len(weighted) != 1:
@@ -112,16 +116,17 @@ def _masks(subject: Subject) -> dict[str, Path]:
     masks: dict[str, Path] = {}
     for path in (p for folder in subject.derivatives() for p in sorted(folder.rglob("*_mask.*")) if is_image_name(p)):
         stem = image_stem(path)
-        told = _MASK.search(stem)
-        if told is None or _predicted(path) or re.search(r"_space-(?!orig)", stem):
+        match = _MASK.search(stem)
+        if match is None or _is_predicted(path) or re.search(r"_space-(?!orig)", stem):
             continue
-        if told[2] in masks:
-            _first(subject, f"{told[2]} mask", [(0, masks[told[2]]), (0, path)])
-        masks[told[2]] = path
+        name = match[2]
+        if name in masks:
+            _first(subject, name, [(0, masks[name]), (0, path)])
+        masks[name] = path
     return masks
 
 
-def _predicted(mask: Path) -> bool:
+def _is_predicted(mask: Path) -> bool:
     stem = image_stem(mask)[: -len("_mask")]
     if any(mask.parent.glob(f"{stem}_desc-*_uncertainty.*")):
         return True

@@ -1,4 +1,4 @@
-"""Which file holds what, before any is opened; and the opening, which is the same for every layout."""
+"""The files of one examination, assigned to modalities and masks; and reading them, the same for every layout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,36 +7,36 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.cases.names import pseudonym
-from adumbra.cases.probe import image_stem
+from adumbra.cases.image_file import image_stem
+from adumbra.cases.names import MASKS, pseudonym
 from adumbra.cases.scan import read_mask, read_scan
 from adumbra.cases.units import PhaseUnitUnknown
 from adumbra.core.case import Case, Conversion, Grid, Scan
 from adumbra.core.errors import AmbiguousInput, GridMismatch, MissingInput
-from adumbra.core.types import MODALITIES, TARGETS, Modality
+from adumbra.core.targets import TARGET_SPECS
+from adumbra.core.types import MODALITIES, Modality
 
-MASKS = (*TARGETS, "brain")
-# The images that an outline may have been drawn on, likeliest first.
-_DRAWN_ON: Mapping[str, tuple[Modality, ...]] = {
-    "thrombus": ("swi", "tof", "phase", "dwi", "adc", "b0", "flair"),
-    "lesion": ("dwi", "adc", "b0", "flair", "swi", "tof", "phase"),
+# Images that a mask may have been drawn on, the likeliest first. A brain mask is drawn on what a lesion is drawn on.
+_ANNOTATED_ON: Mapping[str, tuple[Modality, ...]] = {
+    **{target: spec.annotated_on for target, spec in TARGET_SPECS.items()},
+    "brain": TARGET_SPECS["lesion"].annotated_on,
 }
-# What comes from the same acquisition as the dwi, and so lies where it lies.
-_OF_THE_DWI: tuple[Modality, ...] = ("adc", "b0")
+# Images from the same acquisition as the dwi, which therefore lie where it lies.
+_FROM_DWI_ACQUISITION: tuple[Modality, ...] = ("adc", "b0")
 
 
 @dataclass(frozen=True)
-class Files:
-    """One examination's files, as a layout's reader found them.
+class CaseFiles:
+    """The files of one examination, as the reader of a layout assigned them.
 
     Attributes:
-        name: The case's.
-        scans: By modality.
-        masks: By name.
-        volumes: Which volume of a series a modality is, where its file holds several.
-        b_value: Of the dwi in s/mm², where the layout tells it.
-        adc_unit: Of the adc, where the layout tells it.
-        notes: What was decided while finding them.
+        name: Name of the case.
+        scans: Path of each modality.
+        masks: Path of each mask, by a name of ``names.MASKS``.
+        volumes: Index of the volume that is the modality, for files that hold a series.
+        b_value: b-value of the dwi in s/mm², where the layout states it.
+        adc_unit: Unit of the adc, where the layout states it.
+        notes: Decisions that were taken while the files were assigned.
     """
 
     name: str
@@ -48,31 +48,36 @@ class Files:
     notes: tuple[Conversion, ...] = ()
 
 
-def by_name(scans: Mapping[Modality, Path] | Mapping[str, Path]) -> Files:
-    """Files that the user named one by one; the case takes the beginning that their names share.
+def files_by_modality(scans: Mapping[Modality, Path] | Mapping[str, Path]) -> CaseFiles:
+    """The files that a user named one by one; the case is named after the beginning that their names share.
 
     Raises:
-        AmbiguousInput: A name that is no modality.
+        AmbiguousInput: A key is not a modality.
     """
     for modality in scans:
-        _known("files by name", modality, MODALITIES)
+        _require_known("files by modality", modality, MODALITIES)
     letters = zip(*(image_stem(Path(path)) for path in scans.values()), strict=False)
     shared = "".join(column[0] for column in takewhile(lambda column: len(set(column)) == 1, letters)).rstrip("_-. ")
-    known: dict[Modality, Path] = {modality: Path(scans[modality]) for modality in MODALITIES if modality in scans}
-    return Files(pseudonym(shared), known)
+    ordered: dict[Modality, Path] = {modality: Path(scans[modality]) for modality in MODALITIES if modality in scans}
+    return CaseFiles(pseudonym(shared), ordered)
 
 
-def opened(files: Files, *, nan_to_zero: bool = False, b_value: float | None = None) -> Case:
-    """The case that the files hold: every file judged, read, and turned to RAS+, each on its own grid.
+def read_case(files: CaseFiles, *, nan_to_zero: bool = False, b_value: float | None = None) -> Case:
+    """Reads the files of an examination as a case: each checked, in RAS+, and on its own grid.
 
-    A phase in an unknown unit is left out, with a warning, unless it is all there is. Nothing can be done with it:
-    inside, a phase is an angle, and whoever needs one is told that it is missing. Everything else can be done without.
+    A phase image in an unknown unit is left out with a warning, unless it is the only image: inside, a phase is an
+    angle, and whatever needs one reports that it is missing.
+
+    Args:
+        files: The files by modality and mask.
+        nan_to_zero: Fill NaN and infinite voxels with 0 and mark them as not valid, instead of refusing the file.
+        b_value: The user's b-value of the dwi in s/mm²; it counts more than that of ``files``.
 
     Raises:
-        MissingInput: No scan, or a file that is not there.
+        MissingInput: There is no scan, or a file does not exist.
         AmbiguousInput: Two modalities were given the same image.
-        GridMismatch: A mask lies nowhere near its image.
-        InputRejected: Other branches, for what is wrong with a file.
+        GridMismatch: A mask or an ADC map lies nowhere near its image.
+        InputRejected: Its other branches, for what is wrong with a file.
     """
     if not files.scans:
         raise MissingInput(
@@ -95,10 +100,10 @@ def opened(files: Files, *, nan_to_zero: bool = False, b_value: float | None = N
             done = (_left_out(problem),)
         notes += done
     _refuse_twins(scans, files)
-    for modality in _OF_THE_DWI:
+    for modality in _FROM_DWI_ACQUISITION:
         if modality in scans and "dwi" in scans:
-            notes += _placed(modality, scans[modality], "dwi", scans["dwi"])
-    masks, done = _masks(files, scans, nan_to_zero=nan_to_zero)
+            notes += _position_notes(modality, scans[modality], "dwi", scans["dwi"])
+    masks, done = _read_masks(files, scans, nan_to_zero=nan_to_zero)
     return Case(files.name, scans, masks, (*notes, *done))
 
 
@@ -107,21 +112,21 @@ def _left_out(problem: PhaseUnitUnknown) -> Conversion:
     return Conversion("cases.files", "phase", what, warning=True)
 
 
-def _masks(
-    files: Files, scans: Mapping[Modality, Scan], *, nan_to_zero: bool
+def _read_masks(
+    files: CaseFiles, scans: Mapping[Modality, Scan], *, nan_to_zero: bool
 ) -> tuple[dict[str, Scan], tuple[Conversion, ...]]:
     masks: dict[str, Scan] = {}
     notes: list[Conversion] = []
     for name, path in files.masks.items():
-        _known(path.name, name, MASKS)
+        _require_known(path.name, name, MASKS)
         masks[name], done = read_mask(path, name, nan_to_zero=nan_to_zero)
-        image = next(m for m in _DRAWN_ON.get(name, _DRAWN_ON["lesion"]) if m in scans)
-        notes += (*done, *_placed(name, masks[name], image, scans[image]))
+        image = next(m for m in _ANNOTATED_ON[name] if m in scans)
+        notes += (*done, *_position_notes(name, masks[name], image, scans[image]))
     return masks, tuple(notes)
 
 
-def _placed(name: str, scan: Scan, modality: Modality, image: Scan) -> tuple[Conversion, ...]:
-    """What is worth a note in where a mask lies that was drawn on an image, or an ADC map that was computed with it."""
+def _position_notes(name: str, scan: Scan, modality: Modality, image: Scan) -> tuple[Conversion, ...]:
+    """The notes on where a mask lies that was drawn on ``image``, or an ADC map that was computed with it."""
     if scan.grid.coincides(image.grid, tolerance_mm=0.1):
         return ()
     if not _overlap(scan.grid, image.grid):
@@ -154,20 +159,20 @@ def _centre(grid: Grid) -> list[float]:
     return [round(float(x), 1) for x in grid.world_mm((np.asarray(grid.shape) - 1) / 2)]
 
 
-def _refuse_twins(scans: Mapping[Modality, Scan], files: Files) -> None:
-    seen: dict[tuple[str, int | None], Modality] = {}
+def _refuse_twins(scans: Mapping[Modality, Scan], files: CaseFiles) -> None:
+    first: dict[tuple[str, int | None], Modality] = {}
     for modality, scan in scans.items():
-        twin = seen.setdefault((scan.sha256, files.volumes.get(modality)), modality)
+        twin = first.setdefault((scan.sha256, files.volumes.get(modality)), modality)
         if twin != modality:
             raise AmbiguousInput(
                 files.name,
                 expected=f"different images for {twin} and {modality}",
                 found=f"{files.scans[twin].name} and {files.scans[modality].name} hold the same bytes",
-                do=f"give the {modality}'s own file, or leave it out",
+                do=f"give the file of the {modality}, or leave it out",
             )
 
 
-def _known(where: str, name: str, names: tuple[str, ...]) -> None:
+def _require_known(where: str, name: str, names: tuple[str, ...]) -> None:
     if name not in names:
         raise AmbiguousInput(
             where, expected=f"one of {', '.join(names)}", found=repr(name), do="use one of these names"

@@ -1,8 +1,8 @@
-"""Where voxels lie: which affines are believed, which are noted, which are refused.
+"""Checks the affine of an image: which affines are accepted, which are noted, and which are refused.
 
-Shear: scanners make orthogonal axes. Up to ``MOST_SHEAR_DEG`` (rounded oblique affines stay far below it) the affine is
-taken as it is, and noted from 0.1 degrees on; beyond, the image was warped by an affine registration, and neither its
-volumes nor its sides are the patient's: it is refused.
+Scanners produce orthogonal axes. An affine with a shear of up to ``MOST_SHEAR_DEG`` is accepted as it is (rounded
+oblique affines stay far below it), and noted from ``NOTED_SHEAR_DEG`` on. A larger shear means that an affine
+registration warped the image. Its volumes and sides are then not the patient's, and it is refused.
 """
 
 import numpy as np
@@ -15,14 +15,19 @@ MOST_SHEAR_DEG = 1.0
 NOTED_SHEAR_DEG = 0.1
 SPACING_RANGE_MM = (0.02, 50.0)
 FARTHEST_MM = 10_000.0
-STATION = "cases.geometry"
+_STAGE = "cases.geometry"
 
 
 def checked_affine(where: str, shape: tuple[int, ...], affine: Affine) -> tuple[Conversion, ...]:
-    """What is worth a note in an affine that is believed.
+    """The notes on an affine that is accepted.
+
+    Args:
+        where: Name of the file, for errors.
+        shape: Lengths of the axes.
+        affine: Voxel index to RAS+ mm.
 
     Raises:
-        ImplausibleValues: Not finite, not invertible, voxel sizes that no scanner makes, or far from any scanner.
+        ImplausibleValues: Not finite, not invertible, voxel sizes that no scanner produces, or an origin too far away.
         GridMismatch: Axes sheared by more than ``MOST_SHEAR_DEG``.
     """
     columns = affine[:3, :3]
@@ -50,38 +55,48 @@ def _shear(where: str, directions: np.ndarray) -> tuple[Conversion, ...]:
     if shear_deg < NOTED_SHEAR_DEG:
         return ()
     what = f"Axes {shear_deg:.2f} degrees off a right angle were taken as they are"
-    return (Conversion(STATION, "", what, {"shear_deg": round(shear_deg, 4)}),)
+    return (Conversion(_STAGE, "", what, {"shear_deg": round(shear_deg, 4)}),)
 
 
 def _thin(shape: tuple[int, ...]) -> tuple[Conversion, ...]:
     if min(shape) > 1:
         return ()
-    return (Conversion(STATION, "", f"A single slice was read (shape {shape})", {"shape": list(shape)}, warning=True),)
+    return (Conversion(_STAGE, "", f"A single slice was read (shape {shape})", {"shape": list(shape)}, warning=True),)
 
 
 def reconciled(
     where: str, shape: tuple[int, ...], sform: Affine | None, qform: Affine | None, spacing_mm: np.ndarray
 ) -> tuple[Affine, tuple[Conversion, ...]]:
-    """The affine that two statements of one header support: the sform where there is one, as nibabel, FSL and ITK do.
+    """The affine of a header with a sform, a qform or both: the sform where there is one, as in nibabel, FSL and ITK.
+
+    Args:
+        where: Name of the file, for errors.
+        shape: Lengths of the axes.
+        sform: Affine of the sform; None where its code is 0.
+        qform: Affine of the qform; None where its code is 0. One of the two is given.
+        spacing_mm: Voxel sizes that the header states separately (pixdim).
 
     Returns:
-        The affine, and a warning where sform and qform put a voxel more than 0.1 mm apart.
+        The affine, and a warning where sform and qform place a voxel more than 0.1 mm apart.
 
     Raises:
-        AmbiguousInput: They turn an axis by more than 45 degrees against each other (left would become right, or up
-            down), or the sform's voxel sizes are not the header's (readers disagree on which to use).
+        AmbiguousInput: Sform and qform turn an axis by more than 45 degrees against each other (left would become
+            right, or up down), or the voxel sizes of the sform are not those of pixdim (programs disagree on which to
+            use).
     """
     affine = sform if sform is not None else qform
-    assert affine is not None  # the caller has refused a header without either
+    assert affine is not None  # The caller has refused a header without either.
     if not np.isfinite(affine).all():
         _implausible(where, "a finite affine", f"affine {affine.tolist()}")
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     if not (sizes > 0).all():
         _implausible(where, "an affine that can be inverted", f"affine {np.round(affine, 4).tolist()}")
     if (np.abs(sizes / spacing_mm - 1) > 0.01).any():
-        found = f"{np.round(sizes, 4).tolist()} mm in the sform, {np.round(spacing_mm, 4).tolist()} mm in pixdim"
         raise AmbiguousInput(
-            where, expected="one voxel size", found=found, do="find which is right, and store that one in both places"
+            where,
+            expected="one voxel size",
+            found=f"{np.round(sizes, 4).tolist()} mm in the sform, {np.round(spacing_mm, 4).tolist()} mm in pixdim",
+            do="find out which is right, and store it in both places",
         )
     if sform is None or qform is None:
         return affine, ()
@@ -92,20 +107,20 @@ def _disagreement(
     where: str, shape: tuple[int, ...], sform: Affine, qform: Affine, spacing_mm: np.ndarray
 ) -> tuple[Conversion, ...]:
     cosines = ((sform[:3, :3] / spacing_mm) * (qform[:3, :3] / spacing_mm)).sum(axis=0)
-    ours, theirs = Grid(shape[:3], sform), Grid(shape[:3], qform)  # type: ignore[arg-type]
+    by_sform, by_qform = Grid(shape[:3], sform), Grid(shape[:3], qform)  # type: ignore[arg-type]
     if cosines.min() < np.cos(np.radians(45)):
         raise AmbiguousInput(
             where,
             expected="a sform and a qform that agree on the patient's directions (left/right among them)",
-            found=f"axes {ours.axcodes} by the sform, {theirs.axcodes} by the qform",
-            do="find out which is right (a marker, the DICOM), and store it in both",
+            found=f"axes {by_sform.axcodes} by the sform, {by_qform.axcodes} by the qform",
+            do="find out which is right (from a marker or the DICOM files), and store it in both",
         )
-    apart_mm = ours.distance_mm(theirs)
+    apart_mm = by_sform.distance_mm(by_qform)
     if apart_mm <= 0.1:
         return ()
     what = f"The sform was used; the qform places voxels up to {apart_mm:.1f} mm elsewhere"
-    return (Conversion(STATION, "", what, {"apart_mm": round(apart_mm, 3)}, warning=True),)
+    return (Conversion(_STAGE, "", what, {"apart_mm": round(apart_mm, 3)}, warning=True),)
 
 
-def _implausible(where: str, expected: str, found: str) -> None:
-    raise ImplausibleValues(where, expected=expected, found=found, do="the header is damaged: export the file again")
+def _implausible(where: str, expected: str, actual: str) -> None:
+    raise ImplausibleValues(where, expected=expected, found=actual, do="the header is damaged: export the file again")

@@ -1,4 +1,4 @@
-"""A cohort in one table: a CSV with a row for each case and a column for each file, headed as the centre likes."""
+"""A cohort in one table: a CSV with a row for each case and a column for each file, under any headings."""
 
 import csv
 import io
@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from adumbra.cases.files import MASKS, Files
-from adumbra.cases.names import pseudonym, words_of
+from adumbra.cases.files import CaseFiles
+from adumbra.cases.names import MASKS, pseudonym, words_of
 from adumbra.core.errors import AmbiguousInput, MissingInput, UnreadableFile
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import MODALITIES, Modality
 
-_NOTHING = ("", "-", "na", "n/a", "nan")
+_EMPTY_CELLS = ("", "-", "na", "n/a", "nan")
 _OTHER = ("case", "b_value", "adc_unit")
 ROLES = (*MODALITIES, *MASKS, *_OTHER)
 # Headings that need no mapping: words joined, lower case, without accents.
@@ -25,9 +26,7 @@ SYNONYMS: Mapping[str, str] = {
     "swi": "swi|swan|swanmag|swimag",
     "phase": "phase|pha|swanphase|swiphase",
     "tof": "tof|angio|mra|tofmra",
-    "lesion": "lesion|lesionmask|masklesion|lesionmsk|msklesion|masquelesion|infarct",
-    "thrombus": "thrombus|thrombusmask|maskthrombus|thrombusmsk|mskthrombus|masquethrombus|clot|clotmask",
-    "hypoperfusion": "hypoperfusion|hypoperfusionmask",
+    **{target: spec.column_words for target, spec in TARGET_SPECS.items()},
     "brain": "brain|brainmask|maskbrain|masquecerveau",
     "b_value": "bvalue|bval|b",
     "adc_unit": "adcunit|uniteadc",
@@ -36,65 +35,78 @@ SYNONYMS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a manifest: what its cells say, by role; empty cells are left out."""
+    """One line of a manifest.
+
+    Attributes:
+        line: Number of the line, from 1.
+        cells: Content of the cells by role; empty cells are left out.
+    """
 
     line: int
     cells: Mapping[str, str]
 
     @property
     def case(self) -> str:
-        """The case's identifier, as written."""
+        """The identifier of the case, as written."""
         return self.cells["case"]
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a table: ``.csv`` or ``.tsv``."""
+    """Whether the path is a table: ``.csv`` or ``.tsv``."""
     return path.suffix.lower() in (".csv", ".tsv") and not path.is_dir()
 
 
-def files_in(path: Path, *, row: str | None = None, columns: Mapping[str, str] | None = None) -> Files:
+def files_in(path: Path, *, row: str | None = None, columns: Mapping[str, str] | None = None) -> CaseFiles:
     """The files of one row.
 
     Args:
-        path: Separated by commas, semicolons or tabs; UTF-8 (with or without a mark) or Windows-1252.
-        row: The case's identifier; may be left out where there is one row.
-        columns: Role to heading, where headings are not among the ``SYNONYMS``: ``{"swi": "SWAN 3T"}``.
+        path: Table separated by commas, semicolons or tabs; UTF-8 (with or without a byte order mark) or Windows-1252.
+        row: Identifier of the case; it may be left out where the table has one row.
+        columns: Role to heading, where a heading is not among the ``SYNONYMS``: ``{"swi": "SWAN 3T"}``.
 
     Raises:
         MissingInput: No manifest, no such row, column or file.
         AmbiguousInput: An identifier twice, a role that does not exist, two columns for one role, or no row named.
-        UnreadableFile: No table.
+        UnreadableFile: The file is not a table.
     """
     rows = rows_of(path, columns=columns)
     chosen = [r for r in rows if row in (None, r.case)]
     if len(chosen) != 1:
-        known = ", ".join(r.case for r in rows[:8]) + (" ..." if len(rows) > 8 else "")
+        identifiers = ", ".join(r.case for r in rows[:8]) + (" ..." if len(rows) > 8 else "")
         problem = AmbiguousInput if chosen else MissingInput
-        raise problem(path.name, expected=f"the row of {row or 'one case'}", found=f"{len(rows)} rows: {known}",
-                      do="name one of them: --row ID")  # fmt: skip
+        raise problem(
+            path.name,
+            expected=f"the row of {row or 'one case'}",
+            found=f"{len(rows)} rows: {identifiers}",
+            do="name one of them: --row ID",
+        )
     cells, line = chosen[0].cells, chosen[0].line
-    scans: dict[Modality, Path] = {m: _beside(path, line, m, cells[m]) for m in MODALITIES if m in cells}
-    masks = {m: _beside(path, line, m, cells[m]) for m in MASKS if m in cells}
+    scans: dict[Modality, Path] = {m: _file(path, line, m, cells[m]) for m in MODALITIES if m in cells}
+    masks = {m: _file(path, line, m, cells[m]) for m in MASKS if m in cells}
     b_value = _b_value(path, line, cells.get("b_value"))
-    return Files(pseudonym(chosen[0].case), scans, masks, b_value=b_value, adc_unit=cells.get("adc_unit"))
+    return CaseFiles(pseudonym(chosen[0].case), scans, masks, b_value=b_value, adc_unit=cells.get("adc_unit"))
 
 
 def rows_of(path: Path, *, columns: Mapping[str, str] | None = None) -> tuple[Row, ...]:
-    """All rows of a manifest, checked but for their files.
+    """All rows of a manifest, checked except for the files that they name.
 
     Raises:
-        MissingInput, AmbiguousInput, UnreadableFile: As ``files_in``.
+        MissingInput, AmbiguousInput, UnreadableFile: As in ``files_in``.
     """
     table = _table(path)
     _, headings = next(table, (1, []))
     roles = _roles(path, [heading.strip() for heading in headings], columns or {})
     rows = tuple(_row(path, line, headings, roles, cells) for line, cells in table if any(c.strip() for c in cells))
-    seen: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for row in rows:
-        first = seen.setdefault(pseudonym(row.case), row.line)
+        first = lines.setdefault(pseudonym(row.case), row.line)
         if first != row.line:
-            found = f"{row.case!r} in lines {first} and {row.line}"
-            raise AmbiguousInput(path.name, expected="each case once", found=found, do="give each its own identifier")
+            raise AmbiguousInput(
+                path.name,
+                expected="each case once",
+                found=f"{row.case!r} in lines {first} and {row.line}",
+                do="give each case an identifier of its own",
+            )
     return rows
 
 
@@ -108,17 +120,18 @@ def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, cells
     except csv.Error as problem:
         where = f"{path.name}, line {reader.line_num}"
-        raise UnreadableFile(where, expected="a CSV row", found=str(problem), do="mend the quotes") from problem
+        raise UnreadableFile(where, expected="a CSV row", found=str(problem), do="correct its quotes") from problem
 
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise MissingInput(path.name, expected="a manifest", found="no such file", do="check the path")
+        raise MissingInput(path.name, expected="a manifest (.csv, .tsv)", found="no such file", do="check the path")
     try:
         stored = path.read_bytes()
     except OSError as problem:
-        found = str(problem.strerror)
-        raise UnreadableFile(path.name, expected="a readable file", found=found, do="check it") from problem
+        raise UnreadableFile(
+            path.name, expected="a readable file", found=str(problem.strerror), do="check its permissions"
+        ) from problem
     if b"\0" in stored:
         raise UnreadableFile(path.name, expected="a text table", found="binary bytes", do="save it as CSV (UTF-8)")
     try:
@@ -128,55 +141,76 @@ def _text(path: Path) -> str:
 
 
 def _roles(path: Path, headings: list[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Which column holds which role."""
+    """Index of the column of each role."""
     roles = {role: _column(path, headings, role, heading) for role, heading in columns.items()}
     for index, heading in enumerate(headings):
         role = next((r for r, names in SYNONYMS.items() if re.fullmatch(names, "".join(words_of(heading)))), None)
         if role is None or role in columns or index in roles.values():
             continue
         if role in roles:
-            found = f"the columns {headings[roles[role]]!r} and {heading!r}"
-            do = f"say which is meant: columns={{'{role}': '{heading}'}}"
-            raise AmbiguousInput(path.name, expected=f"one column for {role}", found=found, do=do)
+            raise AmbiguousInput(
+                path.name,
+                expected=f"one column for {role}",
+                found=f"the columns {headings[roles[role]]!r} and {heading!r}",
+                do=f"state the right one: columns={{'{role}': '{heading}'}}",
+            )
         roles[role] = index
-    if "case" not in roles or not set(roles) & set(MODALITIES):
-        lacking = "case" if "case" not in roles else f"one of {', '.join(MODALITIES)}"
-        do = f"head the columns so, or map them: columns={{'{lacking.split()[-1]}': 'HEADING'}}"
-        found = ", ".join(headings) or "no headings"
-        raise MissingInput(f"{path.name}, line 1", expected=f"a column for {lacking}", found=found, do=do)
+    _require_columns(path, headings, roles)
     return roles
+
+
+def _require_columns(path: Path, headings: list[str], roles: Mapping[str, int]) -> None:
+    if "case" in roles and set(roles) & set(MODALITIES):
+        return
+    lacking = "case" if "case" not in roles else f"one of {', '.join(MODALITIES)}"
+    raise MissingInput(
+        f"{path.name}, line 1",
+        expected=f"a column for {lacking}",
+        found=", ".join(headings) or "no headings",
+        do=f"use these headings, or map yours: columns={{'{lacking.split()[-1]}': 'HEADING'}}",
+    )
 
 
 def _column(path: Path, headings: list[str], role: str, heading: str) -> int:
     if role not in ROLES:
-        found = repr(role)
-        raise AmbiguousInput(path.name, expected=f"one of {', '.join(ROLES)}", found=found, do="use one of these names")
+        raise AmbiguousInput(
+            path.name, expected=f"one of {', '.join(ROLES)}", found=repr(role), do="use one of these names"
+        )
     fitting = [i for i, h in enumerate(headings) if h == heading]
     fitting = fitting or [i for i, h in enumerate(headings) if words_of(h) == words_of(heading) != []]
     if len(fitting) != 1:
-        found = f"{len(fitting)} such among {', '.join(headings)}"
-        raise MissingInput(f"{path.name}, line 1", expected=f"one column {heading!r} for {role}", found=found,
-                           do="check the heading and the mapping")  # fmt: skip
+        raise MissingInput(
+            f"{path.name}, line 1",
+            expected=f"one column {heading!r} for {role}",
+            found=f"{len(fitting)} such among {', '.join(headings)}",
+            do="check the heading and the mapping",
+        )
     return fitting[0]
 
 
 def _row(path: Path, line: int, headings: list[str], roles: Mapping[str, int], cells: list[str]) -> Row:
     where = f"{path.name}, line {line}"
     if len(cells) > len(headings) and any(cell.strip() for cell in cells[len(headings) :]):
-        found = f"{len(cells)} cells"
-        raise UnreadableFile(where, expected=f"{len(headings)} cells", found=found, do="quote cells with separators")
-    told = {role: cells[i].strip() for role, i in roles.items() if i < len(cells)}
-    told = {role: cell for role, cell in told.items() if cell.lower() not in _NOTHING}
-    if "case" not in told:
-        column = headings[roles["case"]]
-        raise MissingInput(
-            f"{where}, column {column}", expected="an identifier", found="nothing", do="give the case one"
+        raise UnreadableFile(
+            where,
+            expected=f"{len(headings)} cells, one for each heading",
+            found=f"{len(cells)} cells",
+            do="put cells that contain the separator in quotes",
         )
-    return Row(line, told)
+    by_role = {role: cells[i].strip() for role, i in roles.items() if i < len(cells)}
+    by_role = {role: cell for role, cell in by_role.items() if cell.lower() not in _EMPTY_CELLS}
+    if "case" not in by_role:
+        raise MissingInput(
+            f"{where}, column {headings[roles['case']]}",
+            expected="an identifier",
+            found="an empty cell",
+            do="give the case an identifier",
+        )
+    return Row(line, by_role)
 
 
-def _beside(manifest: Path, line: int, role: str, cell: str) -> Path:
-    """The file that a cell names, relative to the manifest; Windows separators are understood."""
+def _file(manifest: Path, line: int, role: str, cell: str) -> Path:
+    """The file that a cell names, relative to the manifest; Windows separators are accepted."""
     for written in (cell, cell.replace("\\", "/")):
         path = manifest.parent / Path(written).expanduser()
         if path.is_file():
@@ -185,7 +219,7 @@ def _beside(manifest: Path, line: int, role: str, cell: str) -> Path:
         f"{manifest.name}, line {line}, column for {role}",
         expected="a file",
         found=f"{cell!r}: " + ("a folder" if (manifest.parent / cell).is_dir() else "no such file"),
-        do="paths are relative to the manifest's folder; leave the cell empty where there is no such image",
+        do="give a path relative to the folder of the manifest; leave the cell empty if there is no such image",
     )
 
 
@@ -196,4 +230,6 @@ def _b_value(manifest: Path, line: int, cell: str | None) -> float | None:
         return float(cell.replace(",", "."))
     except ValueError as problem:
         where = f"{manifest.name}, line {line}, column for b_value"
-        raise UnreadableFile(where, expected="a b-value in s/mm²", found=repr(cell), do="give a number") from problem
+        raise UnreadableFile(
+            where, expected="a b-value in s/mm²", found=repr(cell), do="give a number such as 1000"
+        ) from problem

@@ -1,4 +1,4 @@
-"""The text header of a MetaImage (.mha, .mhd), judged.
+"""Reads and checks the text header of a MetaImage (.mha, .mhd).
 
 Source: "ITK/MetaIO/Documentation" (https://itk.org/Wiki/ITK/MetaIO/Documentation). World coordinates are LPS.
 """
@@ -23,10 +23,14 @@ _SYNONYMS = {
 
 
 def fields_of(where: str, stored: bytes) -> tuple[dict[str, str], bytes]:
-    """The header's fields by lower-case name, and the bytes that follow it.
+    """The fields of the header by lower-case name, and the bytes that follow the header.
+
+    Args:
+        where: Name of the file, for errors.
+        stored: The bytes of the file.
 
     Raises:
-        UnreadableFile: Lines that are no ``Key = value``, a key twice, or no ``ElementDataFile``, which ends a header.
+        UnreadableFile: A line other than ``Key = value``, a key twice, or no ``ElementDataFile``, which ends a header.
     """
     fields: dict[str, str] = {}
     start = 0
@@ -42,10 +46,10 @@ def fields_of(where: str, stored: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def layout_of(where: str, fields: Mapping[str, str]) -> Layout:
-    """How the voxels lie in the data, as the fields say.
+    """How the voxels lie in the data, according to the fields of the header.
 
     Raises:
-        UnreadableFile: Fields that are missing, cannot be read, or ask for what is not read here.
+        UnreadableFile: Fields that are missing, cannot be parsed, or describe a variant that is not supported.
         ImplausibleValues, GridMismatch: See ``geometry.checked_affine``.
     """
     fields = {_SYNONYMS.get(key, key): value for key, value in fields.items()}
@@ -60,15 +64,15 @@ def layout_of(where: str, fields: Mapping[str, str]) -> Layout:
 
 
 def is_true(word: str) -> bool:
-    """Whether a field says yes: ``True``, ``true``, ``T``, ``1``."""
+    """Whether a field states true: ``True``, ``true``, ``T``, ``1``."""
     return word.strip().lower()[:1] in ("t", "1", "y")
 
 
 def safe_name(where: str, data_file: str) -> str:
-    """The name of the data file, which must lie beside its header.
+    """The name of the data file, which must lie in the folder of its header.
 
     Raises:
-        UnreadableFile: A path, a pattern or a list of files.
+        UnreadableFile: The name is a path, a pattern or a list of files.
     """
     if data_file.upper().startswith("LIST") or any(sign in data_file for sign in "/\\%*?") or data_file in ("", ".."):
         _refuse(where, f"ElementDataFile = {data_file}", "store the volume in one .mha file")
@@ -87,12 +91,13 @@ def _supported(where: str, fields: Mapping[str, str]) -> None:
 
 
 def _affine(where: str, fields: Mapping[str, str], axes: int) -> np.ndarray:
-    turn = _numbers(where, fields, "transformmatrix", count=axes * axes)
+    matrix = _numbers(where, fields, "transformmatrix", count=axes * axes)
     spacing = _numbers(where, fields, "elementspacing", count=axes)
     if not (np.isfinite(spacing).all() and (spacing[:3] > 0).all()):
         _refuse(where, f"ElementSpacing = {spacing.tolist()}", "voxel sizes must be above zero: export it again")
     affine = np.eye(4)
-    affine[:3, :3] = turn.reshape(axes, axes)[:3, :3].T * spacing[:3]  # its rows are the directions of the voxel axes
+    # The rows of the matrix are the directions of the voxel axes.
+    affine[:3, :3] = matrix.reshape(axes, axes)[:3, :3].T * spacing[:3]
     affine[:3, 3] = _numbers(where, fields, "offset", count=axes)[:3]
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
 
@@ -110,5 +115,5 @@ def _numbers(
     return numbers
 
 
-def _refuse(where: str, found: str, do: str) -> NoReturn:
-    raise UnreadableFile(where, expected="a sound MetaImage header (.mha, .mhd)", found=found, do=do)
+def _refuse(where: str, actual: str, do: str) -> NoReturn:
+    raise UnreadableFile(where, expected="a valid MetaImage header (.mha, .mhd)", found=actual, do=do)

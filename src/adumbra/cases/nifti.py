@@ -1,4 +1,4 @@
-"""The header of a NIfTI-1 or NIfTI-2 file, judged.
+"""Reads and checks the header of a NIfTI-1 or NIfTI-2 file.
 
 Sources: nifti1.h (Cox et al., 2004, https://nifti.nimh.nih.gov) and nifti2.h (2011).
 """
@@ -14,8 +14,9 @@ from adumbra.cases.limits import Layout, checked_shape
 from adumbra.core.case import Conversion
 from adumbra.core.errors import AmbiguousInput, UnreadableFile
 
-EXPECTED = "a sound NIfTI header (.nii, .nii.gz)"
-LONGEST = 544  # bytes: NIfTI-2's header with its extension flag
+EXPECTED = "a valid NIfTI header (.nii, .nii.gz)"
+LONGEST = 544
+"""Bytes of the longest header, that of NIfTI-2 with its extension flag."""
 _REAL = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _NOT_REAL = {1: "1-bit", 32: "complex", 128: "RGB colour", 1536: "128-bit float", 1792: "complex", 2048: "complex",
              2304: "RGBA colour"}  # fmt: skip
@@ -23,11 +24,15 @@ _MILLIMETRES, _UNITS = 2, {1: "metres", 2: "millimetres", 3: "micrometres"}
 
 
 def layout_of(where: str, head: bytes) -> Layout:
-    """How the voxels lie, as the first 544 bytes of the file say.
+    """How the voxels lie in the file, according to its first 544 bytes.
+
+    Args:
+        where: Name of the file, for errors.
+        head: The first 544 bytes; fewer where the file is shorter.
 
     Raises:
-        UnreadableFile: No NIfTI, a pair's header, a data type that is no real number, or fields that cannot be.
-        AmbiguousInput: The orientation is not told, told twice differently, or sizes are not in millimetres.
+        UnreadableFile: Not NIfTI, the header of a pair, a data type other than real numbers, or impossible fields.
+        AmbiguousInput: The orientation is missing or stated twice differently, or sizes are not in millimetres.
         ImplausibleValues, GridMismatch: See ``geometry.checked_affine``.
     """
     header = _header(where, head)
@@ -46,12 +51,12 @@ def _header(where: str, head: bytes) -> nib.Nifti1Header:
         return nib.Nifti1Header(head[:348], endianness=sizes[348], check=False)
     if 540 in sizes and head[4:12] == b"n+2\0\r\n\x1a\n" and len(head) >= 540:
         return nib.Nifti2Header(head[:540], endianness=sizes[540], check=False)
-    found, do = f"sizeof_hdr {min(sizes)} and magic {head[344:348]!r}", "export it again as NIfTI"
+    actual, do = f"sizeof_hdr {min(sizes)} and magic {head[344:348]!r}", "export it again as NIfTI"
     if len(head) < 348:
-        found, do = f"{len(head)} bytes", "the file is cut inside its header: copy or export it again"
+        actual, do = f"{len(head)} bytes", "the file is cut inside its header: copy or export it again"
     elif head[344:348] in (b"ni1\0", b"\0\0\0\0") and 348 in sizes:
-        found, do = "the header of an Analyze or NIfTI pair (.hdr/.img)", "store it as one .nii.gz file"
-    raise UnreadableFile(where, expected=EXPECTED, found=found, do=do)
+        actual, do = "the header of an Analyze or NIfTI pair (.hdr/.img)", "store it as one .nii.gz file"
+    raise UnreadableFile(where, expected=EXPECTED, found=actual, do=do)
 
 
 def _shape(where: str, header: nib.Nifti1Header) -> tuple[int, ...]:
@@ -64,8 +69,8 @@ def _shape(where: str, header: nib.Nifti1Header) -> tuple[int, ...]:
 def _dtype(where: str, header: nib.Nifti1Header) -> np.dtype:
     code, bits = int(header["datatype"]), int(header["bitpix"])
     if code not in _REAL:
-        found = f"datatype {code} ({_NOT_REAL.get(code, 'unknown')})"
-        _refuse(where, found, "give the magnitude image, or one real-valued channel, as its own file")
+        actual = f"datatype {code} ({_NOT_REAL.get(code, 'unknown')})"
+        _refuse(where, actual, "give the magnitude image, or one real-valued channel, as its own file")
     dtype = np.dtype(_REAL[code]).newbyteorder(header.endianness)
     if bits != 8 * dtype.itemsize:
         _refuse(where, f"bitpix {bits} for datatype {code} ({dtype.name})", "the header is damaged: export it again")
@@ -109,9 +114,9 @@ def _affine(where: str, header: nib.Nifti1Header, shape: tuple[int, ...]) -> tup
     if sform is None and qform is None:
         raise AmbiguousInput(
             where,
-            expected="a sform or a qform that says where the patient's left is",
+            expected="a sform or a qform that states where the patient's left is",
             found="sform_code 0 and qform_code 0",
-            do="convert again from DICOM (dcm2niix), or copy the geometry of the image it was made from",
+            do="convert again from DICOM (dcm2niix), or copy the geometry of the original image",
         )
     return reconciled(where, shape, sform, qform, spacing)
 
@@ -137,5 +142,5 @@ def _rigid(quaternion: np.ndarray, offsets: np.ndarray, pixdim: np.ndarray) -> n
     return affine
 
 
-def _refuse(where: str, found: str, do: str) -> NoReturn:
-    raise UnreadableFile(where, expected=EXPECTED, found=found, do=do)
+def _refuse(where: str, actual: str, do: str) -> NoReturn:
+    raise UnreadableFile(where, expected=EXPECTED, found=actual, do=do)

@@ -1,4 +1,4 @@
-"""One file in, one ``Scan`` out: an image of a modality, or a mask; with what was done to it on the way."""
+"""Reads one file as a ``Scan``: the image of a modality, or a mask, with a record of what was done to it."""
 
 import re
 from dataclasses import replace
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.cases import masks, sidecar, units
+from adumbra.cases import masks, units
+from adumbra.cases.image_file import ImageFile, image_stem, read_image_file
 from adumbra.cases.names import modality_in
-from adumbra.cases.probe import Probe, image_stem, probed
-from adumbra.core.case import Conversion, Scan, scan_from
+from adumbra.cases.sidecar import Sidecar, b_value_of, phantom_notes, read_bvals, read_sidecar
+from adumbra.core.case import Conversion, Scan, scan_from_array
 from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 from adumbra.core.types import Modality
 
-Read = tuple[Scan, tuple[Conversion, ...]]
+Notes = tuple[Conversion, ...]
+"""What was done to a file while it was read."""
 
 
 def read_scan(
@@ -25,100 +27,116 @@ def read_scan(
     volume: int | None = None,
     b_value: float | None = None,
     adc_unit: str | None = None,
-) -> Read:
-    """The image of a modality, and what was done to it.
+) -> tuple[Scan, Notes]:
+    """Reads the image of a modality.
 
     Args:
         path: NIfTI or MetaImage.
-        modality: What the file is said to hold.
+        modality: The modality that the file is expected to hold.
         nan_to_zero: Fill NaN and infinite voxels with 0 and mark them as not valid, instead of refusing the file.
-        volume: Which volume of a series to take; without it only files of one volume are read.
-        b_value: In s/mm², of a dwi, where the user knows better than the files.
-        adc_unit: Such as ``"1e-6 mm2/s"``, of an adc; without it the unit is recognised from the values.
+        volume: Index of the volume to take from a series; None accepts only files of one volume.
+        b_value: The user's b-value of a dwi in s/mm²; it counts more than what the files state.
+        adc_unit: The user's unit of an adc, such as ``"1e-6 mm2/s"``; None recognises the unit from the values.
+
+    Returns:
+        The scan, in RAS+ and the units of ``adumbra.core.types``, and what was done to it.
 
     Raises:
-        InputRejected: The branch of it that says what is wrong with the file.
+        InputRejected: The branch of it that names what is wrong with the file.
     """
-    _refuse_other_kind(path, modality)
-    probe = probed(path)
-    values, notes = _volume(probe, modality, volume)
+    sidecar = read_sidecar(path)
+    _refuse_other_modality(path, modality, sidecar)
+    file = read_image_file(path)
+    values, notes = _volume(file, modality, volume)
     values, valid_mask, filled = _finite(path.name, modality, values, nan_to_zero=nan_to_zero)
     _refuse_flat(path.name, modality, values, valid_mask)
-    about: dict[str, object] = {"source": path.name, "sha256": probe.sha256}
-    more: tuple[Conversion, ...] = ()
+    metadata: dict[str, object] = {"source": path.name, "sha256": file.sha256}
+    more: Notes = ()
     if modality == "adc":
         values, more = units.adc_in_1e3_mm2_s(values, where=path.name, unit=adc_unit)
     elif modality == "dwi":
-        about["b_value"], told = sidecar.b_value_of(path, volume=volume, stated=b_value)
-        more = (*told, *sidecar.phantom_notes(path))
+        metadata["b_value"], more = b_value_of(path, sidecar, volume=volume, stated=b_value)
+        more = (*more, *phantom_notes(sidecar))
     elif modality == "phase":
-        echo_time_s = sidecar.echo_time_s(path)
-        values, more = units.phase_in_radians(values, where=path.name, valid_mask=valid_mask, echo_time_s=echo_time_s)
+        values, more = units.phase_in_radians(
+            values, where=path.name, valid_mask=valid_mask, echo_time_s=sidecar.echo_time_s
+        )
     if valid_mask is not None:
-        about["valid_mask"] = scan_from(valid_mask, probe.affine).data
-    return scan_from(values.astype(np.float32), probe.affine, **about), (*notes, *filled, *more)
+        metadata["valid_mask"] = scan_from_array(valid_mask, file.affine).data
+    return scan_from_array(values.astype(np.float32), file.affine, **metadata), (*notes, *filled, *more)
 
 
-def read_mask(path: Path, name: str, *, nan_to_zero: bool = False) -> Read:
-    """A mask by its name (``"lesion"``, ``"thrombus"``, ``"brain"``), as booleans; an empty one is valid.
+def read_mask(path: Path, name: str, *, nan_to_zero: bool = False) -> tuple[Scan, Notes]:
+    """Reads a mask as booleans; an empty mask is valid.
+
+    Args:
+        path: NIfTI or MetaImage.
+        name: ``"lesion"``, ``"thrombus"``, ``"hypoperfusion"`` or ``"brain"``; for messages.
+        nan_to_zero: Fill NaN and infinite voxels with 0, instead of refusing the file.
+
+    Returns:
+        The mask, in RAS+, and what was done to it.
 
     Raises:
-        InputRejected: As ``read_scan``; ``ImplausibleValues`` or ``AmbiguousInput`` for values that make no mask.
+        InputRejected: As ``read_scan``; ``ImplausibleValues`` or ``AmbiguousInput`` for values that are not a mask's.
     """
-    probe = probed(path)
-    values, notes = _volume(probe, name, None)
+    file = read_image_file(path)
+    values, notes = _volume(file, name, None)
     values, _, filled = _finite(path.name, name, values, nan_to_zero=nan_to_zero)
-    mask, more = masks.mask_from(values, where=path.name, name=name)
-    scan = scan_from(mask, probe.affine, source=path.name, sha256=probe.sha256)
+    mask, more = masks.mask_from_values(values, where=path.name, name=name)
+    scan = scan_from_array(mask, file.affine, source=path.name, sha256=file.sha256)
     return scan, (*notes, *filled, *more)
 
 
 def has_two_values(path: Path) -> bool:
-    """Whether an image holds zero and one other value and no more, whatever it is named."""
-    values, _ = _volume(probed(path), "case", 0)
+    """Whether an image holds zero and exactly one other, positive value, whatever its name is."""
+    values, _ = _volume(read_image_file(path), "case", 0)
     return bool(values.min() == 0 and _at_most_two(values) and values.max() > 0)
 
 
-def _volume(probe: Probe, subject: str, volume: int | None) -> tuple[np.ndarray, tuple[Conversion, ...]]:
-    """The stored values, scaled, of one volume; axes as in the file."""
-    layout, station = probe.layout, f"cases.{probe.kind}"
+def _volume(file: ImageFile, subject: str, volume: int | None) -> tuple[np.ndarray, Notes]:
+    """The stored values of one volume, scaled as the header says; axes as in the file."""
+    layout, stage = file.layout, f"cases.{file.kind}"
     count = prod(layout.shape[3:])
     if count > 1 and volume is None:
-        raise _series(probe)
+        raise _series(file)
     if volume is not None and not 0 <= volume < count:
         raise AmbiguousInput(
-            probe.path.name, expected=f"volume {volume}", found=f"{count} volumes", do="check the .bval file beside it"
+            file.path.name,
+            expected=f"a series with a volume of index {volume}",
+            found=f"{count} volumes",
+            do="check that the .bval file beside the image belongs to it",
         )
-    flat = np.frombuffer(probe.content, layout.dtype, prod(layout.shape), layout.offset)
+    flat = np.frombuffer(file.content, layout.dtype, prod(layout.shape), layout.offset)
     stored = flat.reshape((*layout.shape[:3], count), order="F")[..., volume or 0]
-    notes = [replace(note, station=station, subject=subject) for note in layout.notes]
+    notes = [replace(note, stage=stage, subject=subject) for note in layout.notes]
     if len(layout.shape) > 3:
         what = f"Volume {(volume or 0) + 1} of {count} was read from a file of shape {layout.shape}"
-        notes.append(Conversion(station, subject, what, {"volume": volume or 0, "volumes": count}))
+        notes.append(Conversion(stage, subject, what, {"volume": volume or 0, "volumes": count}))
     if (layout.slope, layout.intercept) == (1.0, 0.0):
         return stored, tuple(notes)
     what = f"Stored values multiplied by {layout.slope:g}, plus {layout.intercept:g} (scl_slope, scl_inter)"
-    notes.append(Conversion(station, subject, what, {"slope": layout.slope, "intercept": layout.intercept}))
+    notes.append(Conversion(stage, subject, what, {"slope": layout.slope, "intercept": layout.intercept}))
     with np.errstate(over="ignore", invalid="ignore"):
         return stored * np.float64(layout.slope) + layout.intercept, tuple(notes)
 
 
-def _series(probe: Probe) -> AmbiguousInput:
-    bvals, count = sidecar.bvals_beside(probe.path), prod(probe.shape[3:])
-    told = f" with b-values {', '.join(f'{b:g}' for b in bvals)} s/mm²" if bvals else ""
+def _series(file: ImageFile) -> AmbiguousInput:
+    bvals, count = read_bvals(file.path), prod(file.shape[3:])
+    b_values = f" with b-values {', '.join(f'{b:g}' for b in bvals)} s/mm²" if bvals else ""
     return AmbiguousInput(
-        probe.path.name,
+        file.path.name,
         expected="one volume",
-        found=f"shape {probe.shape}: {count} volumes{told}",
-        do="store the volume that is meant in its own file: for dwi the trace (or mean) of b about 1000, for b0 that of"
-        " b = 0, for swi and phase one echo",
+        found=f"shape {file.shape}: {count} volumes{b_values}",
+        do="store one volume in a file of its own: for dwi the trace (or mean) of b about 1000, for b0 that of b = 0,"
+        " for swi and phase one echo",
     )
 
 
 def _finite(
     where: str, subject: str, values: np.ndarray, *, nan_to_zero: bool
-) -> tuple[np.ndarray, np.ndarray | None, tuple[Conversion, ...]]:
-    """Values that float32 can hold, and where they were measured (None: everywhere)."""
+) -> tuple[np.ndarray, np.ndarray | None, Notes]:
+    """Values that float32 can hold, where they were measured (None: everywhere), and what was filled."""
     if values.dtype.kind != "f":
         return values, None, ()
     largest = float(np.finfo(np.float32).max)
@@ -128,15 +146,15 @@ def _finite(
     if not lost:
         return values, None, ()
     nan = int(np.isnan(values).sum())
-    found = f"{lost:,} of {valid_mask.size:,} voxels: {nan:,} NaN, {lost - nan:,} infinite or beyond float32"
+    counted = f"{lost:,} of {valid_mask.size:,} voxels: {nan:,} NaN, {lost - nan:,} infinite or beyond float32"
     if not nan_to_zero or not valid_mask.any():
         raise ImplausibleValues(
             where,
             expected=f"finite values in every voxel of the {subject}",
-            found=found,
-            do="export it again, or pass --nan-to-zero to fill them with 0 and have them marked as not valid",
+            found=counted,
+            do="export it again, or pass --nan-to-zero to fill these voxels with 0 and mark them as not valid",
         )
-    what = f"{found}; they were filled with 0 and marked as not valid"
+    what = f"{counted}; they were filled with 0 and marked as not valid"
     note = Conversion("cases.scan", subject, what, {"filled": lost, "nan": nan}, warning=True)
     return np.where(valid_mask, values, 0), valid_mask, (note,)
 
@@ -150,23 +168,26 @@ def _refuse_flat(where: str, modality: str, values: np.ndarray, valid_mask: np.n
     measured = values if valid_mask is None else values[valid_mask]
     if _at_most_two(measured):
         low, high = measured.min(), measured.max()
-        found = f"{low:g} in every voxel" if low == high else f"only the values {low:g} and {high:g}, as of a mask"
         raise ImplausibleValues(
-            where, expected=f"a {modality} image", found=found, do="give the image itself; a mask goes in as a mask"
+            where,
+            expected=f"a {modality} image with more than two values",
+            found=f"{low:g} in every voxel" if low == high else f"only the values {low:g} and {high:g}, as of a mask",
+            do=f"give the {modality} image itself; give a mask with --truth or --brain-mask",
         )
 
 
-def _refuse_other_kind(path: Path, modality: Modality) -> None:
-    """A diffusion-weighted image and its ADC map are easily swapped, and the swap is plausible: names are believed.
+def _refuse_other_modality(path: Path, modality: Modality, sidecar: Sidecar) -> None:
+    """Refuses a diffusion-weighted image given as its ADC map, or the other way round.
 
-    Not those of nnU-Net's channels (``dwi_case7_0001``), where a number tells what the file holds.
+    The swap is easy to make and gives plausible values, so the name and the sidecar are trusted. The names of
+    nnU-Net's channels (``dwi_case7_0001``) are not: there a number says what the file holds.
     """
     stem = image_stem(path)
-    named = "adc" if sidecar.says_adc(path) else None if re.search(r"_\d{4}$", stem) else modality_in(stem)
+    named = "adc" if sidecar.is_adc else None if re.search(r"_\d{4}$", stem) else modality_in(stem)
     if {named, modality} in ({"dwi", "adc"}, {"b0", "adc"}):
         raise AmbiguousInput(
             path.name,
             expected=f"the {modality} image",
-            found=f"a file that its name or side-car calls {named}",
+            found=f"a file that its name or sidecar calls {named}",
             do=f"give it as {named}, or rename it if the name is wrong",
         )

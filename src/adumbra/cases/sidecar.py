@@ -1,125 +1,165 @@
-"""What lies beside an image: its JSON side-car and its .bval, and the b-value that they, or its name, tell."""
+"""The text files beside an image: its JSON sidecar, parsed once into a ``Sidecar``, and its .bval.
+
+The b-value of a diffusion-weighted image is looked up here as well, because both files and the image's name state it.
+"""
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from adumbra.cases.probe import image_stem
+from adumbra.cases.image_file import image_stem
 from adumbra.core.case import Conversion
 from adumbra.core.errors import ImplausibleValues, UnreadableFile
 
 USUAL_B = (500.0, 1500.0)
-LEAST_WEIGHTED = 50.0  # below this a volume counts as b = 0
+LEAST_WEIGHTED = 50.0
+"""b-value in s/mm² below which a volume counts as b = 0."""
 LARGEST_B = 10_000.0
 _IN_NAME = re.compile(r"(?<![a-z0-9])b[-_=]?(\d{3,4})(?![0-9])")
-_LARGEST = 1 << 22
+_LARGEST_FILE = 1 << 22
 
 
-def sidecar_of(path: Path) -> dict[str, object]:
-    """The JSON beside an image; empty where there is none.
+@dataclass(frozen=True)
+class Sidecar:
+    """What the JSON sidecar of an image states; everything is unset for an image without one.
+
+    Attributes:
+        b_value: ``DiffusionBValue`` in s/mm²; None where it is not stated as one number.
+        echo_time_s: ``EchoTime`` in s; None where it is not stated or not above zero.
+        is_adc: Whether the DICOM ``ImageType`` calls the image an ADC map.
+        is_phantom: Whether Adumbra's simulator wrote the image.
+        fields: The whole content of the file, as parsed.
+    """
+
+    b_value: float | None = None
+    echo_time_s: float | None = None
+    is_adc: bool = False
+    is_phantom: bool = False
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+def read_sidecar(image: Path) -> Sidecar:
+    """Parses the JSON sidecar of an image.
 
     Raises:
-        UnreadableFile: It is there, and is no JSON object.
+        UnreadableFile: The file exists and is not a JSON object.
     """
-    beside = path.with_name(image_stem(path) + ".json")
-    if not beside.is_file():
-        return {}
+    path = image.with_name(image_stem(image) + ".json")
+    if not path.is_file():
+        return Sidecar()
+    expected, do = "a JSON sidecar: one object with the fields of BIDS", "repair the file, or remove it"
     try:
-        told = json.loads(_text(beside))
+        fields = json.loads(_text(path))
     except (ValueError, RecursionError) as problem:
-        raise UnreadableFile(
-            beside.name, expected="a JSON side-car", found=str(problem), do="mend it, or take it away"
-        ) from problem
-    if not isinstance(told, dict):
-        raise UnreadableFile(
-            beside.name, expected="a JSON object", found=type(told).__name__, do="mend it, or take it away"
-        )
-    return told
+        raise UnreadableFile(path.name, expected=expected, found=str(problem), do=do) from problem
+    if not isinstance(fields, dict):
+        raise UnreadableFile(path.name, expected=expected, found=f"a {type(fields).__name__}", do=do)
+    return _parsed(fields)
 
 
-def says_adc(path: Path) -> bool:
-    """Whether the side-car's DICOM ImageType calls the image an ADC map."""
-    kinds = sidecar_of(path).get("ImageType")
-    return isinstance(kinds, list) and any(str(kind).upper().split("_")[0] == "ADC" for kind in kinds)
-
-
-def echo_time_s(path: Path) -> float | None:
-    """The echo time in s that the side-car of an image tells."""
-    told = _number(sidecar_of(path).get("EchoTime"))
-    return told if told is not None and told > 0 else None
-
-
-def phantom_notes(path: Path) -> tuple[Conversion, ...]:
-    """A warning for the report's reader where the side-car says that Adumbra's simulator drew the image."""
-    if sidecar_of(path).get("Manufacturer") != "Adumbra":
-        return ()
-    return (
-        Conversion("cases.sidecar", "case", "Drawn by Adumbra's simulator: a phantom, not a patient", warning=True),
+def _parsed(fields: Mapping[str, object]) -> Sidecar:
+    echo_time_s, kinds = _number(fields.get("EchoTime")), fields.get("ImageType")
+    return Sidecar(
+        b_value=_number(fields.get("DiffusionBValue")),
+        echo_time_s=echo_time_s if echo_time_s is not None and echo_time_s > 0 else None,
+        is_adc=isinstance(kinds, list) and any(str(kind).upper().split("_")[0] == "ADC" for kind in kinds),
+        is_phantom=fields.get("Manufacturer") == "Adumbra",
+        fields=fields,
     )
 
 
-def bvals_beside(path: Path) -> tuple[float, ...]:
-    """The b-values of the volumes, in s/mm², from the .bval beside; empty where there is none.
+def phantom_notes(sidecar: Sidecar) -> tuple[Conversion, ...]:
+    """A warning for the reader of the report where the image comes from Adumbra's simulator."""
+    if not sidecar.is_phantom:
+        return ()
+    what = "Simulated by Adumbra: a phantom, not a patient"
+    return (Conversion("cases.sidecar", "case", what, warning=True),)
+
+
+def read_bvals(image: Path) -> tuple[float, ...]:
+    """The b-values in s/mm², one per volume, from the .bval of an image; empty where there is no such file.
 
     Raises:
-        UnreadableFile: It holds something else than numbers.
+        UnreadableFile: The file holds something other than numbers.
     """
-    beside = path.with_name(image_stem(path) + ".bval")
-    if not beside.is_file():
+    path = image.with_name(image_stem(image) + ".bval")
+    if not path.is_file():
         return ()
     try:
-        return tuple(float(word) for word in _text(beside).split())
+        return tuple(float(word) for word in _text(path).split())
     except ValueError as problem:
         raise UnreadableFile(
-            beside.name, expected="b-values, separated by blanks", found=str(problem), do="mend it, or take it away"
+            path.name,
+            expected="b-values in s/mm², separated by blanks",
+            found=str(problem),
+            do="repair the file, or remove it",
         ) from problem
 
 
 def b_value_of(
-    path: Path, *, volume: int | None = None, stated: float | None = None
+    image: Path, sidecar: Sidecar, *, volume: int | None = None, stated: float | None = None
 ) -> tuple[float | None, tuple[Conversion, ...]]:
-    """The b-value of a diffusion-weighted image in s/mm², and where it comes from.
+    """The b-value of a diffusion-weighted image, and the notes on its source.
 
-    The first that tells one counts: the user, the JSON side-car, the .bval, the file's name; None where none does.
+    The first of these that states one counts: the user, the JSON sidecar, the .bval, the file's name.
+
+    Args:
+        image: The image; its .bval is read.
+        sidecar: The parsed sidecar of the image.
+        volume: Index of the volume in a series; None for a file of one volume.
+        stated: The user's b-value in s/mm².
+
+    Returns:
+        The b-value in s/mm², None where nothing states one; and what to note in the provenance.
+
+    Raises:
+        ImplausibleValues: The user's b-value is not that of a diffusion-weighted image.
     """
     if stated is not None and not LEAST_WEIGHTED <= stated <= LARGEST_B:
         expected = f"a b-value of {LEAST_WEIGHTED:g} to {LARGEST_B:g} s/mm² for the dwi"
-        raise ImplausibleValues(path.name, expected=expected, found=f"{stated:g}", do="state the right one, or none")
-    every = {source: b for source, b in _told(path, volume, stated).items() if b is not None}
-    told = {source: b for source, b in every.items() if LEAST_WEIGHTED <= b <= LARGEST_B}
-    if not told:
-        notes = [
-            _warning(f"{source} says b = {b:g} s/mm² for the dwi; it was not used", b) for source, b in every.items()
-        ]
-        return None, (Conversion("cases.sidecar", "dwi", "The b-value is not known: no file tells it"), *notes)
-    source, b = next(iter(told.items()))
-    notes = [Conversion("cases.sidecar", "dwi", f"b = {b:g} s/mm², from {source}", {"b_value": b, "source": source})]
-    others = {other: value for other, value in told.items() if abs(value - b) > 1}
-    if others:
-        told_by = " and ".join(f"{other} says {value:g}" for other, value in others.items())
-        notes.append(_warning(f"b = {b:g} s/mm² was taken from {source}, although {told_by}", b))
-    if not USUAL_B[0] <= b <= USUAL_B[1]:
-        what = f"b = {b:g} s/mm² is outside the {USUAL_B[0]:g} to {USUAL_B[1]:g} that stroke protocols use"
-        notes.append(_warning(what, b))
-    return b, tuple(notes)
+        do = "state the b-value of the dwi, or leave it out"
+        raise ImplausibleValues(image.name, expected=expected, found=f"{stated:g} s/mm²", do=do)
+    every = {source: b for source, b in _b_values(image, sidecar, volume, stated).items() if b is not None}
+    usable = {source: b for source, b in every.items() if LEAST_WEIGHTED <= b <= LARGEST_B}
+    if not usable:
+        ignored = [_warning(f"{source} says b = {b:g} s/mm² for the dwi; it was not used", b)
+                   for source, b in every.items()]  # fmt: skip
+        return None, (Conversion("cases.sidecar", "dwi", "The b-value is unknown: no file states it"), *ignored)
+    source, b = next(iter(usable.items()))
+    note = Conversion("cases.sidecar", "dwi", f"b = {b:g} s/mm², from {source}", {"b_value": b, "source": source})
+    return b, (note, *_b_warnings(source, b, usable))
 
 
-def _told(path: Path, volume: int | None, stated: float | None) -> dict[str, float | None]:
-    bvals, in_name = bvals_beside(path), _IN_NAME.search(image_stem(path).lower())
-    beside = bvals[volume or 0] if len(bvals) == 1 or (volume is not None and volume < len(bvals)) else None
+def _b_values(image: Path, sidecar: Sidecar, volume: int | None, stated: float | None) -> dict[str, float | None]:
+    """What each source states, in the order in which they count."""
+    bvals, in_name = read_bvals(image), _IN_NAME.search(image_stem(image).lower())
+    in_bval = bvals[volume or 0] if len(bvals) == 1 or (volume is not None and volume < len(bvals)) else None
     return {
         "the user": stated,
-        "the side-car": _number(sidecar_of(path).get("DiffusionBValue")) if volume is None else None,
-        "the .bval": beside,
+        "the sidecar": sidecar.b_value if volume is None else None,
+        "the .bval": in_bval,
         "the file's name": float(in_name[1]) if in_name else None,
     }
 
 
-def _number(told: object) -> float | None:
-    if isinstance(told, list) and len(told) == 1:
-        told = told[0]
+def _b_warnings(source: str, b: float, usable: Mapping[str, float]) -> list[Conversion]:
+    notes = []
+    others = [f"{other} says {value:g}" for other, value in usable.items() if abs(value - b) > 1]
+    if others:
+        notes.append(_warning(f"b = {b:g} s/mm² was taken from {source}, although {' and '.join(others)}", b))
+    if not USUAL_B[0] <= b <= USUAL_B[1]:
+        what = f"b = {b:g} s/mm² is outside the {USUAL_B[0]:g} to {USUAL_B[1]:g} that stroke protocols use"
+        notes.append(_warning(what, b))
+    return notes
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     try:
-        return float(told) if isinstance(told, int | float | str) else None
+        return float(value) if isinstance(value, int | float | str) else None
     except ValueError:
         return None
 
@@ -130,8 +170,10 @@ def _warning(what: str, b: float) -> Conversion:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise UnreadableFile(path.name, expected="a small text file", found="more than 4 MiB", do="take it away")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise UnreadableFile(
+                path.name, expected="a text file of at most 4 MiB", found="a larger one", do="repair it, or remove it"
+            )
         return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as problem:
         raise UnreadableFile(

@@ -1,9 +1,9 @@
-"""Where a subject's folder lies in a data set, as BIDS and ISLES'22 have it: ``[rawdata/]sub-X[/ses-Y]``."""
+"""The folders of subjects and sessions in a data set of BIDS or ISLES'22: ``[rawdata/]sub-X[/ses-Y]``."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from adumbra.cases.probe import is_image_name
+from adumbra.cases.image_file import is_image_name
 from adumbra.core.errors import AmbiguousInput, MissingInput
 
 
@@ -12,8 +12,8 @@ class Subject:
     """One examination of one subject.
 
     Attributes:
-        folder: That holds its images, directly or in ``dwi``, ``anat`` ...
-        dataset: The folder above ``sub-X`` (above ``rawdata``, where there is one).
+        folder: The folder that holds its images, directly or in ``dwi``, ``anat`` ...
+        dataset: The folder that holds ``sub-X``, or that holds ``rawdata`` where there is one.
         subject: ``"sub-X"``.
         session: ``"ses-Y"``, or empty.
     """
@@ -29,7 +29,7 @@ class Subject:
         return "_".join(part for part in (self.subject, self.session) if part)
 
     def derivatives(self) -> list[Path]:
-        """Folders of this examination under ``derivatives``, of each pipeline and of none, in order."""
+        """Folders of this examination under ``derivatives`` and under each pipeline there, in order."""
         root = self.dataset / "derivatives"
         pipelines = sorted(p for p in root.iterdir() if p.is_dir()) if root.is_dir() else []
         homes = [root, *(p for p in pipelines if not p.name.startswith("sub-"))]
@@ -51,13 +51,18 @@ def subject_at(path: Path) -> Subject:
     """
     exams = examinations(path)
     if not exams:
-        raise MissingInput(path.name, expected="images in the subject's folder", found="none", do="check the path")
+        raise MissingInput(
+            path.name,
+            expected="images (.nii, .nii.gz, .mha, .mhd) in the folder of the subject",
+            found="none",
+            do="check the path",
+        )
     if len(exams) > 1:
         raise AmbiguousInput(
             path.name,
             expected="one examination",
             found=f"{len(exams)}: {', '.join(exam.name for exam in exams)}",
-            do=f"name one session: {path.name}/{exams[0].session or exams[1].session}",
+            do=f"open one session: {path.name}/{exams[0].session or exams[1].session}",
         )
     return exams[0]
 

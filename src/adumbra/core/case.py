@@ -1,8 +1,8 @@
 """What travels before the network: scans, and the case that holds them.
 
-A ``Scan`` is one sequence on one grid; a ``Case`` is what is known of one examination. Readers give a case whose scans
-lie each on its own grid; ``preprocessing.alignment`` gives one whose scans share a grid. Both are frozen: a station returns a new
-case, and says in its provenance what it did.
+A ``Scan`` is one sequence on one grid; a ``Case`` holds the scans and masks of one examination. Readers return a case
+whose scans lie each on its own grid, and ``preprocessing.alignment`` returns one whose scans share a grid. Both are
+frozen: a stage returns a new case and records what it did in the provenance.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from types import MappingProxyType
 import numpy as np
 
 from adumbra.core.errors import GridMismatch, MissingInput
-from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.types import Modality, Target
 
-__all__ = ["Case", "Conversion", "Grid", "Scan", "scan_from"]
+__all__ = ["Case", "Conversion", "Grid", "Scan", "scan_from_array"]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """One thing that was done to a file or a case on the way: the line of a provenance.
+    """One line of a provenance: something that was done to a file or a case.
 
     Attributes:
-        station: Where, such as ``"cases.nifti"`` or ``"preprocessing.registration"``.
-        subject: To what: a modality or mask name, or ``"case"``.
-        what: A sentence for people, past tense: "ADC values multiplied by 0.001 (file in 10⁻⁶ mm²/s)".
-        values: The numbers behind it, JSON-serialisable.
-        warning: True where a reader of the report must be told.
+        stage: The module that did it, such as ``"cases.nifti"`` or ``"preprocessing.registration"``.
+        subject: The name of the modality or mask that it was done to, or ``"case"``.
+        what: A sentence in the past tense, for people: "ADC values multiplied by 0.001 (file in 10⁻⁶ mm²/s)".
+        values: The numbers behind the sentence, JSON-serialisable.
+        warning: Whether the reader of the report must be warned.
     """
 
-    station: str
+    stage: str
     subject: str
     what: str
     values: Mapping[str, object] = field(default_factory=dict)
@@ -43,13 +43,13 @@ class Scan:
 
     Attributes:
         data: (X, Y, Z), axes towards RAS+. float32 for images (units of ``adumbra.core.types``), bool for masks.
-        grid: Where ``data`` lies.
-        native: The grid as it was stored, before any reorientation or resampling; results go back to it.
-        source: Name of the file (never a path: folder names may identify a patient); empty for made data.
-        sha256: Hash of the file's bytes; empty for made data.
-        b_value: In s/mm², of a ``dwi``; None where unknown or not applicable.
-        valid_mask: True where the voxel was measured; None means everywhere. False marks NaN holes that were filled and
-            what lies outside the field of view after resampling.
+        grid: Grid of ``data``.
+        native: Grid of the stored file, before any reorientation or resampling; results are written on it.
+        source: Name of the file (never a path: folder names may identify a patient); empty for synthetic data.
+        sha256: Hash of the bytes of the file; empty for synthetic data.
+        b_value: b-value of a ``dwi`` in s/mm²; None where unknown or not applicable.
+        valid_mask: (X, Y, Z), True where the voxel was measured; None is everywhere. False marks NaN voxels that were
+            filled, and voxels outside the field of view after resampling.
     """
 
     data: np.ndarray
@@ -66,7 +66,7 @@ class Scan:
                 self.source or "scan",
                 expected=f"data of the grid's shape {self.grid.shape}",
                 found=f"shape {self.data.shape}",
-                do="give the array and the grid that belong together",
+                do="give the grid that belongs to the array",
             )
         self.data.setflags(write=False)
 
@@ -76,9 +76,9 @@ class Case:
     """One examination: its scans by modality, masks by name, and everything that was done to them.
 
     Attributes:
-        name: A pseudonym safe to print, such as ``"sub-strokecase0009_ses-0001"``.
-        scans: By modality; any may be missing.
-        masks: Boolean scans: the targets where a truth is known, and ``"brain"`` once it was found or given.
+        name: A pseudonym that is safe to print, such as ``"sub-strokecase0009_ses-0001"``.
+        scans: Scans by modality; any may be missing.
+        masks: Boolean scans by name: targets whose ground truth is known, and ``"brain"`` once it is given or computed.
         provenance: Every conversion so far, in order.
     """
 
@@ -96,7 +96,7 @@ class Case:
         """The grid that all scans share.
 
         Raises:
-            GridMismatch: Scans lie on different grids; ``preprocessing.alignment`` brings them to one.
+            GridMismatch: Scans lie on different grids; ``preprocessing.alignment`` resamples them to one.
         """
         (first_name, first), *others = self.scans.items()
         for name, scan in others:
@@ -105,7 +105,7 @@ class Case:
                     self.name,
                     expected=f"{name} on the grid of {first_name}",
                     found=f"grids {first.grid.distance_mm(scan.grid):.3g} mm apart",
-                    do="call adumbra.preprocessing.alignment first",
+                    do="call adumbra.preprocessing.alignment.align first",
                 )
         return first.grid
 
@@ -120,22 +120,28 @@ class Case:
                 self.name,
                 expected=f"a {modality} scan",
                 found=", ".join(self.scans) or "no scans",
-                do=f"give --{modality} FILE, or ask for a target that needs what there is",
+                do=f"give --{modality} FILE, or choose a target that the existing scans suffice for",
             )
         return self.scans[modality]
 
     def truth(self, target: Target) -> Scan | None:
-        """The outlined mask of a target, or None where nobody outlined one."""
+        """The ground truth mask of a target; None where there is none."""
         return self.masks.get(target)
 
     def updated(self, *conversions: Conversion, **changes: object) -> "Case":
-        """The same case with fields replaced and conversions added to its provenance."""
+        """The case with fields replaced and conversions added to its provenance."""
         return replace(self, provenance=(*self.provenance, *conversions), **changes)  # type: ignore[arg-type]
 
 
-def scan_from(data: np.ndarray, affine: np.ndarray, **about: object) -> Scan:
-    """A scan from an array and its affine, turned towards RAS+; ``native`` remembers how it lay."""
+def scan_from_array(data: np.ndarray, affine: np.ndarray, **metadata: object) -> Scan:
+    """A scan from an array and its affine, reoriented to RAS+; ``native`` is the grid before.
+
+    Args:
+        data: (X, Y, Z), axes as ``affine`` says.
+        affine: Voxel index to RAS+ mm.
+        metadata: Further fields of ``Scan``.
+    """
     native = Grid(data.shape, affine)
-    turned, grid = reoriented(data, native)
-    kind = bool if turned.dtype == bool else np.float32
-    return Scan(np.array(turned, dtype=kind), grid, native, **about)  # type: ignore[arg-type]
+    reoriented, grid = reorient(data, native)
+    dtype = bool if reoriented.dtype == bool else np.float32
+    return Scan(np.array(reoriented, dtype=dtype), grid, native, **metadata)  # type: ignore[arg-type]

@@ -1,21 +1,25 @@
-"""What can go wrong, drawn as a tree. Every message names the file, what was expected, what was found, what to do.
+"""The tree of errors. Every message names the file, what was expected, what was found, and what to do.
 
 AdumbraError
 ├── InputRejected        the user's files or options cannot be used            exit code 4
 │   ├── UnreadableFile       truncated, not an image, checksum wrong
-│   ├── AmbiguousInput       two readings are possible and they would differ
-│   ├── MissingInput         a sequence, mask or file that is needed is not there
-│   ├── ImplausibleValues    NaN holes, values that cannot be an ADC, a mask that is no mask
-│   └── GridMismatch         geometries that do not fit and must not be forced to
-├── WeightsRejected      weights that are not there, not ours, or not what their card says
-└── OutputRefused        the output exists, is locked, or the disk is full
+│   ├── AmbiguousInput       two interpretations are possible and they would differ
+│   ├── MissingInput         a sequence, mask or file that is needed is missing
+│   ├── ImplausibleValues    NaN voxels, values that cannot be an ADC, values that are not a mask
+│   └── GridMismatch         geometries that do not fit together
+├── WeightsRejected      weights that are missing, not of Adumbra, or not what their card states
+└── OutputRefused        the output exists, is locked, or cannot be written
 """
 
 
 class AdumbraError(Exception):
     """Base of every error that Adumbra raises on purpose.
 
-    The parts are kept apart so that ``--json`` can report them by name.
+    Attributes:
+        where: The file, case or argument that the error is about.
+        expected: What was expected.
+        found: What was found instead.
+        do: What the user can do.
     """
 
     def __init__(self, where: object, *, expected: str, found: str, do: str) -> None:
@@ -23,7 +27,7 @@ class AdumbraError(Exception):
         super().__init__(f"{self.where}\n  expected: {expected}\n  found:    {found}\n  do:       {do}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only arguments do not survive pickling by default, and workers raise these across processes.
+        # Workers raise these errors across processes, and keyword-only arguments do not survive pickling by default.
         return _rebuild, (type(self), self.where, self.expected, self.found, self.do)
 
 
@@ -40,23 +44,23 @@ class UnreadableFile(InputRejected):
 
 
 class AmbiguousInput(InputRejected):
-    """Two readings are possible and they would give different results."""
+    """Two interpretations are possible and they would give different results."""
 
 
 class MissingInput(InputRejected):
-    """A sequence, mask or file that is needed is not there."""
+    """A sequence, mask or file that is needed is missing."""
 
 
 class ImplausibleValues(InputRejected):
-    """NaN holes, values that cannot be what the file claims, a mask that is no mask."""
+    """NaN voxels, values that cannot be what the file claims, or values that are not a mask."""
 
 
 class GridMismatch(InputRejected):
-    """Geometries that do not fit and must not be forced to."""
+    """Geometries that do not fit together."""
 
 
 class WeightsRejected(AdumbraError):
-    """Weights that are not there, not ours, or not what their card says."""
+    """Weights that are missing, not of Adumbra, or not what their card states."""
 
 
 class OutputRefused(AdumbraError):

@@ -1,7 +1,7 @@
-"""What a phantom knows and no patient tells: its truths, each with the space that it lies in.
+"""Ground truth of a phantom: volumes with the coordinate space that each lies in.
 
-A truth lies in the space ``"phantom"``, the grid on which the head was drawn, at rest and undistorted; or in that of a
-sequence, moved, distorted and sliced as this sequence was: there it is what a perfect rater would see on that image.
+The space ``"phantom"`` is the grid on which the head was simulated, at rest and undistorted. The space of a modality
+has the movement, distortion and slices of that sequence. There, ground truth is the ideal annotation of that image.
 """
 
 from collections.abc import Mapping
@@ -9,31 +9,26 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adumbra.core.case import Scan
-from adumbra.core.types import Modality, Target
+from adumbra.core.types import Modality
 
-REFERENCE_MODALITIES: Mapping[Target, tuple[Modality, ...]] = {
-    "lesion": ("dwi", "adc", "b0"),
-    "thrombus": ("swi", "tof"),
-    "hypoperfusion": ("dwi", "adc", "b0"),
-}
-"""On whose voxels a target is outlined and written: the first of these that the case has."""
 Kind = Literal["mask", "probseg", "dseg", "map"]
 Space = Literal["phantom"] | Modality
 
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """One volume of truth.
+    """One volume of ground truth.
 
     Attributes:
         name: ``"lesion"``, ``"thrombus"``, ``"hypoperfusion"``, ``"arteries"``, ``"veins"``, ``"territories"``,
             ``"tmax"``, ``"chi"``, ``"field"``.
-        space: Where it lies.
-        kind: A mask (bool), a share of each voxel in [0, 1], labels (int16), or a map with a unit.
-        scan: The volume.
-        unit: Of a map: ``"s"``, ``"ppm"``.
-        labels: Of a dseg: name by number.
-        about: A sentence that says what it is.
+        space: Coordinate space of the volume.
+        kind: A mask (bool), a fraction of each voxel in [0, 1] (``"probseg"``), integer labels (``"dseg"``, int16), or
+            a map with a unit.
+        scan: The volume with its grid.
+        unit: Unit of a map: ``"s"`` or ``"ppm"``; empty for the other kinds.
+        labels: For integer labels, the name of each number.
+        description: A sentence that describes the volume.
     """
 
     name: str
@@ -42,4 +37,4 @@ class GroundTruth:
     scan: Scan
     unit: str = ""
     labels: Mapping[int, str] = field(default_factory=dict)
-    about: str = ""
+    description: str = ""

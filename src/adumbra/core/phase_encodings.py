@@ -1,9 +1,9 @@
-"""How files hold what the house holds in one unit: phase in radians, ADC in 10⁻³ mm²/s.
+"""How files store quantities that have one unit inside: phase in radians, ADC in 10⁻³ mm²/s.
 
-A phase image holds ``value = angle · turn / 2π + zero``, and scanners differ in ``turn`` and ``zero``: twelve bits from
-0 on, or rescaled to ±4096 (Siemens), milliradians by a rescale slope (Philips: 4096 steps from -3142 to 3142), a
-frequency (one turn is 1/TE), or a scale that nobody tells (a turn of 0.00735 is that of a public multi-echo series).
-One table, to be read (``cases.units``) and to be written (``report.dataset``) by.
+A phase image stores ``value = angle · turn / 2π + zero``. Scanners differ in ``turn`` and ``zero``: twelve bits from 0
+on, or rescaled to ±4096 (Siemens), milliradians by a rescale slope (Philips: 4096 steps from -3142 to 3142), a
+frequency (one turn is 1/TE), or an undocumented scale (a turn of 0.00735 is that of a public multi-echo series). Files
+are read (``cases.units``) and written (``report.dataset``) by this one table.
 """
 
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PhaseEncoding:
-    """How a file holds a phase.
+    """How a file stores a phase.
 
     Attributes:
-        turn: How far apart the scaled values of one angle and the same angle a turn later are.
-        zero: The scaled value of an angle of zero.
-        dtype: Of the stored values.
-        slope: A scaled value is a stored one times this, plus ``intercept``.
-        intercept: See ``slope``.
+        turn: Difference between the scaled values of an angle and of the same angle one turn later.
+        zero: Scaled value of an angle of zero.
+        dtype: Type of the stored values.
+        slope: Factor from stored to scaled values, before ``intercept`` is added.
+        intercept: Constant that is added to the stored value times ``slope``.
     """
 
     turn: float
@@ -39,22 +39,23 @@ PHASES: Mapping[str, PhaseEncoding] = {
     "mrad": PhaseEncoding(1000 * tau, 0.0, "int16", 6284 / 4095, -3142.0),
     "±0.0037": PhaseEncoding(2 * 0.003674377),
 }
+"""Known encodings by the name of their unit."""
 ADC_POWERS: Mapping[str, int] = {"10⁻³": -3, "10⁻⁶": -6, "mm²/s": 0}
-"""The power of ten of the mm²/s in which a file holds an ADC."""
+"""Units in which files store an ADC, with their power of ten in mm²/s."""
 
 
 def hertz(echo_time_s: float) -> PhaseEncoding:
-    """A phase as the frequency that makes it until the echo: one turn is 1/TE."""
+    """Encoding of a phase as the frequency that accumulates it until the echo: one turn is 1/TE."""
     return PhaseEncoding(1 / echo_time_s)
 
 
 def radians_of(values: np.ndarray, encoding: PhaseEncoding) -> np.ndarray:
-    """Angles of scaled values, float32."""
+    """Angles in radians of scaled values, float32."""
     return (values.astype(np.float32) - np.float32(encoding.zero)) * np.float32(tau / encoding.turn)
 
 
 def stored_of(angles: np.ndarray, encoding: PhaseEncoding) -> np.ndarray:
-    """What a file stores of angles in [-π, π]: whole numbers where its type is one, to the nearest."""
+    """Stored values of angles in [-π, π], rounded to the nearest where the type is an integer."""
     scale, offset = encoding.turn / (tau * encoding.slope), (encoding.zero - encoding.intercept) / encoding.slope
     values = angles.astype(np.float32) * np.float32(scale) + np.float32(offset)
     if encoding.dtype == "float32":

@@ -1,7 +1,8 @@
-"""How a long step tells how far it is, without knowing who listens.
+"""How a long step reports its progress, independently of what displays it.
 
-A station that loops for more than a second takes ``progress: Progress = quiet`` and walks its items through
-``progress.track(items, what="Drawing")``. The command line listens on stderr; tests and other programs need not.
+A stage that loops for more than a second takes ``progress: Progress = quiet`` and iterates over
+``progress.track(items, what="Drawing samples")``. The command line shows a bar on stderr; tests and other programs need
+not show anything.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,24 +13,24 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Progress(Protocol):
-    """Anything that can watch a loop go by."""
+    """Anything that can follow the progress of a loop."""
 
     def track(self, items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:
-        """The same items in the same order, each counted once its turn of the loop is over.
+        """The same items in the same order; each is counted when the loop has finished with it.
 
         Args:
-            items: What the loop walks over.
+            items: The items of the loop.
             what: The step in a word or two, for people: ``"Drawing samples"``.
-            total: How many items there will be, where ``items`` has no length and the caller knows.
+            total: The number of items, where ``items`` has no length and the caller knows it.
         """
         ...
 
 
 class Quiet:
-    """Watches nothing and says nothing."""
+    """Shows no progress."""
 
     def track(self, items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:  # noqa: ARG002
-        """The items, as they are."""
+        """The items, unchanged."""
         yield from items
 
 

@@ -1,4 +1,4 @@
-"""The manifest of a run: versions, seed, hashes, conversions, timings; and nothing that names a patient."""
+"""The manifest of a run: versions, seed, hashes, conversions and timings, and nothing that identifies a patient."""
 
 import platform
 import time
@@ -14,30 +14,34 @@ PACKAGES = ("adumbra", "numpy", "scipy", "nibabel", "SimpleITK", "scikit-image",
 
 
 class StageTimer:
-    """Seconds by station, in the order in which they were first entered."""
+    """Measures the time of each stage.
+
+    Attributes:
+        seconds: Seconds by stage, in the order in which the stages were first entered.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def at(self, station: str) -> Iterator[None]:
-        """Adds the time spent inside to a station."""
-        begun = time.monotonic()
+    def at(self, stage: str) -> Iterator[None]:
+        """Adds the time spent inside the block to a stage."""
+        start = time.monotonic()
         try:
             yield
         finally:
-            self.seconds[station] = round(self.seconds.get(station, 0.0) + time.monotonic() - begun, 3)
+            self.seconds[stage] = round(self.seconds.get(stage, 0.0) + time.monotonic() - start, 3)
 
 
 def versions() -> dict[str, str]:
-    """Python's version and those of the packages that a result depends on, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages that a result depends on."""
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def run_record(
@@ -47,10 +51,20 @@ def run_record(
     seed: int,
     weights: Mapping[str, str],
     options: Mapping[str, object],
-    clock: StageTimer,
+    timer: StageTimer,
     references: tuple[str, ...] = (),
 ) -> RunRecord:
-    """The manifest of what was done to a case so far; the arguments are the fields of ``RunRecord``."""
+    """The manifest of what was done to a case so far.
+
+    Args:
+        case: The case, whose provenance and hashes are recorded.
+        command: See ``RunRecord``, as for ``seed``, ``weights``, ``options`` and ``references``.
+        seed: Seed of the run.
+        weights: Name and hash of the weights.
+        options: Options of the run.
+        clock: Times of the stages.
+        references: Keys of the papers that were used.
+    """
     return RunRecord(
         command=command,
         versions=versions(),
@@ -58,7 +72,7 @@ def run_record(
         weights=weights,
         options=options,
         conversions=tuple(asdict(c) | {"values": dict(c.values)} for c in case.provenance),
-        timings_s=dict(clock.seconds),
+        timings_s=dict(timer.seconds),
         inputs={name: scan.sha256 for name, scan in case.scans.items() if scan.sha256},
         references=references,
     )

@@ -1,6 +1,6 @@
-"""The papers that the methods come from, and which of them a piece of code rests on.
+"""The papers behind the methods, and which code is based on which paper.
 
-A method names its sources with ``@cites("Gal2016")``; a report lists ``bibliography(...)`` of the methods that it used.
+A method names its sources with ``@cites("Gal2016")``; a report lists the ``bibliography(...)`` of the methods it used.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,10 +15,10 @@ class Reference:
     """One paper or data set.
 
     Attributes:
-        authors: As printed, shortened with "et al." from the fourth author on.
-        title: Of the paper.
+        authors: Authors as printed, shortened with "et al." from the fourth author on.
+        title: Title of the paper.
         venue: Journal or conference, volume and pages.
-        year: Of publication.
+        year: Year of publication.
         doi: Digital object identifier, or an arXiv number as ``"arXiv:1112.5745"``; empty where there is none.
     """
 
@@ -611,10 +611,10 @@ REFERENCES: dict[str, Reference] = {
 
 
 def cites(*keys: str) -> Callable[[F], F]:
-    """A decorator that records on a function or class which papers it rests on.
+    """A decorator that records on a function or class which papers it is based on.
 
     Raises:
-        KeyError: A key that ``REFERENCES`` does not have, at import time, so that no citation dangles.
+        KeyError: A key is not in ``REFERENCES``. It is raised at import time, so that no citation dangles.
     """
     for key in keys:
         REFERENCES[key]
@@ -627,14 +627,14 @@ def cites(*keys: str) -> Callable[[F], F]:
 
 
 def citations(*methods: object) -> tuple[str, ...]:
-    """The keys that the methods cite, sorted, each once; methods that cite nothing add nothing."""
+    """The keys that the methods cite, sorted and without repetition; methods without citations add nothing."""
     return tuple(sorted({key for method in methods for key in getattr(method, "__cites__", ())}))
 
 
 def bibliography(keys: Iterable[str]) -> tuple[Reference, ...]:
-    """The references of the keys, sorted by key, each once.
+    """The references of the keys, sorted by key and without repetition.
 
     Raises:
-        KeyError: A key that ``REFERENCES`` does not have.
+        KeyError: A key is not in ``REFERENCES``.
     """
     return tuple(REFERENCES[key] for key in sorted(set(keys)))

@@ -1,4 +1,4 @@
-"""What travels after the network: maps, volumes over the draws, findings. Frozen, without behaviour.
+"""Results of a prediction: maps, volumes of the draws, findings. Frozen values without behaviour.
 
 All volumes lie on ``grid``: the reference grid, RAS+ axes. Entropies are in nats, volumes in ml, positions in RAS+ mm.
 """
@@ -14,14 +14,14 @@ from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Mask, Modality, Target, Volume
 
 Curve = tuple[np.ndarray, np.ndarray]
-"""Its x, and its y."""
+"""x and y of a line, of equal length."""
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
     """The predictive distribution of one target, voxel by voxel.
 
-    The margin, a function of the probability alone, is not held: ``uncertainty.maps.margin(maps.probability)`` has it.
+    The margin is a function of the probability alone: ``uncertainty.maps.margin(maps.probability)``.
 
     Attributes:
         probability: Mean of the draws, in [0, 1].
@@ -29,10 +29,11 @@ class Maps:
         aleatoric: Expected entropy E H[p], nats.
         epistemic: Mutual information, ``entropy - aleatoric``, nats, never negative.
         variance: Variance of the draws (divided by n, zero for identical draws).
-        mask: ``probability >= threshold``, in 26-connected parts that somewhere reach ``high_threshold``.
-        threshold: The probability from which a voxel is called part of the target.
-        draws: How many draws the maps average.
-        high_threshold: The probability that each part of the mask reaches; at or under ``threshold`` it asks nothing.
+        mask: ``probability >= threshold``, in 26-connected components that somewhere reach ``high_threshold``.
+        threshold: Probability from which a voxel belongs to the mask.
+        draws: Number of draws.
+        high_threshold: Probability that each component of the mask reaches (hysteresis); no effect at or below
+            ``threshold``.
     """
 
     target: Target
@@ -47,10 +48,26 @@ class Maps:
     draws: int
     high_threshold: float = 0.0
 
+    def uncertainty(self, measure: str) -> Volume:
+        """The map of one measure of uncertainty.
+
+        Args:
+            measure: ``"entropy"``, ``"aleatoric"``, ``"epistemic"`` or ``"variance"``.
+
+        Raises:
+            KeyError: There is no such measure.
+        """
+        return {
+            "entropy": self.entropy,
+            "aleatoric": self.aleatoric,
+            "epistemic": self.epistemic,
+            "variance": self.variance,
+        }[measure]
+
 
 @dataclass(frozen=True)
 class VolumeDraws:
-    """The target's volume in each draw, thresholded like the mask, in ml; and its count of 26-connected parts."""
+    """Volume of the target in each draw, thresholded like the mask, in ml, and its number of components."""
 
     target: Target
     volumes_ml: tuple[float, ...]
@@ -64,10 +81,11 @@ class Estimate:
     Attributes:
         value: The number.
         low: Lower end of the interval.
-        high: Upper end.
-        level: Share of the draws in it; or, calibrated, of the cases whose truth it holds.
-        unit: Of all three.
-        by: What the interval rests on: the draws, or a calibration on held-out cases.
+        high: Upper end of the interval.
+        level: Share of the draws within it; for a calibrated interval, its coverage: the share of cases whose truth
+            lies within it.
+        unit: Unit of the three numbers.
+        by: Basis of the interval: the draws, or a calibration on held-out cases.
     """
 
     value: float
@@ -80,13 +98,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Region:
-    """One doubtful region, for the reader to look at.
+    """One uncertain region, for the reader to look at.
 
     Attributes:
-        rank: 1 is the most doubtful (largest summed entropy).
+        rank: 1 is the most uncertain (largest summed entropy).
         volume_ml: Volume of the region.
         side: ``"left"``, ``"right"`` or ``"midline"`` of the patient.
-        position_mm: The voxel of highest entropy in it, RAS+ scanner mm.
+        position_mm: Its voxel of highest entropy, RAS+ scanner mm.
         index: The same voxel on the reference grid.
         mean_entropy: Mean predictive entropy, nats.
         epistemic_share: Summed mutual information over summed entropy, 0 to 1.
@@ -107,18 +125,18 @@ class Region:
 
 @dataclass(frozen=True)
 class RegionUncertainty:
-    """What the draws say of one region: a component of the mask with what lies near it, or the whole case.
+    """Agreement of the draws in one region: a component of the mask with its surroundings, or the whole case.
 
     Attributes:
-        volume_ml: Of the mask in it.
-        position_mm: Centroid of the mask in it, RAS+ mm; None where there is no mask.
-        mean_entropy: Mean predictive entropy over the mask in it, nats; nan where there is no mask.
-        pairwise_dice: Of two draws in the region, in [0, 1], as ``uncertainty.regional`` defines it; 1 where no
-            draw calls anything, as the Dice of two empty masks is; nan for a single draw.
-        mean_draw_ml: Mean over the draws of their volume in the region.
+        volume_ml: Volume of the mask in the region.
+        position_mm: Centroid of that mask, RAS+ mm; None where there is no mask.
+        mean_entropy: Mean predictive entropy over that mask, nats; nan where there is no mask.
+        pairwise_dice: Expected Dice of two draws in the region, in [0, 1], as ``uncertainty.regional`` defines it; 1
+            where all draws are empty, as the Dice of two empty masks is; nan for a single draw.
+        mean_draw_ml: Mean volume of the draws in the region.
         volume_cv: Standard deviation of that volume (divided by n - 1) over its mean; nan where the mean is 0, and for
             a single draw.
-        positive_share: Share of the draws that call at least one voxel of the region.
+        positive_share: Share of the draws with at least one positive voxel in the region.
     """
 
     volume_ml: float
@@ -132,33 +150,33 @@ class RegionUncertainty:
 
 @dataclass(frozen=True)
 class RegionalUncertainty:
-    """The whole case, and each 26-connected component of its mask.
+    """Agreement of the draws in the whole case, and in each 26-connected component of its mask.
 
     Attributes:
-        case: Over every voxel that was analysed.
-        components: The largest first, in the order of ``uncertainty.regional.by_size``.
-        reach_mm: How far from a component a draw's voxel may lie to count as its.
-        draws: How many there were: the case and every pairwise Dice are of all of them.
-        kept: How many of them the volumes of components are of.
+        case: All analysed voxels.
+        components: Components, the largest first, in the order of ``uncertainty.regional.components_by_size``.
+        reach_mm: Largest distance from a component at which voxels of a draw still belong to it.
+        draws: Number of draws; the case and every pairwise Dice use all of them.
+        stored_draws: Number of draws whose masks were stored; the volumes of components use these.
     """
 
     case: RegionUncertainty
     components: tuple[RegionUncertainty, ...]
     reach_mm: float
     draws: int
-    kept: int
+    stored_draws: int
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the clinician reads of one target.
+    """Results for one target, as the report shows them.
 
     Attributes:
         volume_ml: Volume of the mask, with its interval over the draws.
         components: Number of 26-connected components of the mask, with its interval over the draws.
-        regions: The most doubtful regions, ranked.
+        regions: The most uncertain regions, ranked.
         notes: Sentences that must stand beside the numbers.
-        regional: How far the draws agree on the whole and on each part of the mask; None where it was not asked for.
+        regional: Agreement of the draws on the whole and on each component of the mask; None where not computed.
     """
 
     target: Target
@@ -171,30 +189,30 @@ class Findings:
 
 @dataclass(frozen=True, eq=False)
 class AttentionMaps:
-    """Where a cross-modal network looked; not how much what it saw mattered to the outline.
+    """Cross-attention weights of a cross-modal network. They are not a measure of importance for the segmentation.
 
     Attributes:
-        primary: The modality that listened; None is all of them together.
-        shares: Of its attention, by modality, of the others that are there, in [0, 1]: 1 together in the dilated brain
-            and 0 beyond it.
-        opened: How far doubt let it listen, in [0, 1]; None where no doubt guides the network.
+        primary: The modality whose queries attend to the others; None is all of them together.
+        weights: Cross-attention weights of the other available modalities, (X, Y, Z) by modality, in [0, 1]; they
+            add up to 1 in the dilated brain and are 0 beyond it.
+        gate: Attention gate, (X, Y, Z) in [0, 1]; None for a network without uncertainty guidance.
     """
 
     primary: Modality | None
-    shares: Mapping[Modality, Volume]
-    opened: Volume | None = None
+    weights: Mapping[Modality, Volume]
+    gate: Volume | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Where a probability and its uncertainty were right, as lines of x and y of one length; nan where undefined.
+    """Quality of a probability and of its uncertainty, as lines; nan where undefined.
 
     Attributes:
         brain: Reliability inside the brain: mean probability of each bin, share of its voxels in the truth.
         boundary: The same near the boundary.
-        risk: Share of the brain's voxels kept, the surest first, and share of those that is wrong.
-        retention: Share of lesions kept as predicted, the surest first, and the lesion-wise F1 when an expert does the
-            others.
+        risk: Share of the brain's voxels retained, the most certain first, and error rate among them.
+        retention: Share of lesions retained as predicted, the most certain first, and the lesion-wise F1 when an
+            expert corrects the others.
     """
 
     brain: Curve
@@ -205,13 +223,16 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Everything that was made of one case for one target, before any of it is written.
+    """All results of one case for one target, before they are written.
 
     Attributes:
-        case: Aligned: its scans, brain and truth lie on the maps' grid.
-        scores: Of the mask against the truth, where one is known; nan where undefined.
-        curves: Of the uncertainty against the truth, where one is known.
-        attention: Of a cross-modal network, on the maps' grid; None of any other.
+        case: The aligned case: scans, brain and ground truth lie on the maps' grid.
+        maps: The predictive distribution.
+        draws: Volumes and counts of the draws.
+        findings: Results as the report shows them.
+        scores: Measures of the mask against the ground truth, where it is known; nan where undefined.
+        curves: Quality of the uncertainty, where the ground truth is known.
+        attention: Cross-attention maps on the maps' grid; None for a network without cross-attention.
     """
 
     case: Case
@@ -225,19 +246,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """The manifest of one run: enough to do it again, nothing that names a patient.
+    """The manifest of one run: everything needed to repeat it, and nothing that identifies a patient.
 
     Attributes:
-        command: The command line, paths reduced to file names.
+        command: Command line, its paths reduced to file names.
         versions: Package versions by name.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
         weights: Name and sha256 of the weights.
-        options: The resolved options.
+        options: Resolved options.
         conversions: The case's provenance, as plain mappings.
-        timings_s: Seconds by station, in order.
+        timings_s: Seconds of each stage, in order.
         inputs: sha256 by modality.
         outputs: sha256 by file name.
-        references: Keys of the papers that the methods used rest on (``adumbra.core.references``).
+        references: Keys of the papers behind the methods that were used (``adumbra.core.references``).
     """
 
     command: str

@@ -1,12 +1,12 @@
-"""The names of arrays, and the one legend for axis letters, units and orientation.
+"""The types of arrays, and the one legend for axis letters, units and orientation.
 
 Axes      X Y Z   voxels along Right, Anterior, Superior (RAS+): index 0 is the patient's left, back, bottom
           C       channels (modalities, in the order of ``MODALITIES``)
           B       batch of patches        N  points
 Units     millimetres; ADC in 10⁻³ mm²/s; probabilities in [0, 1]; entropies in nats; volumes in ml
-Affine    4 by 4, voxel index (i, j, k, 1) to RAS+ millimetres, as NIfTI has it
+Affine    4 by 4, voxel index (i, j, k, 1) to RAS+ millimetres, as in NIfTI
 
-In tests jaxtyping and beartype check every annotated call (see ``tests/conftest.py``); in use they cost nothing.
+In tests, jaxtyping and beartype check every annotated call (see ``tests/conftest.py``); otherwise they cost nothing.
 """
 
 from typing import Literal, get_args

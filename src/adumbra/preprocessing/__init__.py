@@ -1,1 +1,1 @@
-"""From scans as they came to channels on one grid: registration, resampling, brain mask, units."""
+"""From scans on their own grids to channels on one grid: registration, resampling, brain mask, network units."""

@@ -1,7 +1,7 @@
-"""All scans and masks of a case on the grid of one of them, with a brain mask: the station's road.
+"""Brings all scans and masks of a case to the grid of one of them, with a brain mask.
 
-In order: the ADC is made where it is missing; scans are registered where their grids differ; the brain is found; all is
-resampled. Scans that share a grid are taken as aligned, as a scanner's DWI, b0 and ADC are.
+The steps in order: a missing ADC is computed, scans on other grids are registered, the brain is extracted, and
+everything is resampled. Scans that share a grid count as aligned, as DWI, b0 and ADC of one acquisition are.
 """
 
 from collections.abc import Mapping
@@ -12,25 +12,26 @@ import numpy as np
 from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.errors import GridMismatch
 from adumbra.core.geometry.grid import Grid
-from adumbra.core.geometry.resampling import EXACT_MM, resampled, within_view
+from adumbra.core.geometry.resampling import EXACT_MM, resample, within_view
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.references import citations, cites
 from adumbra.core.types import Affine, Mask, Modality
 from adumbra.preprocessing.adc import SAME_ACQUISITION_MM, adc_from, with_adc
-from adumbra.preprocessing.brain_mask import brain_mask as brain_of
-from adumbra.preprocessing.registration import Registration, rigid
-from adumbra.preprocessing.resampling import onto, scan_onto
+from adumbra.preprocessing.brain_mask import extract_brain
+from adumbra.preprocessing.registration import Registration, register_rigid
+from adumbra.preprocessing.resampling import resample_by_modality, resample_scan
 
 _DIFFUSION = ("dwi", "adc", "b0")
-_CONTRAST: tuple[Modality, ...] = ("dwi", "b0", "flair", "swi", "tof", "adc")  # Best first, to register by.
-_BRAIN: tuple[Modality, ...] = ("dwi", "b0", "flair", "tof", "swi", "adc")  # Best first, to find the brain in.
-_MOST_ADDED_BY_B0 = 1.35  # Share of the DWI's brain; the fluid around the brain adds 0.11 to 0.2.
-_LEAST_SEEN = 0.9  # Of the brain; a scan that covers less is worth a warning.
+_CONTRAST: tuple[Modality, ...] = ("dwi", "b0", "flair", "swi", "tof", "adc")  # Best first, for registration.
+_BRAIN: tuple[Modality, ...] = ("dwi", "b0", "flair", "tof", "swi", "adc")  # Best first, for brain extraction.
+_LARGEST_RATIO = 1.35  # Brain of DWI and b0 over that of the DWI; the fluid around the brain adds 0.11 to 0.2.
+_LEAST_COVERED = 0.9  # Share of the brain; a scan that covers less gets a warning.
 
-Moves = Mapping[Modality, Affine | None]
+Transforms = Mapping[Modality, Affine | None]
+"""RAS+ mm of the reference's world to that of each scan; None trusts the header."""
 
 
-@cites(*citations(rigid, brain_of, adc_from, resampled))
+@cites(*citations(register_rigid, extract_brain, adc_from, resample))
 def align(
     case: Case,
     *,
@@ -39,23 +40,23 @@ def align(
     brain_mask: Scan | None = None,
     progress: Progress = quiet,
 ) -> Case:
-    """The case on the grid of its ``reference`` scan, with ``masks["brain"]``.
+    """Brings a case to the grid of its ``reference`` scan, and adds ``masks["brain"]``.
 
     Args:
         case: Scans and masks on any grids.
-        reference: The modality whose grid all are brought to.
-        registration: ``"auto"`` registers scans whose grids differ from the reference's (diffusion images whose
+        reference: The modality whose grid is used.
+        registration: ``"auto"`` registers scans whose grids differ from that of the reference (diffusion images whose
             headers differ by less than 1 mm are only resampled); ``"never"`` trusts the headers.
-        brain_mask: The user's own, on any grid; None finds one, unless the case brings one.
-        progress: Told of each registration.
+        brain_mask: The user's brain mask, on any grid; None takes that of the case, or else extracts the brain.
+        progress: Follows the registrations.
 
     Returns:
-        A case whose scans and masks share the reference's grid; every scan's ``native`` is untouched. What was done,
-        and how well it worked, is in its provenance.
+        A case whose scans and masks share the grid of the reference; the ``native`` grid of every scan is unchanged.
+        The provenance records what was done, with its measures of quality.
 
     Raises:
-        MissingInput: There is no reference scan, or an ADC must be computed and the b-value is not valid.
-        GridMismatch: The field of view of a scan lies wholly outside the reference's.
+        MissingInput: There is no reference scan, or an ADC must be computed and the b-value is unknown.
+        GridMismatch: The fields of view of a scan and of the reference do not overlap.
     """
     case.scan(reference)
     case = with_adc(case)
@@ -63,12 +64,16 @@ def align(
     for name, scan in (*case.scans.items(), *case.masks.items(), *((("brain", brain_mask),) if brain_mask else ())):
         _require_overlap(scan, fixed, name, reference)
     given = brain_mask or case.masks.get("brain")
-    is_there = given is not None and given.grid.coincides(fixed.grid)
-    fixed_brain = given.data if given is not None and is_there else _brain_of(case, reference)
-    moves, notes = _moves(case, reference, fixed_brain if registration == "auto" else None, progress)
-    brain, brain_note = _brain(case, reference, moves, given, fixed_brain)
-    scans = {m: onto(s, fixed.grid, modality=m, moving_from_fixed=moves[m]) for m, s in case.scans.items()}
-    masks = {n: _mask_onto(m, case, reference, moves) for n, m in case.masks.items()} | {"brain": brain}
+    on_grid = given is not None and given.grid.coincides(fixed.grid)
+    fixed_brain = given.data if given is not None and on_grid else _brain_of(case, reference)
+    transforms, notes = _register_all(case, reference, fixed_brain if registration == "auto" else None, progress)
+    brain, brain_note = _brain(case, reference, transforms, given, fixed_brain)
+    scans = {
+        modality: resample_by_modality(scan, fixed.grid, modality=modality, moving_from_fixed=transforms[modality])
+        for modality, scan in case.scans.items()
+    }
+    masks = {name: _resample_mask(mask, case, reference, transforms) for name, mask in case.masks.items()}
+    masks["brain"] = brain
     notes += [brain_note, *_resampling_notes(case, scans, masks, reference), *_coverage_notes(scans, brain)]
     return case.updated(*notes, scans=scans, masks=masks)
 
@@ -81,38 +86,40 @@ def _require_overlap(scan: Scan, fixed: Scan, name: str, reference: Modality) ->
         f"{scan.source or name} and {fixed.source or reference}",
         expected=f"{name} and {reference} of the same head, their fields of view overlapping",
         found=f"fields of view {gap:.1f} mm apart",
-        do="check that both files are of one patient and session, and that their headers were not edited",
+        do="check that both files are of one patient and session, and that their headers are unedited",
     )
 
 
 def _gap_mm(one: Grid, other: Grid) -> float:
-    """The distance between the boxes, along the anatomical axes, that hold two grids' voxel centres."""
+    """Distance between the boxes along the anatomical axes that enclose the voxel centres of two grids."""
     a, b = one.corners_mm(), other.corners_mm()
     gaps = np.maximum(a.min(axis=0) - b.max(axis=0), b.min(axis=0) - a.max(axis=0))
     return float(np.linalg.norm(np.maximum(gaps, 0.0)))
 
 
-def _moves(case: Case, reference: Modality, brain: Mask | None, progress: Progress) -> tuple[Moves, list[Conversion]]:
-    """The transform of each scan, one registration for each group that shares a grid; None trusts the header.
+def _register_all(
+    case: Case, reference: Modality, brain: Mask | None, progress: Progress
+) -> tuple[Transforms, list[Conversion]]:
+    """The transform of each scan, from one registration for each group of scans that share a grid.
 
-    ``brain`` is the reference's; None registers nothing.
+    ``brain`` is the brain on the grid of the reference; None registers nothing.
     """
     fixed = case.scan(reference)
     leaders = {modality: _leader(case, modality, reference) if brain is not None else None for modality in case.scans}
     moving = list(dict.fromkeys(leader for leader in leaders.values() if leader is not None))
-    found: dict[Modality, Registration] = {
-        leader: rigid(fixed, case.scan(leader), fixed_mask=brain)
+    registrations: dict[Modality, Registration] = {
+        leader: register_rigid(fixed, case.scan(leader), fixed_mask=brain)
         for leader in progress.track(moving, what="Registering scans")
     }
-    accepted = {leader: r.moving_from_fixed for leader, r in found.items() if r.accepted}
-    moves = {modality: accepted.get(leader) if leader else None for modality, leader in leaders.items()}
-    return moves, [registered.conversion(leader, reference) for leader, registered in found.items()]
+    accepted = {leader: r.moving_from_fixed for leader, r in registrations.items() if r.accepted}
+    transforms = {modality: accepted.get(leader) if leader else None for modality, leader in leaders.items()}
+    return transforms, [result.conversion(leader, reference) for leader, result in registrations.items()]
 
 
 def _leader(case: Case, modality: Modality, reference: Modality) -> Modality | None:
-    """The scan whose registration moves this one; None where it is aligned with the reference as it is.
+    """The scan whose registration applies to this one; None where it is aligned with the reference as it is.
 
-    A phase image shows no anatomy to register by and was measured with its magnitude: it travels with ``swi``.
+    A phase image shows no anatomy to register by. It was acquired with its magnitude, so it follows ``swi``.
     """
     if modality == "phase" and "swi" in case.scans:
         return _leader(case, "swi", reference)
@@ -123,65 +130,64 @@ def _leader(case: Case, modality: Modality, reference: Modality) -> Modality | N
 
 
 def _share_space(case: Case, one: Modality, other: Modality) -> bool:
-    """Whether two scans lie on one grid, or come from one diffusion acquisition whose headers were rounded."""
+    """Whether two scans lie on one grid, or come from one diffusion acquisition with rounded headers."""
     diffusion = one in _DIFFUSION and other in _DIFFUSION
     tolerance_mm = SAME_ACQUISITION_MM if diffusion else EXACT_MM
     return case.scan(one).grid.coincides(case.scan(other).grid, tolerance_mm=tolerance_mm)
 
 
-def _mask_onto(mask: Scan, case: Case, reference: Modality, moves: Moves) -> Scan:
-    """A mask on the reference's grid, moved like the scan that it was drawn on."""
+def _resample_mask(mask: Scan, case: Case, reference: Modality, transforms: Transforms) -> Scan:
+    """A mask on the grid of the reference, transformed like the scan that it was drawn on."""
     drawn_on = (m for m, scan in case.scans.items() if scan.grid.coincides(mask.grid))
     on_reference = mask.grid.coincides(case.scan(reference).grid)
-    move = None if on_reference else moves.get(next(drawn_on, reference))
-    return scan_onto(mask, case.scan(reference).grid, moving_from_fixed=move)
+    transform = None if on_reference else transforms.get(next(drawn_on, reference))
+    return resample_scan(mask, case.scan(reference).grid, moving_from_fixed=transform)
 
 
 def _brain(
-    case: Case, reference: Modality, moves: Moves, given: Scan | None, fixed_brain: Mask
+    case: Case, reference: Modality, transforms: Transforms, given: Scan | None, fixed_brain: Mask
 ) -> tuple[Scan, Conversion]:
-    """The brain on the reference's grid: the one given, or found in the scan that shows it best."""
+    """The brain on the grid of the reference: the given mask, or that of the scan that shows the brain best."""
     grid = case.scan(reference).grid
     if given is not None:
-        brain, how = _mask_onto(given, case, reference, moves), "given"
+        brain, source = _resample_mask(given, case, reference, transforms), "given"
     else:
         best = next((m for m in _BRAIN if m in case.scans), reference)
-        brain, how = _brain_in(case, best, reference, moves, fixed_brain), f"found in {best}"
+        brain, source = _brain_in(case, best, reference, transforms, fixed_brain), f"found in {best}"
     if not brain.data.any():
-        brain, how = Scan(fixed_brain, grid, case.scan(reference).native), f"found in {reference}"
-    volume_ml = _volume_ml(brain)
-    note = Conversion("preprocessing.brain_mask", "brain", f"Brain mask {how}", {"volume_ml": round(volume_ml, 1)})
-    return brain, note
+        brain, source = Scan(fixed_brain, grid, case.scan(reference).native), f"found in {reference}"
+    values = {"volume_ml": round(_volume_ml(brain), 1)}
+    return brain, Conversion("preprocessing.brain_mask", "brain", f"Brain mask {source}", values)
 
 
-def _brain_in(case: Case, best: Modality, reference: Modality, moves: Moves, fixed_brain: Mask) -> Scan:
-    """The brain as ``best`` shows it, on the reference's grid."""
+def _brain_in(case: Case, best: Modality, reference: Modality, transforms: Transforms, fixed_brain: Mask) -> Scan:
+    """The brain as ``best`` shows it, on the grid of the reference."""
     scan, fixed = case.scan(best), case.scan(reference)
     if best == reference:
         return Scan(fixed_brain, fixed.grid, fixed.native)
-    found = Scan(_brain_of(case, best), scan.grid, scan.native)
-    return scan_onto(found, fixed.grid, moving_from_fixed=moves[best])
+    brain = Scan(_brain_of(case, best), scan.grid, scan.native)
+    return resample_scan(brain, fixed.grid, moving_from_fixed=transforms[best])
 
 
 def _brain_of(case: Case, modality: Modality) -> Mask:
-    """The brain on a scan's own grid: of a DWI, what it or the b0 beside it shows.
+    """The brain on the grid of a scan; for a DWI, what the DWI or a b0 on the same grid shows.
 
-    Old infarcts and fluid are dark on DWI and bright on b0, at the border too, where no filling of holes finds them.
-    A b0 that claims much more than the DWI has run into the scalp, and is not heard.
+    Old infarcts and fluid are dark on DWI and bright on b0. At the border of the brain, filling holes does not recover
+    them. A b0 with a much larger brain than the DWI includes scalp, and is ignored.
     """
     scan = case.scan(modality)
-    brain = brain_of(scan.data, scan.grid)
+    brain = extract_brain(scan.data, scan.grid)
     b0 = case.scans.get("b0")
     if modality != "dwi" or b0 is None or not b0.grid.coincides(scan.grid):
         return brain
-    both = brain | brain_of(b0.data, b0.grid)
-    return both if both.sum() <= _MOST_ADDED_BY_B0 * brain.sum() else brain
+    both = brain | extract_brain(b0.data, b0.grid)
+    return both if both.sum() <= _LARGEST_RATIO * brain.sum() else brain
 
 
 def _resampling_notes(
     case: Case, scans: Mapping[Modality, Scan], masks: Mapping[str, Scan], reference: Modality
 ) -> list[Conversion]:
-    """One line for each scan and mask that changed its grid."""
+    """One note for each scan and mask whose grid changed."""
     notes = []
     for name, after in (*scans.items(), *masks.items()):
         before = case.scans.get(name) or case.masks.get(name)  # type: ignore[call-overload]
@@ -206,7 +212,7 @@ def _volume_ml(mask: Scan) -> float:
 
 
 def _coverage_notes(after: Mapping[Modality, Scan], brain: Scan) -> list[Conversion]:
-    """A warning for each scan that leaves part of the brain unseen."""
+    """One note for each scan that does not cover the whole brain; a warning where it covers little."""
     shares = {
         m: float(s.valid_mask[brain.data].mean())
         for m, s in after.items()
@@ -218,7 +224,7 @@ def _coverage_notes(after: Mapping[Modality, Scan], brain: Scan) -> list[Convers
             m,
             f"Covers {share:.0%} of the brain",
             {"share": round(share, 4)},
-            share < _LEAST_SEEN,
+            share < _LEAST_COVERED,
         )
         for m, share in shares.items()
     ]

@@ -1,8 +1,9 @@
-"""The brain in a diffusion-weighted or b0 image, without learned weights.
+"""Brain extraction from a diffusion-weighted or b0 image, without learned weights.
 
-The way of median-otsu (Garyfallidis et al., Front. Neuroinform. 2014, 8:8): smooth, cut at Otsu's threshold (IEEE
-Trans. SMC 1979, 9:62), cut the bridges to scalp and eyes by an erosion, keep the largest piece, grow it back, close it
-and fill its holes. Done at 3 mm, which decides the border well enough, and brought back to the image's grid.
+The method follows median-otsu (Garyfallidis et al., Front. Neuroinform. 2014, 8:8): smooth, apply Otsu's threshold
+(IEEE Trans. SMC 1979, 9:62), remove the bridges to scalp and eyes by an erosion, take the largest component, dilate it
+back, close it and fill its holes. All this happens at 3 mm, which is precise enough for the border; the mask is then
+resampled to the grid of the image.
 """
 
 import numpy as np
@@ -11,57 +12,57 @@ from skimage.filters import threshold_otsu
 
 from adumbra.core.geometry.components import largest_component
 from adumbra.core.geometry.grid import Grid, respaced
-from adumbra.core.geometry.resampling import resampled
+from adumbra.core.geometry.resampling import resample
 from adumbra.core.references import cites
 from adumbra.core.types import Mask, Volume
 
-_WORK_MM = 3.0
-_THICK_MM = 4.5
-_BRIDGE_MM = 5.0  # Half the width of the thickest bridge between brain and scalp that is cut.
+_WORK_MM = 3.0  # Spacing of the grid of all computations.
+_THICK_MM = 4.5  # Slices from this thickness on are not smoothed across.
+_BRIDGE_MM = 5.0  # Half the width of the thickest bridge between brain and scalp that is removed.
 _CLOSE_MM = 8.0  # Half the width of the widest sulcus, or dark lesion at the border, that is closed.
-_LARGEST_BRAIN_ML = 2100.0  # No brain is larger; heads are.
-_SKULL_MM = (4.0, 14.0)  # How deep below the surface of a head its dark skull lies.
-_DARK = 0.35  # Of the median signal; skull is darker, and so is air.
-_SMALLEST_SHARE = 0.35  # Of what rises above noise, the least that can be brain.
+_LARGEST_BRAIN_ML = 2100.0  # No brain is larger, but heads are.
+_SKULL_MM = (4.0, 14.0)  # Depth of the dark skull below the surface of a head.
+_DARK = 0.35  # Share of the median signal; skull and air are darker.
+_SMALLEST_SHARE = 0.35  # Least share of the voxels above noise that can be brain.
 
 
 @cites("Garyfallidis2014", "Otsu1979")
-def brain_mask(volume: Volume, grid: Grid) -> Mask:
-    """The brain, filled: ventricles, dark lesions and bright ones lie inside.
+def extract_brain(volume: Volume, grid: Grid) -> Mask:
+    """The brain as a filled mask: ventricles and lesions, dark or bright, lie inside.
 
-    An image whose skull was removed before comes back as its filled non-zero part. Never empty for an image with
-    content: where nothing like a brain is found, everything above zero is returned.
+    For an image without a skull the mask is its filled non-zero part. The mask is never empty for an image with
+    content: if nothing resembles a brain, the mask is everything above zero.
 
     Args:
         volume: (X, Y, Z), DWI trace or b0; other contrasts work less well. Finite, any scale.
-        grid: Where it lies; slices up to 6.5 mm thick.
+        grid: Grid of the volume; slices up to 6.5 mm thick.
     """
     content = volume > max(float(volume.min()), 0.0)
     if not content.any():
         return content
     coarse = respaced(grid, tuple(max(s, _WORK_MM) for s in grid.spacing_mm))  # type: ignore[arg-type]
-    small = resampled(volume, grid, coarse)
-    filled = _filled(largest_component(_moved(content, grid, coarse)))
+    small = resample(volume, grid, coarse)
+    filled = _filled(largest_component(_resampled_mask(content, grid, coarse)))
     if _is_stripped(small, filled, coarse):
-        near = _moved(ndimage.binary_dilation(filled), coarse, grid)
+        near = _resampled_mask(ndimage.binary_dilation(filled), coarse, grid)
         return _filled(largest_component(content & near))
-    mask = _moved(_brain_in_head(_smoothed(small, coarse), coarse), coarse, grid)
+    mask = _resampled_mask(_brain_in_head(_smoothed(small, coarse), coarse), coarse, grid)
     return mask if mask.any() else content
 
 
 def _smoothed(volume: Volume, grid: Grid) -> Volume:
-    """The median of neighbours, those in the next slice only where it is near."""
+    """Median filter over neighbours, across slices only where these are thin."""
     i, j, k = (3 if s < _THICK_MM else 1 for s in grid.spacing_mm)
     return ndimage.median_filter(volume, size=(i, j, k))
 
 
-def _moved(mask: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
-    """A mask on another grid, without the care for tiny components that lesions need and a brain does not."""
-    return resampled(mask.astype(np.float32), source, target) >= 0.5
+def _resampled_mask(mask: np.ndarray, source: Grid, target: Grid) -> np.ndarray:
+    """A mask on another grid, without the protection of tiny components that ``resample`` gives a lesion mask."""
+    return resample(mask.astype(np.float32), source, target) >= 0.5
 
 
 def _is_stripped(small: Volume, filled: Mask, grid: Grid) -> bool:
-    """Whether the background is zero and no skull lies below the surface of what is not (``filled``)."""
+    """Whether the skull was removed: the background is zero and no dark layer lies below the surface of ``filled``."""
     if not filled.any() or filled.mean() > 0.75 or filled.sum() * grid.voxel_ml > _LARGEST_BRAIN_ML:
         return False
     depth = ndimage.distance_transform_edt(filled, sampling=grid.spacing_mm)
@@ -70,7 +71,7 @@ def _is_stripped(small: Volume, filled: Mask, grid: Grid) -> bool:
 
 
 def _brain_in_head(small: Volume, grid: Grid) -> Mask:
-    """The brain in a smoothed image that shows scalp, eyes and neck as well."""
+    """The brain in a smoothed image that also shows scalp, eyes and neck."""
     bright = small > _threshold(small)
     depth = ndimage.distance_transform_edt(bright, sampling=grid.spacing_mm)
     core = largest_component(depth > _BRIDGE_MM)
@@ -81,10 +82,10 @@ def _brain_in_head(small: Volume, grid: Grid) -> Mask:
 
 
 def _threshold(small: Volume) -> float:
-    """Otsu's threshold between brain and the rest, where a bright infarct is not taken for the brain.
+    """Otsu's threshold between brain and the rest, protected against a bright infarct.
 
-    A large infarct, several times as bright, can make a class of its own and push the threshold above normal brain.
-    Then too little lies above it; the values are clipped there and the threshold is sought again below.
+    A large infarct that is several times as bright can form a class of its own and push the threshold above normal
+    brain. Too little then lies above the threshold; the values are clipped there and the threshold is computed again.
     """
     values = np.sort(small[small > 0], axis=None)
     if not values.size:
@@ -100,7 +101,7 @@ def _threshold(small: Volume) -> float:
 
 
 def _closed(mask: Mask, grid: Grid) -> Mask:
-    """The mask with gaps narrower than twice ``_CLOSE_MM`` closed, unhindered by the edge of the field of view."""
+    """The mask with gaps narrower than twice ``_CLOSE_MM`` closed, also at the edge of the field of view."""
     pad = [int(np.ceil(2 * _CLOSE_MM / s)) for s in grid.spacing_mm]
     padded = np.pad(mask, [(p, p) for p in pad])
     near = ndimage.distance_transform_edt(~padded, sampling=grid.spacing_mm) <= _CLOSE_MM
@@ -109,7 +110,7 @@ def _closed(mask: Mask, grid: Grid) -> Mask:
 
 
 def _filled(mask: Mask) -> Mask:
-    """The mask without holes, where a hole is what an axial slice encloses (and so all that is enclosed in 3D)."""
+    """The mask without holes; a hole is enclosed in an axial slice, as all that is enclosed in 3D is."""
     in_plane = np.zeros((3, 3, 3), dtype=bool)
     in_plane[:, 1, 1] = in_plane[1, :, 1] = True
     labels, count = ndimage.label(~mask, in_plane)

@@ -1,8 +1,9 @@
-"""Intensities in the units that networks are fed.
+"""Scales intensities to network units.
 
-Magnitude images have arbitrary units, so each is measured against its own brain. The ADC is a physical quantity whose
-absolute value tells dead tissue from living (620·10⁻⁶ mm²/s means the same on every scanner), and to measure it against
-the brain would throw that away: a brain with a large infarct would look normal. It gets one scale for everybody.
+Magnitude images have arbitrary units, so each is scaled by the median and the interquartile range of its own brain. The
+ADC is a physical quantity whose absolute value separates dead tissue from living (620·10⁻⁶ mm²/s means the same on
+every scanner). Scaling it by the brain would lose that, and a brain with a large infarct would look normal. The ADC
+therefore has one scale for all cases.
 """
 
 from dataclasses import replace
@@ -13,16 +14,18 @@ from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.errors import ImplausibleValues, MissingInput
 from adumbra.core.types import Mask, Modality, Volume
 
-LOW, HIGH = -4.0, 12.0  # Clipping in network units; an infarct on b = 1000 reaches about 8.
-ADC_CENTRE, ADC_SCALE = 0.8, 0.3  # Normal brain and a wide spread around it, 10⁻³ mm²/s.
-_IQR_OF_NORMAL = 1.349  # Interquartile range of a Gaussian with unit standard deviation.
+LOW, HIGH = -4.0, 12.0
+"""Range to which network units are clipped; an infarct on b = 1000 reaches about 8."""
+ADC_CENTRE, ADC_SCALE = 0.8, 0.3
+"""Value of normal brain and a wide spread around it, in 10⁻³ mm²/s."""
+_NORMAL_IQR = 1.349  # Interquartile range of a Gaussian with unit standard deviation.
 
 
-def normalised(case: Case) -> Case:
-    """The case with every scan in network units: float32, zero where not valid, [-4, 12] (phase: [-1, 1]).
+def normalise(case: Case) -> Case:
+    """Scales every scan of a case to network units: float32 in [-4, 12] (phase: [-1, 1]), zero where not valid.
 
-    dwi, b0, flair, swi and tof are (x - median) / (IQR / 1.349), measured in the brain; adc is (x - 0.8) / 0.3;
-    phase is in half turns. What lies outside the brain is scaled alike and stays visible.
+    dwi, b0, flair, swi and tof are (x - median) / (IQR / 1.349), with both statistics from the brain; adc is
+    (x - 0.8) / 0.3; phase is in half turns. Voxels outside the brain are scaled in the same way and stay visible.
 
     Raises:
         MissingInput: The case has no brain mask.
@@ -43,7 +46,7 @@ def normalised(case: Case) -> Case:
 
 
 def _scale(modality: Modality, scan: Scan, brain: Mask, name: str) -> tuple[float, float]:
-    """What is subtracted from a modality, and what it is divided by."""
+    """The constant that is subtracted from a modality, and the one that it is divided by."""
     if modality == "adc":
         return ADC_CENTRE, ADC_SCALE
     if modality == "phase":
@@ -54,10 +57,10 @@ def _scale(modality: Modality, scan: Scan, brain: Mask, name: str) -> tuple[floa
         raise ImplausibleValues(
             scan.source or f"{name} {modality}",
             expected=f"{modality} values that vary in the brain",
-            found=f"{inside.size} known brain voxels, half of them exactly {median:g}",
-            do="look at the image: is it empty, a mask, or not of this head?",
+            found=f"{inside.size} valid brain voxels, half of them exactly {median:g}",
+            do="check the image: it may be empty, a mask, or of another head",
         )
-    return float(median), float((high - low) / _IQR_OF_NORMAL)
+    return float(median), float((high - low) / _NORMAL_IQR)
 
 
 def _scaled(scan: Scan, centre: float, scale: float) -> Volume:

@@ -1,6 +1,6 @@
-"""A case made ready for a network: on one grid, at one spacing, in network units. The station's road, in one place.
+"""Prepares a case for a network: on one grid, at one spacing, in network units.
 
-Training and prediction both go through here, so that a network sees of a new case what it saw of those it learned from.
+Training and prediction both use this function, so that the network's input is computed in the same way in both.
 """
 
 from collections.abc import Collection
@@ -9,23 +9,23 @@ from typing import Literal
 from adumbra.core.case import Case
 from adumbra.core.errors import MissingInput
 from adumbra.core.geometry.grid import respaced
-from adumbra.core.ground_truth import REFERENCE_MODALITIES
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.references import citations, cites
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality, Target
 from adumbra.preprocessing.alignment import align
-from adumbra.preprocessing.normalisation import normalised
+from adumbra.preprocessing.normalisation import normalise
 from adumbra.preprocessing.phase import with_swi
-from adumbra.preprocessing.resampling import case_onto
+from adumbra.preprocessing.resampling import resample_case
 
 
 def reference_modality(case: Case, target: Target) -> Modality:
-    """The modality on whose grid a target is outlined.
+    """The modality on whose grid a target is segmented.
 
     Raises:
-        MissingInput: The case has none that shows the target.
+        MissingInput: The case has no scan that shows the target.
     """
-    wanted = REFERENCE_MODALITIES[target]
+    wanted = TARGET_SPECS[target].reference_modalities
     for modality in wanted:
         if modality in case.scans:
             return modality
@@ -47,20 +47,26 @@ def preprocess(
     registration: Literal["auto", "never"] = "auto",
     progress: Progress = quiet,
 ) -> tuple[Case, Case]:
-    """The case on the grid of the scan that its target is outlined on, and the same at the network's spacing and units.
+    """Aligns a case, and prepares it for a network.
 
     Args:
-        case: As it was opened.
-        target: To be outlined.
-        modalities: That the network looks at; where phase is among them the magnitude is susceptibility-weighted by it.
-        spacing_mm: Of the network's isotropic grid.
+        case: The case as it was opened.
+        target: The target to segment.
+        modalities: The input modalities of the network. If swi and phase are among them, the magnitude is multiplied
+            by the mask of the phase.
+        spacing_mm: Spacing of the network's isotropic grid.
         registration: See ``align``.
-        progress: Told of each registration.
+        progress: Follows the registrations.
+
+    Returns:
+        The case on the grid of the target's reference modality (``aligned``), and the same case at the network's
+        spacing and in network units (``network_case``).
 
     Raises:
-        InputRejected: See ``align`` and ``normalised``.
+        InputRejected: See ``align`` and ``normalise``.
         MissingInput: The case has no scan that shows the target.
     """
     weighted = with_swi(case) if {"swi", "phase"} <= set(modalities) else case
     aligned = align(weighted, reference=reference_modality(case, target), registration=registration, progress=progress)
-    return aligned, normalised(case_onto(aligned, respaced(aligned.grid, (spacing_mm,) * 3)))
+    network_case = normalise(resample_case(aligned, respaced(aligned.grid, (spacing_mm,) * 3)))
+    return aligned, network_case

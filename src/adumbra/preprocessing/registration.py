@@ -1,8 +1,9 @@
-"""Rigid registration by mutual information, with a judge of its own.
+"""Rigid registration by mutual information, checked by an independent measure.
 
-Mattes et al., IEEE TMI 2003 (22:120), as ITK has it. The optimiser sees its own metric only, so the result is judged by
-another: a plain histogram's mutual information over the brain, on the same voxels before and after. What is not clearly
-better than the headers' geometry, or moves a head farther than a patient moves between two sequences, is not taken.
+The method is that of Mattes et al., IEEE TMI 2003 (22:120), in the implementation of ITK. The optimiser uses its own
+metric, so the result is checked by another one: the mutual information of a plain histogram over the brain, on the same
+voxels before and after. A transform is rejected if it is not clearly better than the geometry of the headers, or if it
+moves the head farther than a patient moves between two sequences.
 """
 
 from collections.abc import Iterator
@@ -16,33 +17,33 @@ from scipy import ndimage
 
 from adumbra.core.case import Conversion, Scan
 from adumbra.core.geometry.grid import Grid, respaced
-from adumbra.core.geometry.resampling import resampled, within_view
+from adumbra.core.geometry.resampling import resample, within_view
 from adumbra.core.references import cites
 from adumbra.core.types import Affine, Mask, Volume
 
-_FIXED_MM, _MOVING_MM = 3.0, 2.0
-_MARGIN_MM = 8.0  # Around the brain, so that the metric sees its border.
-_FARTHEST_MM, _FARTHEST_DEG = 30.0, 20.0
-_BETTER_SHARE, _BETTER_NATS = 0.01, 0.002  # Gains below are noise of the histogram.
-_LEAST_OVERLAP = 0.25  # Of the fixed brain; below, headers cannot be where the search starts.
-_AS_GOOD = 0.95  # Of the headers' mutual information; a search that ends lower went astray...
-_NO_MOVE_MM, _NO_MOVE_DEG = 1.0, 1.0  # ...unless it moved this little: then interpolation blurred what was sharp.
+_FIXED_MM, _MOVING_MM = 3.0, 2.0  # Spacings of the two images during the search.
+_MARGIN_MM = 8.0  # Margin around the brain that the metric includes, for the border.
+_FARTHEST_MM, _FARTHEST_DEG = 30.0, 20.0  # Largest plausible movement.
+_BETTER_SHARE, _BETTER_NATS = 0.01, 0.002  # Smaller gains are noise of the histogram.
+_LEAST_OVERLAP = 0.25  # Share of the fixed brain; with less, the search cannot start at the geometry of the headers.
+_AS_GOOD = 0.95  # Share of the mutual information by the headers; a search that ends lower has failed...
+_NO_MOVE_MM, _NO_MOVE_DEG = 1.0, 1.0  # ...unless the movement is this small: then interpolation blurred the image.
 _BINS = 32
 _ALREADY = "the headers' geometry is as good"
 
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """Where the moving scan lies in the fixed scan's world, and how well that is known.
+    """The result of a registration, accepted or not.
 
     Attributes:
-        moving_from_fixed: RAS+ mm of the fixed world to the moving one; the identity where not ``accepted``.
-        metric_before: Mutual information over the fixed brain by the headers' geometry, nats.
-        metric_after: The same of the transform that was found, on the same voxels.
-        accepted: Whether it was taken.
-        rotation_deg: Of what was found, accepted or not.
-        translation_mm: How far the centre of the fixed brain moves by it.
-        reason: Why it was taken or not, a phrase.
+        moving_from_fixed: RAS+ mm of the fixed world to the moving one, (4, 4); the identity where not ``accepted``.
+        metric_before: Mutual information over the fixed brain with the geometry of the headers, nats.
+        metric_after: Mutual information with the estimated transform on the same voxels, nats.
+        accepted: Whether the estimated transform is used.
+        rotation_deg: Rotation angle of the estimated transform, accepted or not.
+        translation_mm: Distance by which the estimated transform moves the centre of the fixed brain.
+        reason: Why the transform was accepted or not, as a phrase.
     """
 
     moving_from_fixed: Affine
@@ -54,7 +55,7 @@ class Registration:
     reason: str
 
     def conversion(self, subject: str, reference: str) -> Conversion:
-        """The line of provenance; a registration that failed is a warning."""
+        """The line of the provenance; a registration that failed is a warning."""
         numbers = {
             "mutual_information_before_nats": round(self.metric_before, 5),
             "mutual_information_after_nats": round(self.metric_after, 5),
@@ -63,35 +64,35 @@ class Registration:
             "accepted": self.accepted,
             "moving_from_fixed": np.round(self.moving_from_fixed, 6).tolist(),
         }
-        done = f"Registered to {reference}" if self.accepted else f"Kept by its header's geometry over {reference}"
-        return Conversion("preprocessing.registration", subject, f"{done}: {self.reason}", numbers, self.is_doubtful)
+        done = f"Registered to {reference}" if self.accepted else f"Placed by the headers over {reference}"
+        return Conversion("preprocessing.registration", subject, f"{done}: {self.reason}", numbers, self.needs_review)
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether a person should look: nothing was taken although something else than 'no move' was found."""
+    def needs_review(self) -> bool:
+        """Whether a person should check the alignment: the search failed, and did not confirm the headers either."""
         return not self.accepted and self.reason != _ALREADY
 
 
 @cites("Mattes2003")
-def rigid(fixed: Scan, moving: Scan, *, seed: int = 0, fixed_mask: Mask | None = None) -> Registration:
-    """The rigid transform that aligns ``moving`` with ``fixed``, judged against the headers' geometry.
+def register_rigid(fixed: Scan, moving: Scan, *, seed: int = 0, fixed_mask: Mask | None = None) -> Registration:
+    """Estimates the rigid transform that aligns ``moving`` with ``fixed``, and accepts or rejects it.
 
     Args:
         fixed: The scan that stays.
-        moving: The scan to be moved; any contrast, any grid.
-        seed: Of the metric's sampling; the same seed gives the same bytes.
-        fixed_mask: The brain on ``fixed.grid``; None takes what is above zero.
+        moving: The scan that is moved; any contrast, any grid.
+        seed: Seed of the sampling of the metric; the same seed gives the same bytes.
+        fixed_mask: The brain on ``fixed.grid``; None takes all voxels above zero.
     """
     pair = _pair(fixed, moving, fixed_mask)
     start = _start(pair)
-    found = _optimised(pair, start, seed)
-    return _judged(found, start, pair)
+    transform = _optimise(pair, start, seed)
+    return _accept_or_reject(transform, start, pair)
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray, *, bins: int = _BINS) -> float:
     """Mutual information of paired samples from their joint histogram, in nats; 0 where either is constant.
 
-    Values are cut at their percentiles 0.5 and 99.5, so that no outlier eats the bins.
+    Values are clipped to their percentiles 0.5 and 99.5, so that outliers do not stretch the bins.
     """
     codes = []
     for values in (a, b):
@@ -101,26 +102,34 @@ def mutual_information(a: np.ndarray, b: np.ndarray, *, bins: int = _BINS) -> fl
         codes.append(np.clip((values - low) * (bins / (high - low)), 0, bins - 1).astype(np.intp))
     joint = np.bincount(codes[0] * bins + codes[1], minlength=bins * bins).reshape(bins, bins) / a.size
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    seen = joint > 0
-    return float((joint[seen] * np.log(joint[seen] / expected[seen])).sum())
+    positive = joint > 0
+    return float((joint[positive] * np.log(joint[positive] / expected[positive])).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Both images at the spacing they are compared at, and the fixed one's brain."""
+    """Both images at the spacings at which they are compared.
+
+    Attributes:
+        fixed: The fixed image on ``grid``.
+        brain: The brain on ``grid``.
+        grid: Grid of the fixed image.
+        moving: (X, Y, Z), the moving image on ``moving_grid``.
+        moving_grid: Grid of the moving image.
+    """
 
     fixed: Volume
     brain: Mask
     grid: Grid
-    moving: np.ndarray  # (X, Y, Z) of its own grid
+    moving: np.ndarray
     moving_grid: Grid
 
     def moved(self, moving_from_fixed: Affine | None) -> Volume:
         """The moving image on the fixed grid."""
-        return resampled(self.moving, self.moving_grid, self.grid, moving_from_fixed=moving_from_fixed)
+        return resample(self.moving, self.moving_grid, self.grid, moving_from_fixed=moving_from_fixed)
 
-    def seen(self, moving_from_fixed: Affine | None) -> Mask:
-        """The brain's voxels that the moving image covers."""
+    def covered(self, moving_from_fixed: Affine | None) -> Mask:
+        """The voxels of the brain that the moving image covers."""
         return self.brain & within_view(self.moving_grid, self.grid, moving_from_fixed)
 
     def centre_mm(self) -> np.ndarray:
@@ -132,33 +141,33 @@ def _pair(fixed: Scan, moving: Scan, fixed_mask: Mask | None) -> _Pair:
     grid = respaced(fixed.grid, (_FIXED_MM, _FIXED_MM, _FIXED_MM))
     i, j, k = (max(s, _MOVING_MM) for s in moving.grid.spacing_mm)
     moving_grid = respaced(moving.grid, (i, j, k))
-    brain = resampled(fixed.data > 0 if fixed_mask is None else fixed_mask, fixed.grid, grid)
+    brain = resample(fixed.data > 0 if fixed_mask is None else fixed_mask, fixed.grid, grid)
     return _Pair(
-        _without_outliers(resampled(fixed.data, fixed.grid, grid)),
+        _without_outliers(resample(fixed.data, fixed.grid, grid)),
         brain if brain.any() else np.ones_like(brain),
         grid,
-        _without_outliers(resampled(moving.data, moving.grid, moving_grid)),
+        _without_outliers(resample(moving.data, moving.grid, moving_grid)),
         moving_grid,
     )
 
 
 def _without_outliers(volume: Volume) -> Volume:
-    """Values cut at their percentiles 0.1 and 99.9: the metric's bins are equally wide, and a spike would eat them."""
+    """Values clipped to their percentiles 0.1 and 99.9, as a spike would stretch the uniform bins of the metric."""
     low, high = np.percentile(volume, (0.1, 99.9)).astype(np.float32)
     return np.clip(volume, low, high)
 
 
 def _start(pair: _Pair) -> Affine:
-    """The identity where the headers put the fixed brain into the moving view, else centre of mass onto another."""
+    """The identity if the headers make the images overlap; otherwise a shift that aligns the centres of mass."""
     start = np.eye(4)
-    if pair.seen(None).sum() < _LEAST_OVERLAP * pair.brain.sum() and (pair.moving > 0).any():
+    if pair.covered(None).sum() < _LEAST_OVERLAP * pair.brain.sum() and (pair.moving > 0).any():
         fixed_centre = pair.grid.world_mm(ndimage.center_of_mass(np.where(pair.brain, np.maximum(pair.fixed, 0), 0)))
         start[:3, 3] = pair.moving_grid.world_mm(ndimage.center_of_mass(np.maximum(pair.moving, 0))) - fixed_centre
     return start
 
 
-def _optimised(pair: _Pair, start: Affine, seed: int) -> Affine | None:
-    """The transform at the optimum of Mattes' mutual information; None where ITK finds no overlap."""
+def _optimise(pair: _Pair, start: Affine, seed: int) -> Affine | None:
+    """The transform at the optimum of the mutual information of Mattes; None where ITK finds no overlap."""
     near = ndimage.distance_transform_edt(~pair.brain, sampling=pair.grid.spacing_mm) <= _MARGIN_MM
     transform = sitk.Euler3DTransform(pair.centre_mm().tolist())
     transform.SetTranslation(start[:3, 3].tolist())
@@ -175,9 +184,9 @@ def _optimised(pair: _Pair, start: Affine, seed: int) -> Affine | None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """ITK with one thread, as several sum in any order, and the last bits with them.
+    """Limits ITK to one thread, because several threads sum in a varying order and the last bits differ.
 
-    The method's own SetNumberOfThreads does not reach its metric (four runs gave four results); only ITK's global does.
+    SetNumberOfThreads of the method does not affect its metric (four runs gave four results); the global setting does.
     """
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -191,10 +200,10 @@ def _method(seed: int) -> Any:
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricSamplingStrategy(method.REGULAR)
-    # To ITK seed 0 is the clock, so it is never given.
+    # Seed 0 means the clock to ITK, so it is never given.
     method.SetMetricSamplingPercentagePerLevel([1.0, 1.0, 0.5], 1 + seed % (2**32 - 1))
     method.SetInterpolator(sitk.sitkLinear)
-    # Slow relaxation: rotations and shifts trade off along a narrow ridge, on which halved steps stop early.
+    # Slow relaxation: rotations and shifts compensate along a narrow ridge, on which halved steps stop early.
     method.SetOptimizerAsRegularStepGradientDescent(4.0, 0.001, 300, relaxationFactor=0.8)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetShrinkFactorsPerLevel([4, 2, 1])
@@ -204,7 +213,7 @@ def _method(seed: int) -> Any:
 
 
 def _image(data: np.ndarray, grid: Grid) -> Any:
-    """An ITK image whose physical space is RAS+ as it stands: nothing is flipped as long as all of them are so."""
+    """An ITK image whose physical space is RAS+. Nothing needs to be flipped, as all images are handled so."""
     image = sitk.GetImageFromArray(np.ascontiguousarray(data.T))
     image.SetOrigin(grid.affine[:3, 3].tolist())
     image.SetSpacing(grid.spacing_mm)
@@ -213,7 +222,7 @@ def _image(data: np.ndarray, grid: Grid) -> Any:
 
 
 def _affine(transform: Any) -> Affine:
-    """4 by 4 of ITK's x -> R (x - c) + c + t."""
+    """The 4 by 4 matrix of ITK's x -> R (x - c) + c + t."""
     rotation = np.array(transform.GetMatrix()).reshape(3, 3)
     centre = np.array(transform.GetCenter())
     affine = np.eye(4)
@@ -222,31 +231,34 @@ def _affine(transform: Any) -> Affine:
     return affine
 
 
-def _judged(found: Affine | None, start: Affine, pair: _Pair) -> Registration:
-    """What was found, taken or not: see the module's docstring."""
-    if found is None or not pair.seen(found).any():
+def _accept_or_reject(transform: Affine | None, start: Affine, pair: _Pair) -> Registration:
+    """The estimated transform with the decision on it: see the docstring of the module."""
+    if transform is None or not pair.covered(transform).any():
         return Registration(np.eye(4), 0.0, 0.0, False, 0.0, 0.0, "the images do not overlap")
-    before, after = _before_and_after(found, pair)
-    rotation_deg = float(np.degrees(np.arccos(np.clip((np.trace(found[:3, :3]) - 1) / 2, -1.0, 1.0))))
+    before, after = _before_and_after(transform, pair)
+    rotation_deg = float(np.degrees(np.arccos(np.clip((np.trace(transform[:3, :3]) - 1) / 2, -1.0, 1.0))))
     centre = pair.centre_mm()
-    move = found[:3, :3] @ centre + found[:3, 3] - centre
+    move = transform[:3, :3] @ centre + transform[:3, 3] - centre
     farther_mm = float(np.linalg.norm(move - start[:3, 3]))
     accepted, reason = True, "mutual information rose"
     if farther_mm > _FARTHEST_MM or rotation_deg > _FARTHEST_DEG:
         accepted, reason = False, f"moved by {farther_mm:.0f} mm and {rotation_deg:.0f} degrees, which is not plausible"
     elif after - before < max(_BETTER_NATS, _BETTER_SHARE * before):
         stayed = farther_mm < _NO_MOVE_MM and rotation_deg < _NO_MOVE_DEG
-        accepted, reason = False, _ALREADY if stayed or after >= _AS_GOOD * before else "the transform found is worse"
-    kept = found if accepted else np.eye(4)
-    return Registration(kept, before, after, accepted, rotation_deg, float(np.linalg.norm(move)), reason)
+        accepted, reason = (
+            False,
+            _ALREADY if stayed or after >= _AS_GOOD * before else "the estimated transform is worse",
+        )
+    used = transform if accepted else np.eye(4)
+    return Registration(used, before, after, accepted, rotation_deg, float(np.linalg.norm(move)), reason)
 
 
-def _before_and_after(found: Affine, pair: _Pair) -> tuple[float, float]:
-    """Mutual information by the headers and by the transform, on the brain's voxels that both see."""
-    both = pair.seen(found)
-    after = pair.moved(found)
-    if (pair.seen(None) & both).sum() < 0.5 * both.sum():  # The headers hardly overlap: there is no 'before'.
+def _before_and_after(transform: Affine, pair: _Pair) -> tuple[float, float]:
+    """Mutual information by the headers and by the transform, on the voxels of the brain that both cover."""
+    both = pair.covered(transform)
+    after = pair.moved(transform)
+    if (pair.covered(None) & both).sum() < 0.5 * both.sum():  # By the headers the images hardly overlap.
         return 0.0, mutual_information(pair.fixed[both], after[both])
-    both &= pair.seen(None)
+    both &= pair.covered(None)
     before = pair.moved(None)
     return mutual_information(pair.fixed[both], before[both]), mutual_information(pair.fixed[both], after[both])

@@ -1,4 +1,4 @@
-"""Components: the same ones by either library, counted by hand."""
+"""Connected components: counted by hand, and the same by either library."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from adumbra.core.geometry import components
 from adumbra.core.geometry.components import (
     component_sizes,
     hysteresis_threshold,
-    labelled,
-    labelled_by_scipy,
+    label_components,
+    label_components_by_scipy,
     largest_component,
     touching,
 )
@@ -22,14 +22,14 @@ def partition(labels):
 def test_corners_edges_and_faces():
     mask = np.zeros((4, 4, 4), dtype=bool)
     mask[0, 0, 0] = mask[1, 1, 1] = mask[1, 2, 2] = mask[1, 2, 3] = True  # corner, edge, face
-    counts = {c: labelled(mask, connectivity=c)[1] for c in (26, 18, 6)}
+    counts = {c: label_components(mask, connectivity=c)[1] for c in (26, 18, 6)}
     assert counts == {26: 1, 18: 2, 6: 3}
 
 
 def test_sizes_are_in_the_order_of_the_labels():
     mask = np.zeros((5, 5, 5), dtype=bool)
     mask[0, 0, :3] = mask[4, 4, 4] = True
-    labels, count = labelled(mask)
+    labels, count = label_components(mask)
     sizes = component_sizes(labels, count)
     assert sizes[labels[0, 0, 0] - 1] == 3
     assert sizes[labels[4, 4, 4] - 1] == 1
@@ -37,7 +37,7 @@ def test_sizes_are_in_the_order_of_the_labels():
 
 
 def test_an_empty_mask_has_no_components():
-    labels, count = labelled(np.zeros((3, 3, 3), dtype=bool))
+    labels, count = label_components(np.zeros((3, 3, 3), dtype=bool))
     assert count == 0
     assert component_sizes(labels, count).shape == (0,)
     assert not largest_component(np.zeros((3, 3, 3), dtype=bool)).any()
@@ -54,28 +54,28 @@ def test_the_largest_is_alone():
 def test_cc3d_and_scipy_agree(connectivity, density, rng):
     pytest.importorskip("cc3d")
     mask = rng.random((17, 13, 11)) < density
-    fast, n_fast = labelled(mask, connectivity=connectivity)
-    plain, n_plain = labelled_by_scipy(mask, connectivity=connectivity)
+    fast, n_fast = label_components(mask, connectivity=connectivity)
+    plain, n_plain = label_components_by_scipy(mask, connectivity=connectivity)
     assert n_fast == n_plain
     assert partition(fast) == partition(plain)
 
 
-def test_without_cc3d_scipy_does_it(monkeypatch, rng):
+def test_without_cc3d_scipy_is_used(monkeypatch, rng):
     mask = rng.random((9, 9, 9)) < 0.2
-    expected = labelled(mask)
+    expected = label_components(mask)
     monkeypatch.setattr(components, "cc3d", None)
-    labels, count = labelled(mask)
+    labels, count = label_components(mask)
     assert count == expected[1]
     assert partition(labels) == partition(expected[0])
 
 
 def test_a_transposed_view_is_labelled_in_place(rng):
     mask = (rng.random((6, 7, 8)) < 0.3).transpose(2, 0, 1)
-    labels, _ = labelled(mask)
+    labels, _ = label_components(mask)
     assert np.array_equal(labels > 0, mask)
 
 
-def test_hysteresis_keeps_the_whole_of_what_somewhere_is_high() -> None:
+def test_hysteresis_selects_whole_parts_that_are_high_somewhere() -> None:
     values = np.array([0.4, 0.9, 0.4, 0.1, 0.6, 0.6, 0.1], dtype=np.float32).reshape(7, 1, 1)
     assert hysteresis_threshold(values, low=0.4, high=0.9).ravel().tolist() == [
         True,
@@ -100,7 +100,7 @@ def test_hysteresis_keeps_the_whole_of_what_somewhere_is_high() -> None:
     assert not hysteresis_threshold(values, low=0.4, high=0.95).any()
 
 
-def test_parts_join_across_a_corner_and_seeds_outside_keep_nothing() -> None:
+def test_parts_join_across_a_corner_and_seeds_outside_select_nothing() -> None:
     mask = np.zeros((4, 4, 4), dtype=bool)
     mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
     seeds = np.zeros_like(mask)
@@ -112,13 +112,13 @@ def test_parts_join_across_a_corner_and_seeds_outside_keep_nothing() -> None:
 def test_a_single_row_of_voxels() -> None:
     row = np.array([1, 1, 0, 1, 0, 1], dtype=bool)
     for shape in ((6, 1, 1), (1, 6, 1), (1, 1, 6)):
-        labels, count = labelled(row.reshape(shape))
+        labels, count = label_components(row.reshape(shape))
         assert count == 3
         assert partition(labels) == {(0, 1), (3,), (5,)}
 
 
-def test_a_mask_that_may_not_be_written_to_is_labelled_too():
+def test_a_read_only_mask_is_labelled_too():
     mask = np.zeros((3, 3, 3), dtype=bool)
     mask[1, 1, 1] = True
     mask.flags.writeable = False
-    assert labelled(mask)[1] == 1
+    assert label_components(mask)[1] == 1

@@ -1,4 +1,4 @@
-"""The middle plane comes from the brain, wherever the scanner's zero is and however the head lies."""
+"""The midsagittal plane follows the brain, wherever the origin of the scanner is and however the head lies."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adumbra.core.errors import GridMismatch, MissingInput
-from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.geometry.midline import TOLERANCE_MM, midsagittal_plane, side
 
 
@@ -42,7 +42,7 @@ def test_a_turned_head_turns_the_plane(yaw_deg: float, roll_deg: float) -> None:
     assert plane.distances_mm(np.array([[-8.0, 0.0, 6.0]])) == pytest.approx([0], abs=0.5)
 
 
-def test_a_bitten_mask_does_not_move_the_plane() -> None:
+def test_a_damaged_mask_does_not_move_the_plane() -> None:
     brain, grid = head((0, 0, 0))
     bitten = brain.copy()
     bitten[38:, 30:42, 26:34] = False  # 48 mm of one hemisphere's cortex, as a bright lesion may cost a brain mask
@@ -50,7 +50,7 @@ def test_a_bitten_mask_does_not_move_the_plane() -> None:
     assert np.abs(midsagittal_plane(bitten, grid).distances_mm(ahead)).max() < 2.0
 
 
-def test_sides_are_the_patients() -> None:
+def test_sides_are_those_of_the_patient() -> None:
     plane = midsagittal_plane(*head((13, 0, 0)))
     assert side(np.array([[40.0, 0.0, 0.0]]), plane) == "right"
     assert side(np.array([[5.0, 0.0, 0.0]]), plane) == "left"  # on the scanner's right, yet left of this brain's middle
@@ -65,7 +65,7 @@ def test_a_brain_of_one_voxel_gives_the_plane_through_it() -> None:
     assert plane.distances_mm(np.array([[3.0, 2.0, 2.0]])) == pytest.approx([0], abs=0.5)
 
 
-def test_without_a_brain_there_is_no_middle() -> None:
+def test_without_a_brain_there_is_no_plane() -> None:
     grid = Grid((3, 3, 3), np.eye(4))
     with pytest.raises(MissingInput, match="brain"):
         midsagittal_plane(np.zeros((3, 3, 3), dtype=bool), grid)
@@ -74,13 +74,13 @@ def test_without_a_brain_there_is_no_middle() -> None:
 
 
 def test_the_real_left_sided_stroke_is_on_the_left() -> None:
-    """The README of the real case says: 21 emboli of the left middle cerebral artery."""
-    case = Path(__file__).parents[2] / "../shared/data/isles22"
+    """The README of the real case states: 21 emboli of the left middle cerebral artery."""
+    case = Path(__file__).parents[3] / "../shared/data/isles22"
     if not case.exists():
         pytest.skip("the real ISLES'22 case is not on this machine")
     dwi, mask = (nib.load(next(case.rglob(f"*_{kind}.nii.gz"))) for kind in ("dwi", "msk"))
     native = Grid(dwi.shape, dwi.affine.astype(np.float64))
-    data, grid = reoriented(np.asarray(dwi.dataobj, dtype=np.float32), native)
-    lesion = reoriented(np.asarray(mask.dataobj) > 0.5, native)[0]
+    data, grid = reorient(np.asarray(dwi.dataobj, dtype=np.float32), native)
+    lesion = reorient(np.asarray(mask.dataobj) > 0.5, native)[0]
     brain = data > 0.1 * np.quantile(data, 0.99)
     assert side(grid.world_mm(np.argwhere(lesion)), midsagittal_plane(brain, grid)) == "left"

@@ -1,6 +1,6 @@
-"""A grid of voxels in the patient, and what can be asked of it.
+"""A grid of voxels in the patient: its geometry, reorientation and respacing.
 
-World coordinates are RAS+ millimetres; ``affine`` takes voxel index (i, j, k) to them, as in NIfTI.
+World coordinates are RAS+ millimetres; ``affine`` maps voxel index (i, j, k) to them, as in NIfTI.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,12 @@ from adumbra.core.types import Affine
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Where voxels lie: a shape and the affine that takes voxel index to RAS+ millimetres. Immutable."""
+    """A regular grid of voxels. Immutable.
+
+    Attributes:
+        shape: Lengths of the three axes.
+        affine: Voxel index to RAS+ mm, (4, 4).
+    """
 
     shape: tuple[int, int, int]
     affine: Affine
@@ -71,30 +76,35 @@ class Grid:
         return offset @ np.linalg.inv(self.affine[:3, :3]).T
 
     def distance_mm(self, other: "Grid") -> float:
-        """The farthest that two grids put the same corner apart, in mm; infinite when their shapes differ."""
+        """The largest distance in mm between the same corner of two grids; infinite when their shapes differ."""
         if self.shape != other.shape:
             return float("inf")
         return float(np.linalg.norm(self.corners_mm() - other.corners_mm(), axis=1).max())
 
     def coincides(self, other: "Grid", *, tolerance_mm: float = 0.01) -> bool:
-        """Whether every voxel of one is, within the tolerance, the same voxel of the other."""
+        """Whether every voxel of one grid lies, within the tolerance, where the same voxel of the other lies."""
         return self.distance_mm(other) <= tolerance_mm
 
 
-def reoriented(data: np.ndarray, grid: Grid, axcodes: str = "RAS") -> tuple[np.ndarray, Grid]:
-    """The same voxels with axes flipped and permuted towards ``axcodes``; nothing is interpolated.
+def reorient(data: np.ndarray, grid: Grid, axcodes: str = "RAS") -> tuple[np.ndarray, Grid]:
+    """Flips and permutes the axes of an array towards ``axcodes``; nothing is interpolated.
+
+    Args:
+        data: Array whose first three axes are those of ``grid``.
+        grid: Grid of ``data``.
+        axcodes: Anatomical direction of each axis of the result, such as ``"RAS"``.
 
     Returns:
-        The array and its new grid. ``reoriented(*reoriented(a, g, "RAS"), g.axcodes)`` gives ``a, g`` back.
+        The array and its new grid. ``reorient(*reorient(a, g, "RAS"), g.axcodes)`` returns ``a, g``.
     """
-    turn = ornt_transform(io_orientation(grid.affine), axcodes2ornt(axcodes))
-    turned = apply_orientation(data, turn)
-    affine = grid.affine @ inv_ornt_aff(turn, grid.shape)
-    return np.ascontiguousarray(turned), Grid(turned.shape[:3], affine)
+    orientation = ornt_transform(io_orientation(grid.affine), axcodes2ornt(axcodes))
+    reoriented = apply_orientation(data, orientation)
+    affine = grid.affine @ inv_ornt_aff(orientation, grid.shape)
+    return np.ascontiguousarray(reoriented), Grid(reoriented.shape[:3], affine)
 
 
 def respaced(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
-    """A grid with the same axes and the same field of view (to half a voxel) at another spacing."""
+    """A grid with the same axes and, to half a voxel, the same field of view at another spacing in mm."""
     old, new = np.asarray(grid.spacing_mm), np.asarray(spacing_mm, dtype=np.float64)
     shape = np.maximum(1, np.round(np.asarray(grid.shape) * old / new)).astype(int)
     directions = grid.affine[:3, :3] / old

@@ -1,8 +1,8 @@
-"""The gate: judges an image file before any reader sees it.
+"""Checks an image file before it is decoded.
 
-Common readers turn broken files into plausible images: a cut gzip becomes slices of zeros, a flipped bit passes, a
-header that claims 65535³ voxels takes the machine's memory. So the file is read once, to its end, with its checksums,
-and what was judged (``Probe.content``) is what the readers decode.
+Common readers turn broken files into plausible images: a truncated gzip becomes slices of zeros, a flipped bit passes,
+and a header that claims 65535³ voxels exhausts the memory. Here the file is read once, to its end, with its checksums.
+What was checked (``ImageFile.content``) is what is decoded.
 """
 
 import gzip
@@ -24,19 +24,19 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """A file that passed the gate.
+class ImageFile:
+    """An image file that passed the checks.
 
     Attributes:
-        path: Where it lies.
-        kind: Which reader decodes it.
+        path: Path of the file.
+        kind: Format of the file, which is also the module that read its header.
         layout: Shape, type and position of the voxels in ``content``.
-        content: The bytes of the image, decompressed (of a ``.mhd``, those of its data file).
-        sha256: Hash of the bytes on disk, compressed as they are; of a ``.mhd``, header and data one after the other.
+        content: The bytes of the image, decompressed; for a ``.mhd``, those of its data file.
+        sha256: Hash of the bytes on disk, still compressed; for a ``.mhd``, of the header followed by the data.
     """
 
     path: Path
-    kind: Literal["nifti", "meta"]
+    kind: Literal["nifti", "mha"]
     layout: Layout
     content: bytes
     sha256: str
@@ -53,12 +53,12 @@ class Probe:
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether a file is named as an image that is read here."""
+    """Whether the name of a file is that of an image in a format that is read here."""
     return path.name.lower().endswith(EXTENSIONS) and not path.name.startswith(".")
 
 
 def image_stem(path: Path) -> str:
-    """The file's name without its image extension: ``"a.b"`` of ``a.b.nii.gz``."""
+    """The name of a file without its image extension: ``"a.b"`` for ``a.b.nii.gz``."""
     name = path.name
     for extension in sorted(EXTENSIONS, key=len, reverse=True):
         if name.lower().endswith(extension):
@@ -66,16 +66,17 @@ def image_stem(path: Path) -> str:
     return path.stem
 
 
-@np.errstate(all="ignore")  # absurd numbers in a header are for the checks to find, not for NumPy to warn of
-def probed(path: Path) -> Probe:
-    """Judges an image file, and reads it whole where it passes.
+@np.errstate(all="ignore")  # The checks report absurd numbers in a header; NumPy need not warn of them.
+def read_image_file(path: Path) -> ImageFile:
+    """Reads an image file whole and checks it.
 
     Raises:
-        MissingInput: There is no such file.
-        UnreadableFile: Not an image, cut short, checksum wrong, header and bytes disagree, or too large.
-        AmbiguousInput: The header tells two stories about where the patient's left is.
-        ImplausibleValues: A geometry no scanner makes.
-        GridMismatch: Axes that are sheared.
+        MissingInput: The file does not exist.
+        UnreadableFile: The file is not an image, is truncated, has a wrong checksum, has a header that does not fit
+            its bytes, or is too large.
+        AmbiguousInput: The header makes two statements about the patient's left.
+        ImplausibleValues: The geometry is one that no scanner produces.
+        GridMismatch: The axes are sheared.
     """
     try:
         stored = _bytes_of(path)
@@ -86,43 +87,43 @@ def probed(path: Path) -> Probe:
     lower = path.name.lower()
     if lower.endswith((".nii", ".nii.gz")):
         content, layout = _nifti(path, stored)
-        return Probe(path, "nifti", layout, content, hashlib.sha256(stored).hexdigest())
+        return ImageFile(path, "nifti", layout, content, hashlib.sha256(stored).hexdigest())
     content, layout, sha256 = _metaimage(path, stored)
-    return Probe(path, "meta", layout, content, sha256)
+    return ImageFile(path, "mha", layout, content, sha256)
 
 
 def _bytes_of(path: Path) -> bytes:
     if path.is_dir():
-        _refuse(path, found="a folder", do="name the file inside it, or open the folder as a case")
+        _refuse(path, actual="a folder", do="name the file inside it, or open the folder as a case")
     if not path.exists():
         raise MissingInput(path.name, expected="an image file", found="no such file", do="check the path")
     if not is_image_name(path):
-        _refuse(path, found=f"the name {path.name!r}", do=_converting(path))
+        _refuse(path, actual=f"the name {path.name!r}", do=_converting(path))
     if not path.is_file():
-        _refuse(path, found="a device, pipe or socket", do="give a regular file")
+        _refuse(path, actual="a device, pipe or socket", do="give a regular file")
     return _read(path)
 
 
 def _read(path: Path) -> bytes:
     size = path.stat().st_size
     if size > MOST_BYTES:
-        _refuse(path, found=f"{size / 2**30:.1f} GiB", do="crop it or store it with a smaller data type")
+        _refuse(path, actual=f"{size / 2**30:.1f} GiB", do="crop it or store it with a smaller data type")
     stored = path.read_bytes()
     if not stored:
-        _refuse(path, found="an empty file (0 bytes)", do="copy or export the file again")
+        _refuse(path, actual="an empty file (0 bytes)", do="copy or export the file again")
     return stored
 
 
 def _nifti(path: Path, stored: bytes) -> tuple[bytes, Layout]:
     zipped, named_zipped = stored[:2] == b"\x1f\x8b", path.name.lower().endswith(".gz")
     if zipped and not named_zipped:
-        _refuse(path, found="gzip-compressed bytes under the name .nii", do="rename it to .nii.gz")
+        _refuse(path, actual="gzip-compressed bytes under the name .nii", do="rename it to .nii.gz")
     if named_zipped and not zipped:
-        _refuse(path, found=f"no gzip: {_what(stored)}", do="copy it again, or rename it to .nii")
+        _refuse(path, actual=f"no gzip: {_kind_of(stored)}", do="copy it again, or rename it to .nii")
     stream = gzip.GzipFile(fileobj=io.BytesIO(stored)) if zipped else io.BytesIO(stored)
     head = _piecewise(path, stream, nifti.LONGEST)
-    if _what(head) != "bytes of an unknown kind":
-        _refuse(path, found=_what(head), do=_converting(path))
+    if _kind_of(head) != "bytes of an unknown kind":
+        _refuse(path, actual=_kind_of(head), do=_converting(path))
     layout = nifti.layout_of(path.name, head)
     content = head + _piecewise(path, stream, layout.end + _PIECE - len(head))
     return _whole(path, content, layout), layout
@@ -134,10 +135,15 @@ def _metaimage(path: Path, stored: bytes) -> tuple[bytes, Layout, str]:
     data_file = fields["elementdatafile"]
     digest = hashlib.sha256(stored)
     if data_file.upper() != "LOCAL":
-        beside = path.parent / mha.safe_name(path.name, data_file)
-        if not beside.is_file():
-            raise MissingInput(path.name, expected=f"its data in {beside.name}", found="no such file", do="copy both")
-        body = _read(beside)
+        data_path = path.parent / mha.safe_name(path.name, data_file)
+        if not data_path.is_file():
+            raise MissingInput(
+                path.name,
+                expected=f"its voxels in {data_path.name}, in the same folder",
+                found="no such file",
+                do="copy both files into one folder",
+            )
+        body = _read(data_path)
         digest.update(body)
     if mha.is_true(fields.get("compresseddata", "False")):
         body = _inflated(path, body, layout.end)
@@ -145,7 +151,7 @@ def _metaimage(path: Path, stored: bytes) -> tuple[bytes, Layout, str]:
 
 
 def _piecewise(path: Path, stream: io.BufferedIOBase, most: int) -> bytes:
-    """At most ``most`` bytes; reading in pieces asks for no more memory than the file holds."""
+    """At most ``most`` bytes, read in pieces so that no more memory is used than the file needs."""
     content = bytearray()
     try:
         while len(content) < most and (piece := stream.read(min(_PIECE, most - len(content)))):
@@ -153,23 +159,24 @@ def _piecewise(path: Path, stream: io.BufferedIOBase, most: int) -> bytes:
     except (EOFError, OSError, zlib.error, MemoryError) as problem:
         raise UnreadableFile(
             path.name,
-            expected="a gzip stream that reads to its end with a right checksum",
+            expected="a gzip stream that reads to its end with a correct checksum",
             found=f"{_reason(problem)} (after {len(content)} bytes)",
-            do="the file is cut or damaged: copy or export it again",
+            do="the file is truncated or damaged: copy or export it again",
         ) from problem
     return bytes(content)
 
 
 def _inflated(path: Path, body: bytes, most: int) -> bytes:
-    unzip = zlib.decompressobj(47)  # 32 + 15: zlib or gzip, told by its first bytes
+    unzip = zlib.decompressobj(47)  # 32 + 15: zlib or gzip, recognised by the first bytes
     try:
         content = unzip.decompress(body, most + _PIECE)
     except (zlib.error, MemoryError) as problem:
         raise UnreadableFile(
-            path.name, expected="a zlib stream with a right checksum", found=_reason(problem), do="export it again"
+            path.name, expected="a zlib stream with a correct checksum", found=_reason(problem), do="export it again"
         ) from problem
     if not unzip.eof:
-        _refuse(path, found=f"compressed data that ends (or goes on) after {len(content)} bytes", do="export it again")
+        actual = f"compressed data that is cut or continues after {len(content)} bytes"
+        _refuse(path, actual=actual, do="copy or export the file again")
     return content + unzip.unused_data
 
 
@@ -177,21 +184,21 @@ def _whole(path: Path, content: bytes, layout: Layout) -> bytes:
     if len(content) < layout.end:
         _refuse(
             path,
-            found=f"{len(content)} bytes where shape {layout.shape} of {layout.dtype.name} needs {layout.end}",
-            do="the file is cut: copy or export it again",
+            actual=f"{len(content)} bytes where shape {layout.shape} of {layout.dtype.name} needs {layout.end}",
+            do="the file is truncated: copy or export it again",
         )
     surplus = content[layout.end :]
-    if len(surplus) > 512 or any(surplus):  # tape and disk tools pad to 512 with zeros; anything else is not explained
+    if len(surplus) > 512 or any(surplus):  # Tape and disk tools pad to 512 with zeros; nothing else is legitimate.
         _refuse(
             path,
-            found=f"{len(surplus)} bytes or more after the voxels of shape {layout.shape}, {layout.dtype.name}",
+            actual=f"{len(surplus)} bytes or more after the voxels of shape {layout.shape}, {layout.dtype.name}",
             do="header and voxels do not belong together, or the file is damaged: export it again",
         )
     return content
 
 
-def _what(content: bytes) -> str:
-    """What bytes that should be an image are, where they say so."""
+def _kind_of(content: bytes) -> str:
+    """What bytes that should be an image are instead, where their beginning shows it."""
     known = {
         b"version https://git-lfs": "a Git LFS pointer (run: git lfs pull)",
         b"/annex/objects/": "a git-annex pointer (run: git annex get)",
@@ -209,12 +216,12 @@ def _what(content: bytes) -> str:
 def _converting(path: Path) -> str:
     if path.name.lower().endswith((".hdr", ".img", ".hdr.gz", ".img.gz")):
         return "convert the Analyze or NIfTI pair to one .nii.gz whose left and right you have checked"
-    return "give .nii, .nii.gz, .mha or .mhd; from DICOM, dcm2niix makes them"
+    return "give .nii, .nii.gz, .mha or .mhd; convert DICOM with dcm2niix"
 
 
 def _reason(problem: BaseException) -> str:
     return str(getattr(problem, "strerror", None) or str(problem) or type(problem).__name__)
 
 
-def _refuse(path: Path, *, found: str, do: str) -> NoReturn:
-    raise UnreadableFile(path.name, expected="a whole NIfTI or MetaImage file", found=found, do=do)
+def _refuse(path: Path, *, actual: str, do: str) -> NoReturn:
+    raise UnreadableFile(path.name, expected="a whole NIfTI or MetaImage file", found=actual, do=do)

@@ -1,4 +1,4 @@
-"""The gate: sound files pass with what is in them, broken ones are refused with a word on what to do."""
+"""Checks of image files: valid files pass unchanged, broken ones are refused with a word on what to do."""
 
 import gzip
 import struct
@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adumbra.cases.probe import image_stem, is_image_name, probed
+from adumbra.cases.image_file import image_stem, is_image_name, read_image_file
 from adumbra.cases.scan import read_scan
 from adumbra.core.errors import (
     AdumbraError,
@@ -39,14 +39,14 @@ def patched(path, **changes):
     return path
 
 
-def test_a_sound_file_passes_and_is_hashed_as_it_lies_on_disk(written, image):
+def test_a_valid_file_passes_and_is_hashed_as_stored(written, image):
     import hashlib
 
     path = written("a.nii.gz", image)
-    probe = probed(path)
-    assert (probe.kind, probe.shape) == ("nifti", (12, 10, 8))
-    assert probe.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert len(probe.content) == 352 + 12 * 10 * 8 * 4
+    file = read_image_file(path)
+    assert (file.kind, file.shape) == ("nifti", (12, 10, 8))
+    assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(file.content) == 352 + 12 * 10 * 8 * 4
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_a_sound_file_passes_and_is_hashed_as_it_lies_on_disk(written, image):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_header_that_cannot_be_is_refused(written, image, changes, error):
+def test_an_impossible_header_is_refused(written, image, changes, error):
     path = patched(written("case_dwi.nii", image, affine=np.diag([2.0, 2, 2, 1])), **changes)
     with pytest.raises(error, match=r"case_dwi\.nii") as caught:
-        probed(path)
+        read_image_file(path)
     assert type(caught.value) is error
     assert caught.value.expected
     assert caught.value.found
@@ -111,7 +111,7 @@ def test_a_sform_of_zeros_is_refused(written, image):
     content[280:328] = bytes(48)
     path.write_bytes(content)
     with pytest.raises(ImplausibleValues, match="inverted"):
-        probed(path)
+        read_image_file(path)
 
 
 def test_a_gzip_cut_at_any_byte_is_refused(written, image):
@@ -120,10 +120,10 @@ def test_a_gzip_cut_at_any_byte_is_refused(written, image):
     for length in [*range(0, 40), *range(40, len(whole), max(1, len(whole) // 40)), len(whole) - 8, len(whole) - 1]:
         cut.write_bytes(whole[:length])
         with pytest.raises(UnreadableFile, match=r"cut\.nii\.gz"):
-            probed(cut)
+            read_image_file(cut)
 
 
-def test_a_flipped_bit_is_found_by_its_checksum(written, image):
+def test_a_flipped_bit_is_detected_by_its_checksum(written, image):
     path = written("flip.nii.gz", image)
     stored = nib.load(path)
     # Stored without compression, so that a flipped bit changes a voxel and nothing else.
@@ -132,7 +132,7 @@ def test_a_flipped_bit_is_found_by_its_checksum(written, image):
     path.write_bytes(content)
     assert stored.shape == (12, 10, 8)
     with pytest.raises(UnreadableFile, match="CRC"):
-        probed(path)
+        read_image_file(path)
 
 
 def test_an_uncompressed_file_cut_or_with_bytes_left_over_is_refused(written, image):
@@ -141,9 +141,9 @@ def test_an_uncompressed_file_cut_or_with_bytes_left_over_is_refused(written, im
     for content in (whole[:100], whole[:352], whole[:-1], whole + b"x", whole + bytes(513)):
         path.write_bytes(content)
         with pytest.raises(UnreadableFile):
-            probed(path)
+            read_image_file(path)
     path.write_bytes(whole + bytes(512))
-    assert probed(path).shape == (12, 10, 8)
+    assert read_image_file(path).shape == (12, 10, 8)
 
 
 @pytest.mark.parametrize("garbage", [b"garbage", b"\x1f\x8b\x08", bytes(5000) + b"x"])
@@ -151,18 +151,18 @@ def test_what_follows_a_gzip_stream_is_refused(written, image, garbage):
     path = written("a.nii.gz", image)
     path.write_bytes(path.read_bytes() + garbage)
     with pytest.raises(UnreadableFile):
-        probed(path)
+        read_image_file(path)
 
 
-def test_a_gzip_of_a_header_that_goes_on_for_ever_is_refused_before_it_fills_the_memory(written, image):
+def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(written, image):
     path = written("bomb.nii.gz", image)
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + bytes(2**26)))
     with pytest.raises(UnreadableFile, match="after the voxels"):
-        probed(path)
+        read_image_file(path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("zero.nii.gz", b"", "0 bytes"),
         ("zero.nii", b"", "0 bytes"),
@@ -179,17 +179,17 @@ def test_a_gzip_of_a_header_that_goes_on_for_ever_is_refused_before_it_fills_the
         ("empty.mha", b"", "0 bytes"),
     ],
 )
-def test_what_is_no_image_is_refused_by_what_it_is(tmp_path, name, content, told):
+def test_a_file_that_is_not_an_image_is_refused_by_its_kind(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableFile, match=told):
-        probed(tmp_path / name)
+    with pytest.raises(UnreadableFile, match=message):
+        read_image_file(tmp_path / name)
 
 
-def test_names_that_lie_about_compression_are_refused(written, image):
+def test_names_that_misstate_the_compression_are_refused(written, image):
     path = written("a.nii.gz", image)
     plain = path.rename(path.with_name("b.nii"))
     with pytest.raises(UnreadableFile, match=r"rename it to \.nii\.gz"):
-        probed(plain)
+        read_image_file(plain)
 
 
 def test_folders_absent_files_and_pipes_are_refused(tmp_path):
@@ -198,45 +198,45 @@ def test_folders_absent_files_and_pipes_are_refused(tmp_path):
     (tmp_path / "folder.nii.gz").mkdir()
     os.mkfifo(tmp_path / "pipe.nii")
     with pytest.raises(UnreadableFile, match="folder"):
-        probed(tmp_path / "folder.nii.gz")
+        read_image_file(tmp_path / "folder.nii.gz")
     with pytest.raises(UnreadableFile, match="pipe"):
-        probed(tmp_path / "pipe.nii")
+        read_image_file(tmp_path / "pipe.nii")
     with pytest.raises(MissingInput, match=r"none\.nii"):
-        probed(tmp_path / "none.nii")
+        read_image_file(tmp_path / "none.nii")
     with pytest.raises(AdumbraError):
-        probed(tmp_path / ("x" * 400 + ".nii"))
+        read_image_file(tmp_path / ("x" * 400 + ".nii"))
 
 
-def test_sheared_axes_are_refused_and_nearly_orthogonal_ones_kept(written, image):
+def test_sheared_axes_are_refused_and_nearly_orthogonal_ones_accepted(written, image):
     sheared, nearly = np.diag([2.0, 2, 2, 1]), np.diag([2.0, 2, 2, 1])
     sheared[0, 1], nearly[0, 1] = 0.2, 0.01
     header = {"qform_code": 0, "pixdim": [1, 2, np.hypot(2, 0.2), 2, 0, 0, 0, 0]}
     with pytest.raises(GridMismatch, match=r"5\.7 degrees"):
-        probed(written("s.nii", image, affine=sheared, header=header))
-    probe = probed(written("n.nii", image, affine=nearly, header={"qform_code": 0}))
-    np.testing.assert_allclose(probe.affine, nearly, atol=1e-6)
-    assert "0.29 degrees" in probe.layout.notes[0].what
+        read_image_file(written("s.nii", image, affine=sheared, header=header))
+    file = read_image_file(written("n.nii", image, affine=nearly, header={"qform_code": 0}))
+    np.testing.assert_allclose(file.affine, nearly, atol=1e-6)
+    assert "0.29 degrees" in file.layout.notes[0].what
 
 
 def test_sform_and_qform_that_disagree_on_left_and_right_are_refused(written, image):
     path = written("flip.nii", image, affine=np.diag([2.0, 2, 2, 1]))
     patched(path, srow_x0=-2.0)
     with pytest.raises(AmbiguousInput, match="LAS by the sform, RAS by the qform"):
-        probed(path)
+        read_image_file(path)
 
 
 def test_sform_and_qform_a_little_apart_are_reported(written, image):
     path = patched(written("moved.nii", image, affine=np.diag([2.0, 2, 2, 1])), srow_x3=3.0)
-    probe = probed(path)
-    assert probe.affine[0, 3] == 3.0
-    (note,) = probe.layout.notes
+    file = read_image_file(path)
+    assert file.affine[0, 3] == 3.0
+    (note,) = file.layout.notes
     assert note.warning
     assert "3.0 mm elsewhere" in note.what
 
 
 def test_the_qform_alone_is_enough(written, image):
     path = written("q.nii", image, header={"sform_code": 0})
-    np.testing.assert_allclose(probed(path).affine, nib.load(path).affine, atol=1e-4)
+    np.testing.assert_allclose(read_image_file(path).affine, nib.load(path).affine, atol=1e-4)
 
 
 def test_nifti_2_and_either_byte_order_are_read(tmp_path, image):
@@ -267,9 +267,9 @@ def test_names_of_images():
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """One small sound file in each format: name and bytes."""
-    folder = tmp_path_factory.mktemp("sound")
+def valid_files(tmp_path_factory):
+    """One small valid file in each format: name and bytes."""
+    folder = tmp_path_factory.mktemp("valid")
     data = np.round(300 + 60 * np.random.default_rng(3).standard_normal((4, 5, 6))).astype(np.int16)
     nib.save(nib.Nifti1Image(data, np.diag([2.0, 2, 2, 1])), folder / "a.nii")
     sitk.WriteImage(sitk.GetImageFromArray(data), str(folder / "a.mha"), useCompression=False)
@@ -280,9 +280,9 @@ def sound(tmp_path_factory):
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_done_to_a_file_only_our_errors_escape(sound, tmp_path, data):
-    name = data.draw(st.sampled_from(sorted(sound)))
-    content = bytearray(sound[name])
+def test_whatever_is_done_to_a_file_only_own_errors_escape(valid_files, tmp_path, data):
+    name = data.draw(st.sampled_from(sorted(valid_files)))
+    content = bytearray(valid_files[name])
     headwards = st.integers(0, min(len(content), 400) - 1)
     for _ in range(data.draw(st.integers(0, 4))):
         start, new = data.draw(headwards), data.draw(st.binary(min_size=1, max_size=8))
@@ -291,10 +291,10 @@ def test_whatever_is_done_to_a_file_only_our_errors_escape(sound, tmp_path, data
     path = tmp_path / name
     path.write_bytes(content)
     modality = data.draw(st.sampled_from(["flair", "adc"]))
-    refused = None
+    refusal = None
     try:
         scan, _ = read_scan(path, modality)
         assert np.isfinite(scan.data).all()
     except InputRejected as problem:
-        refused = problem
-    assert refused is None or name in str(refused)
+        refusal = problem
+    assert refusal is None or name in str(refusal)
