@@ -1,11 +1,11 @@
-"""A small made-up result: an ellipsoid head with a lesion on the patient's left, and all that a report is made of."""
+"""A small synthetic result: an ellipsoid head with a lesion on the patient's left, and the values of its report."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.results import (
     Curves,
     Estimate,
@@ -19,7 +19,7 @@ from adumbra.core.results import (
 )
 
 NATIVE = Grid((36, 40, 14), np.array([[-4.0, 0, 0, 70], [0, -3.96, 1.4, 77], [0, -0.56, -9.9, 70], [0, 0, 0, 1]]))
-"""As scanners store it: axes towards left and back, oblique by 8 degrees, thick slices from top to bottom."""
+"""A grid as scanners store it: axes towards left and back, oblique by 8 degrees, thick slices from top to bottom."""
 
 
 @pytest.fixture
@@ -29,18 +29,18 @@ def native() -> Grid:
 
 @pytest.fixture
 def grid() -> Grid:
-    return reoriented(np.zeros(NATIVE.shape, dtype=bool), NATIVE)[1]
+    return reorient(np.zeros(NATIVE.shape, dtype=bool), NATIVE)[1]
 
 
 @pytest.fixture
 def ball(grid: Grid) -> Callable[..., np.ndarray]:
     points = grid.world_mm(np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1))
 
-    def made(centre_mm: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> np.ndarray:
-        """Distance from a centre in units of the radii: below 1 inside."""
+    def distance(centre_mm: tuple[float, float, float], radii_mm: tuple[float, float, float]) -> np.ndarray:
+        """The distance from a centre in units of the radii: below 1 inside."""
         return np.sqrt((((points - np.array(centre_mm)) / np.array(radii_mm)) ** 2).sum(axis=-1))
 
-    return made
+    return distance
 
 
 @pytest.fixture
@@ -107,9 +107,9 @@ def run() -> RunRecord:
         weights={"name": "lesion", "sha256": "ab" * 32},
         options={"draws": 20, "threshold": 0.5},
         conversions=(
-            {"station": "cases.nifti", "subject": "adc", "what": "ADC values multiplied by 0.001", "warning": False},
+            {"stage": "cases.nifti", "subject": "adc", "what": "ADC values multiplied by 0.001", "warning": False},
             {
-                "station": "preprocessing.alignment",
+                "stage": "preprocessing.alignment",
                 "subject": "flair",
                 "what": "moved by 2.1 mm and 1.4 degrees",
                 "warning": True,

@@ -1,4 +1,4 @@
-"""BIDS names, and the folder that must be empty or ours."""
+"""BIDS names, and the files of a data set, which must be new or our own."""
 
 import json
 from pathlib import Path, PurePosixPath
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from adumbra.core.errors import InputRejected, OutputRefused
-from adumbra.report.bids import bids_name, dataset_files, folder, json_bytes
+from adumbra.report.bids import bids_name, case_folder, dataset_files, json_bytes
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def test_a_name_without_letters_is_refused(nameless: str) -> None:
 
 
 def test_folders() -> None:
-    assert folder("sub-1_ses-2_run-3", "lesion") == "sub-1/ses-2/dwi"
-    assert folder("sub-1", "thrombus") == "sub-1/anat"
+    assert case_folder("sub-1_ses-2_run-3", "lesion") == "sub-1/ses-2/dwi"
+    assert case_folder("sub-1", "thrombus") == "sub-1/anat"
 
 
-def test_an_empty_folder_gets_all_and_ours_nothing_more(tmp_path: Path) -> None:
+def test_an_empty_folder_gets_all_files_and_our_own_none(tmp_path: Path) -> None:
     files = dataset_files(tmp_path)
     assert set(files) == {".bidsignore", "README.md", "dataset_description.json"}
     for name, content in files.items():
@@ -50,7 +50,7 @@ def test_an_empty_folder_gets_all_and_ours_nothing_more(tmp_path: Path) -> None:
     assert description["GeneratedBy"][0]["Name"] == "Adumbra"
 
 
-def test_lines_that_somebody_ignores_are_kept(tmp_path: Path) -> None:
+def test_lines_of_an_existing_bidsignore_stay(tmp_path: Path) -> None:
     (tmp_path / ".bidsignore").write_text("mine/\n*.html\n")
     lines = dataset_files(tmp_path)[".bidsignore"].decode().splitlines()
     assert lines[:2] == ["mine/", "*.html"]
@@ -59,7 +59,7 @@ def test_lines_that_somebody_ignores_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['{"Name": "A raw data set", "BIDSVersion": "1.8.0"}', "{broken", "[]"])
-def test_somebody_elses_data_set_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_data_set_of_another_program_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "dataset_description.json").write_text(content)
     with pytest.raises(OutputRefused, match="another data set"):
         dataset_files(tmp_path)

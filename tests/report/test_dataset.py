@@ -1,4 +1,4 @@
-"""A made case as a data set: valid BIDS, the same bytes again, and read back as it was by the project's readers."""
+"""A simulated case as a data set: valid BIDS, the same bytes each time, and the same values when it is read."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from adumbra.cases.registry import open_case
-from adumbra.core.case import Case, Scan, scan_from
+from adumbra.core.case import Case, Scan, scan_from_array
 from adumbra.core.errors import AmbiguousInput, MissingInput, OutputRefused
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.ground_truth import GroundTruth
@@ -24,7 +24,7 @@ NAME = "sub-phantom01"
 PARAMETERS = {
     "seed": 7,
     "sequences": {
-        "swi": {"EchoTime": 0.02, "FlipAngle": 15.0, "MagneticFieldStrength": 3.0, "Manufacturer": "drawn"},
+        "swi": {"EchoTime": 0.02, "FlipAngle": 15.0, "MagneticFieldStrength": 3.0, "Manufacturer": "other"},
         "phase": {"EchoTime": 0.0221},
         "flair": {"EchoTime": 0.12, "RepetitionTime": 9.0},
         "tof": "none",
@@ -34,7 +34,7 @@ TURN = 2 * np.pi
 
 
 def oblique(shape: tuple[int, int, int], spacing_mm: float, degrees: float) -> Grid:
-    """Axes towards left, back and up, turned about the first, as a scanner stores slices."""
+    """A grid with axes towards left, back and up, rotated about the first, as a scanner stores slices."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     affine = np.eye(4)
     affine[:3, :3] = np.array([[-1, 0, 0], [0, -c, s], [0, s, c]]) * spacing_mm
@@ -52,11 +52,11 @@ GRIDS: Mapping[str, Grid] = {
 SHARED: Mapping[str, str] = {"adc": "dwi", "b0": "dwi", "phase": "swi"}
 
 
-def scan_on(space: str, values: np.ndarray, **about: float) -> Scan:
-    return scan_from(values, GRIDS[SHARED.get(space, space)].affine, **about)
+def scan_on(space: str, values: np.ndarray, **fields: float) -> Scan:
+    return scan_from_array(values, GRIDS[SHARED.get(space, space)].affine, **fields)
 
 
-def drawn(space: str) -> np.ndarray:
+def simulated(space: str) -> np.ndarray:
     shape = GRIDS[SHARED.get(space, space)].shape
     generator = np.random.default_rng([len(space), *shape])
     if space == "adc":
@@ -76,7 +76,7 @@ def spot(space: str) -> np.ndarray:
 
 def phantom_case(*modalities: Modality) -> Case:
     chosen = modalities or MODALITIES
-    scans = {m: scan_on(m, drawn(m), **({"b_value": 1000.0} if m == "dwi" else {})) for m in chosen}
+    scans = {m: scan_on(m, simulated(m), **({"b_value": 1000.0} if m == "dwi" else {})) for m in chosen}
     return Case(NAME, scans)
 
 
@@ -88,7 +88,7 @@ def all_truths() -> list[GroundTruth]:
     maps = [("tmax", "s", delay), ("chi", "ppm", delay / 2 - 9), ("field", "ppm", delay / 8)]
     return [
         *(
-            GroundTruth("lesion", s, "mask", scan_on(s, spot(s)), about="As outlined")
+            GroundTruth("lesion", s, "mask", scan_on(s, spot(s)), description="As annotated")
             for s in ("phantom", "dwi", "flair")
         ),
         GroundTruth("lesion", "dwi", "probseg", scan_on("dwi", spot("dwi") * np.float32(0.3))),
@@ -157,7 +157,7 @@ def test_a_phase_comes_back_from_every_encoding(tmp_path: Path, encoding: str) -
     assert phase.native.coincides(case.scan("phase").native)
     off = np.angle(np.exp(1j * (phase.data.astype(np.float64) - case.scan("phase").data)))
     assert np.abs(off).max() < 1e-3 * TURN
-    (note,) = (n for n in read.provenance if n.station == "cases.units")
+    (note,) = (n for n in read.provenance if n.stage == "cases.units")
     assert note.values["unit"] == encoding
     assert np.array_equal(read.scan("swi").data, case.scan("swi").data)
 
@@ -171,7 +171,7 @@ def test_an_adc_comes_back_from_every_unit(tmp_path: Path, unit: str) -> None:
     assert np.abs(read.data - case.scan("adc").data).max() < (6e-4 if unit == "10⁻⁶" else 1e-6)
 
 
-def test_the_reader_takes_what_a_rater_outlines(written: Path) -> None:
+def test_the_reader_takes_the_masks_of_the_reference_modality(written: Path) -> None:
     case, read = phantom_case(), open_case(written / NAME)
     assert set(read.scans) == set(MODALITIES)
     assert {name: mask.grid.coincides(case.scan(m).grid) for name, mask, m in
@@ -184,7 +184,7 @@ def test_the_reader_takes_what_a_rater_outlines(written: Path) -> None:
     assert read.scan("dwi").b_value == 1000
 
 
-def test_without_a_swi_the_thrombus_is_outlined_on_tof(tmp_path: Path) -> None:
+def test_without_a_swi_the_thrombus_mask_lies_on_the_tof(tmp_path: Path) -> None:
     write_phantom(phantom_case("dwi", "tof"), all_truths(), {}, {}, tmp_path)
     thrombus = open_case(tmp_path / NAME).masks["thrombus"]
     assert thrombus.grid.coincides(scan_on("tof", spot("tof")).grid)
@@ -201,12 +201,12 @@ def test_maps_and_labels_are_stored_in_whole_steps(written: Path) -> None:
         image = nib.load(home / f"{NAME}_space-phantom_{stem}.nii.gz")
         assert image.get_data_dtype() == np.int16
         step = {"tmax": 0.01, "chi": 0.001, "field": 0.0005}.get(truth.name, 0.0)
-        given, found = truth.scan.data.copy(), image.get_fdata()
-        assert found[0, 0, 0] == 0
+        given, values = truth.scan.data.copy(), image.get_fdata()
+        assert values[0, 0, 0] == 0
         if truth.kind == "map":
-            assert found[0, 0, 1] == pytest.approx(32767 * step)
-            given[0, 0, :3] = found[0, 0, :3]
-        assert np.abs(found - given).max() <= 0.51 * step
+            assert values[0, 0, 1] == pytest.approx(32767 * step)
+            given[0, 0, :3] = values[0, 0, :3]
+        assert np.abs(values - given).max() <= 0.51 * step
 
 
 def test_side_cars(written: Path) -> None:
@@ -217,10 +217,11 @@ def test_side_cars(written: Path) -> None:
     assert read_json(raw / f"{NAME}_FLAIR.json")["RepetitionTime"] == 9.0
     assert read_json(raw.with_name("dwi") / f"{NAME}_ADC.json")["Units"] == "10^-6 mm^2/s"
     lesion = read_json(truth / "dwi" / f"{NAME}_label-lesion_mask.json")
-    assert (lesion["Drawn"]["seed"], lesion["Type"], lesion["Description"]) == (7, "Lesion", "As outlined")
+    assert lesion["SimulationParameters"]["seed"] == 7
+    assert (lesion["Type"], lesion["Description"]) == ("Lesion", "As annotated")
     assert lesion["SpatialReference"] == f"bids:raw:{NAME}/dwi/{NAME}_acq-b1000_trace.nii.gz"
     moved = read_json(truth / "anat" / f"{NAME}_space-TOF_label-thrombus_mask.json")
-    assert moved["Drawn"] == lesion["Drawn"]
+    assert moved["SimulationParameters"] == lesion["SimulationParameters"]
     assert (moved["Type"], moved["SpatialReference"].endswith("_angio.nii.gz")) == ("ROI", True)
     assert read_json(truth / "anat" / f"{NAME}_space-phantom_Tmaxmap.json")["Units"] == "s"
     dseg = read_json(truth / "anat" / f"{NAME}_space-phantom_desc-territories_dseg.json")
@@ -231,15 +232,15 @@ def test_the_same_values_give_the_same_bytes_and_are_not_replaced_unasked(writte
     before = {p: p.read_bytes() for p in written.rglob("*") if p.is_file()}
     with pytest.raises(OutputRefused):
         write_phantom(phantom_case(), all_truths(), {}, {}, written)
-    how: Mapping[Modality, str] = {"phase": "Hz", "adc": "10⁻⁶"}
-    paths = write_phantom(phantom_case(), all_truths(), how, PARAMETERS, written, overwrite=True)
+    stored: Mapping[Modality, str] = {"phase": "Hz", "adc": "10⁻⁶"}
+    paths = write_phantom(phantom_case(), all_truths(), stored, PARAMETERS, written, overwrite=True)
     assert {p: p.read_bytes() for p in written.rglob("*") if p.is_file()} == before
     assert paths[-1].name.endswith("_mask.nii.gz")
     assert "space-" not in paths[-1].name
 
 
-def test_a_dwi_whose_weighting_is_not_known_is_no_b0(tmp_path: Path) -> None:
-    write_phantom(Case(NAME, {"dwi": scan_on("dwi", drawn("dwi"))}), [], {}, {}, tmp_path)
+def test_a_dwi_of_unknown_b_value_is_no_b0(tmp_path: Path) -> None:
+    write_phantom(Case(NAME, {"dwi": scan_on("dwi", simulated("dwi"))}), [], {}, {}, tmp_path)
     assert set(open_case(tmp_path / NAME).scans) == {"dwi"}
 
 
@@ -261,8 +262,8 @@ def test_both_data_sets_are_valid_bids(written: Path, folder: str) -> None:
     if validator is None:
         pytest.skip("bids-validator-deno is not installed")
     command = [validator, str(written / folder), "--json"]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-    assert [issue for issue in told["issues"]["issues"] if issue["severity"] == "error"] == []
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    assert [issue for issue in report["issues"]["issues"] if issue["severity"] == "error"] == []
 
 
 def test_the_atlas_is_written_with_its_names(tmp_path: Path) -> None:

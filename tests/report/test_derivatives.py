@@ -1,4 +1,4 @@
-"""What is written is what was computed, on the scanner's own voxels, byte for byte the same each time."""
+"""Derivative files hold the computed values on the native grid, with the same bytes each time."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from adumbra.core.errors import OutputRefused
-from adumbra.core.geometry.grid import Grid, reoriented, respaced
+from adumbra.core.geometry.grid import Grid, reorient, respaced
 from adumbra.core.results import Findings, Maps, RunRecord, VolumeDraws
 from adumbra.report.derivatives import (
     nifti_bytes,
@@ -48,19 +48,19 @@ def test_the_files_and_their_places(maps: Maps, native: Grid, tmp_path: Path) ->
     }  # fmt: skip
 
 
-def test_values_lie_on_the_scanners_own_voxels(maps: Maps, native: Grid, tmp_path: Path) -> None:
+def test_values_lie_on_the_native_grid(maps: Maps, native: Grid, tmp_path: Path) -> None:
     paths = written(maps, tmp_path, native)[:7]
     mask, probability, entropy, aleatoric, epistemic, variance, margin = map(nib.load, paths)
     np.testing.assert_array_equal(np.asarray(margin.dataobj), np.abs(2 * np.asarray(probability.dataobj) - 1))
     kinds = {"probability": probability, "entropy": entropy, "aleatoric": aleatoric, "epistemic": epistemic}
     for name, image in {**kinds, "variance": variance, "mask": mask}.items():
-        expected = reoriented(getattr(maps, name), maps.grid, native.axcodes)[0]
+        expected = reorient(getattr(maps, name), maps.grid, native.axcodes)[0]
         np.testing.assert_array_equal(np.asarray(image.dataobj), expected)
         assert image.get_data_dtype() == (np.uint8 if name == "mask" else np.float32)
         np.testing.assert_allclose(image.affine, native.affine, atol=1e-5)
 
 
-def test_headers_say_where_and_nothing_else(maps: Maps, native: Grid, tmp_path: Path) -> None:
+def test_headers_hold_the_position_and_no_text(maps: Maps, native: Grid, tmp_path: Path) -> None:
     header = nib.load(written(maps, tmp_path, native)[0]).header
     assert (int(header["qform_code"]), int(header["sform_code"])) == (1, 1)
     np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-4)
@@ -92,13 +92,14 @@ def test_the_same_values_give_the_same_bytes(maps: Maps, native: Grid, tmp_path:
 
 def test_the_mask_written_has_the_volume_reported(maps: Maps, native: Grid, draws: VolumeDraws, tmp_path: Path) -> None:
     paths = written(maps, tmp_path, native, draws=draws)
-    side_car = json.loads(paths[7].read_text())
+    sidecar = json.loads(paths[7].read_text())
     voxels = int(np.asarray(nib.load(paths[0]).dataobj).sum())
-    assert side_car["VolumeMl"] == pytest.approx(voxels * native.voxel_ml, abs=1e-6)
+    assert sidecar["VolumeMl"] == pytest.approx(voxels * native.voxel_ml, abs=1e-6)
     assert voxels == np.count_nonzero(maps.mask)
-    assert side_car["VolumeDrawsMl"] == pytest.approx(draws.volumes_ml)
-    assert (side_car["Threshold"], side_car["Draws"], side_car["Sources"]) == (0.5, 20, ["sub-01_dwi.nii.gz"])
-    assert "Research use only" in side_car["Use"]
+    assert sidecar["VolumeDrawsMl"] == pytest.approx(draws.volumes_ml)
+    assert (sidecar["Threshold"], sidecar["Draws"], sidecar["Sources"]) == (0.5, 20, ["sub-01_dwi.nii.gz"])
+    assert sidecar["HighThreshold"] == maps.high_threshold
+    assert "Research use only" in sidecar["Use"]
     assert json.loads(paths[9].read_text())["Units"] == "nat"
 
 
@@ -109,7 +110,7 @@ def test_on_another_grid_mask_and_probability_agree(maps: Maps) -> None:
     assert volumes[1] == pytest.approx(volumes[0], rel=0.1)
 
 
-def test_a_mask_that_was_edited_is_written_as_it_is(maps: Maps, native: Grid) -> None:
+def test_an_edited_mask_is_written_unchanged(maps: Maps, native: Grid) -> None:
     fewer = replace(maps, mask=np.zeros_like(maps.mask))
     assert not on_native(fewer, native).mask.any()
 
@@ -131,10 +132,10 @@ def test_a_raw_data_set_is_never_written_into(maps: Maps, native: Grid, tmp_path
 
 
 def test_findings_and_manifest(findings: Findings, draws: VolumeDraws, run: RunRecord, tmp_path: Path) -> None:
-    found = json.loads(write_findings(findings, draws, tmp_path, name="sub-01").read_text())
-    assert found["findings"]["volume_ml"]["value"] == findings.volume_ml.value
-    assert found["findings"]["regions"][1]["side"] == "right"
-    assert found["draws"]["components"] == list(draws.components)
+    stored = json.loads(write_findings(findings, draws, tmp_path, name="sub-01").read_text())
+    assert stored["findings"]["volume_ml"]["value"] == findings.volume_ml.value
+    assert stored["findings"]["regions"][1]["side"] == "right"
+    assert stored["draws"]["components"] == list(draws.components)
     manifest = write_run(run, tmp_path, name="sub-01")
     assert manifest == tmp_path / "sub-01_run.json"
     assert json.loads(manifest.read_text())["conversions"][1]["warning"] is True
@@ -154,9 +155,9 @@ def test_the_tree_is_valid_bids(
         write_findings(findings, draws, tmp_path, name=name)
         write_run(run, tmp_path, name=name)
     (tmp_path / "sub-01_ses-2.html").write_text("<!doctype html>")
-    found = subprocess.run([validator, "--json", str(tmp_path)], capture_output=True, text=True, check=False)
-    issues = json.loads(found.stdout)["issues"]["issues"]
+    result = subprocess.run([validator, "--json", str(tmp_path)], capture_output=True, text=True, check=False)
+    issues = json.loads(result.stdout)["issues"]["issues"]
     # Who the authors are is for the user to say.
     assert [i for i in issues if i["code"] != "TOO_FEW_AUTHORS"] == []
-    assert found.returncode == 0
-    assert json.loads(found.stdout)["summary"]["totalFiles"] > 4
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["summary"]["totalFiles"] > 4

@@ -1,4 +1,4 @@
-"""Outlines lie around their voxels, maps are clear where nothing is to see, letters and crosses where they belong."""
+"""Contours lie around their voxels, maps are clear at zero, letters and crosses have the right place."""
 
 import base64
 import io
@@ -11,19 +11,19 @@ from PIL import Image
 from adumbra.core.results import Findings, Maps
 from adumbra.report.figures import (
     ENTROPY,
-    OUTLINE,
-    TRUTH,
+    SEGMENTATION_COLOUR,
+    TRUTH_COLOUR,
     Scene,
-    boxed,
     colour_bar,
-    crossed,
     data_uri,
+    draw_cross,
+    draw_frame,
     epistemic_scale,
-    grey,
-    lettered,
-    outlined,
-    region_pictures,
-    shaded,
+    grey_slice,
+    label_sides,
+    region_picture,
+    slice_with_contours,
+    slice_with_map,
 )
 from adumbra.report.tiles import Tile, tile
 
@@ -47,14 +47,14 @@ def coloured(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_a_scan_is_grey_in_its_window(scene: Scene, at: Tile) -> None:
-    picture = grey(scene, "dwi", at)
+    picture = grey_slice(scene, "dwi", at)
     assert picture.shape == (at.size[1], at.size[0], 3)
     assert picture[at.size[1] // 2, at.size[0] // 2] == pytest.approx([127.5] * 3)
     assert picture[0, 0] == pytest.approx([0, 0, 0])
 
 
-def test_an_outline_surrounds_the_mask_and_leaves_it_free(scene: Scene, at: Tile) -> None:
-    line = coloured(outlined(scene, "dwi", at), OUTLINE)
+def test_a_contour_surrounds_the_mask_and_leaves_it_free(scene: Scene, at: Tile) -> None:
+    line = coloured(slice_with_contours(scene, "dwi", at), SEGMENTATION_COLOUR)
     inside = at.cut(scene.maps.mask, smooth=False) > 0.5
     assert line.any()
     assert not (line & inside).any()
@@ -64,24 +64,24 @@ def test_an_outline_surrounds_the_mask_and_leaves_it_free(scene: Scene, at: Tile
     assert (columns.min(), columns.max()) == (columns_in.min() - 2, columns_in.max() + 2)
 
 
-def test_a_lesion_on_the_patients_left_is_outlined_on_the_right(scene: Scene, at: Tile) -> None:
-    columns = np.nonzero(coloured(outlined(scene, "dwi", at), OUTLINE))[1]
+def test_the_contour_of_a_lesion_on_the_patients_left_is_on_the_right(scene: Scene, at: Tile) -> None:
+    columns = np.nonzero(coloured(slice_with_contours(scene, "dwi", at), SEGMENTATION_COLOUR))[1]
     assert columns.min() > at.size[0] / 2
 
 
-def test_the_truth_is_drawn_inside_so_that_equal_masks_show_both(scene: Scene, at: Tile) -> None:
-    picture = outlined(replace(scene, truth=scene.maps.mask), "dwi", at)
+def test_the_contour_of_the_truth_lies_inside_so_that_equal_masks_show_both(scene: Scene, at: Tile) -> None:
+    picture = slice_with_contours(replace(scene, truth=scene.maps.mask), "dwi", at)
     inside = at.cut(scene.maps.mask, smooth=False) > 0.5
-    truth = coloured(picture, TRUTH)
+    truth = coloured(picture, TRUTH_COLOUR)
     assert truth.any()
-    assert coloured(picture, OUTLINE).any()
+    assert coloured(picture, SEGMENTATION_COLOUR).any()
     assert not (truth & ~inside).any()
 
 
-def test_a_map_is_clear_at_zero_and_solid_at_its_top(scene: Scene, at: Tile) -> None:
+def test_a_map_is_clear_at_zero_and_opaque_at_its_top(scene: Scene, at: Tile) -> None:
     nothing, full = np.zeros_like(scene.maps.entropy), np.full_like(scene.maps.entropy, ENTROPY.top)
-    np.testing.assert_allclose(shaded(scene, "dwi", at, nothing, ENTROPY), grey(scene, "dwi", at))
-    solid = shaded(scene, "dwi", at, full, ENTROPY)
+    np.testing.assert_allclose(slice_with_map(scene, "dwi", at, nothing, ENTROPY), grey_slice(scene, "dwi", at))
+    solid = slice_with_map(scene, "dwi", at, full, ENTROPY)
     assert (solid[..., 0] > solid[..., 2] + 20).all()  # magma ends in a pale yellow
 
 
@@ -93,7 +93,7 @@ def test_the_epistemic_scale_holds_its_largest_value(maps: Maps) -> None:
 
 def test_letters_are_drawn_at_both_sides(at: Tile) -> None:
     black = np.zeros((at.size[1], at.size[0], 3), dtype=np.float32)
-    drawn = np.asarray(lettered(black, at, text="slice 3")).max(axis=-1) > 200
+    drawn = np.asarray(label_sides(black, at, text="slice 3")).max(axis=-1) > 200
     width = at.size[0]
     assert drawn[:, : width // 5].any()
     assert drawn[:, -width // 5 :].any()
@@ -102,7 +102,7 @@ def test_letters_are_drawn_at_both_sides(at: Tile) -> None:
 
 def test_a_cross_is_open_around_its_region(scene: Scene, at: Tile, findings: Findings) -> None:
     region = replace(findings.regions[0], index=(18, 20, at.index))
-    image = crossed(Image.new("RGB", at.size), at, region)
+    image = draw_cross(Image.new("RGB", at.size), at, region)
     drawn = np.asarray(image).max(axis=-1) > 0
     x, y = (int(v) for v in at.pixel(region.index))
     assert drawn[y, x + 14 : x + 20].all()
@@ -110,14 +110,14 @@ def test_a_cross_is_open_around_its_region(scene: Scene, at: Tile, findings: Fin
 
 
 def test_a_frame_holds_its_crop(at: Tile) -> None:
-    image = boxed(Image.new("RGB", at.size), at, (slice(10, 20), slice(10, 20), slice(0, 1)))
+    image = draw_frame(Image.new("RGB", at.size), at, (slice(10, 20), slice(10, 20), slice(0, 1)))
     rows, columns = np.nonzero(np.asarray(image).max(axis=-1))
     assert columns.max() - columns.min() == pytest.approx(10 / 36 * at.size[0], abs=2)
     assert rows.max() - rows.min() == pytest.approx(10 / 40 * at.size[1], abs=2)
 
 
 def test_a_region_is_shown_four_times(scene: Scene, findings: Findings) -> None:
-    image = region_pictures(scene, findings.regions[1], height=100)
+    image = region_picture(scene, findings.regions[1], height=100)
     assert image.height == 100
     assert 370 < image.width < 420
     assert np.asarray(image)[:, 110:200].any()

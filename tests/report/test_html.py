@@ -1,20 +1,22 @@
-"""The page, as a browser shows it: it opens alone, says what it must say, and runs nothing."""
+"""The report as a browser shows it: it opens alone, prints what it must, and runs no script."""
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.errors import GridMismatch, MissingInput, OutputRefused
-from adumbra.core.results import Curves, Estimate, Findings, Maps, RunRecord, VolumeDraws
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.results import Curves, Estimate, Findings, Maps, Prediction, RunRecord, VolumeDraws
 from adumbra.report.html import write_report
 
 Report = Callable[..., Path]
-PLAY = """() => ({
+CONTENT = """() => ({
   text: document.body.innerText,
   images: [...document.images].map(i => ({size: i.naturalWidth, alt: i.alt, src: i.src.slice(0, 11)})),
   rows: document.querySelectorAll('tr.region').length,
@@ -27,22 +29,34 @@ PLAY = """() => ({
 })"""
 
 
+def on_own_grid(volume: np.ndarray) -> Scan:
+    """A scan on a grid of the volume's own shape, which need not be that of the maps."""
+    grid = Grid(volume.shape, np.eye(4))
+    return Scan(volume, grid, grid)
+
+
 @pytest.fixture
-def report(
-    maps: Maps, findings: Findings, run: RunRecord, draws: VolumeDraws, brain: np.ndarray, tmp_path: Path
-) -> Report:
+def prediction(maps: Maps, findings: Findings, draws: VolumeDraws, brain: np.ndarray) -> Prediction:
     generator = np.random.default_rng(0)
     scan = (brain * (100 + 5 * generator.standard_normal(brain.shape)) + 120 * maps.mask).astype(np.float32)
-    usual = {
-        "case_name": "sub-01",
-        "background": {"dwi": scan, "adc": (scan[::-1] / 130).astype(np.float32)},
-        "maps": maps, "findings": findings, "run": run, "draws": draws, "brain": brain,
-    }  # fmt: skip
+    scans = {"dwi": on_own_grid(scan), "adc": on_own_grid((scan[::-1] / 130).astype(np.float32))}
+    return Prediction(Case("sub-01", scans, {"brain": on_own_grid(brain)}), maps, draws, findings, None)
 
-    def written(name: str = "report.html", **changes: object) -> Path:
-        return write_report(tmp_path / name, **(usual | changes))
 
-    return written
+@pytest.fixture
+def report(prediction: Prediction, run: RunRecord, tmp_path: Path) -> Report:
+    def write(
+        name: str = "report.html",
+        *,
+        case: Mapping[str, object] | None = None,
+        run_record: RunRecord = run,
+        overwrite: bool = False,
+        **changes: object,
+    ) -> Path:
+        changed = replace(prediction, case=replace(prediction.case, **(case or {})), **changes)
+        return write_report(tmp_path / name, changed, run_record, overwrite=overwrite)
+
+    return write
 
 
 @pytest.fixture(scope="module")
@@ -52,84 +66,85 @@ def browser() -> Iterator[object]:
     if chromium is None:
         pytest.skip("no Chromium on this machine")
     with playwright.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
+        instance = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        yield instance
+        instance.close()
 
 
-def seen(browser: object, path: Path, *, width: int = 1280) -> dict[str, object]:
-    """What a reader's browser shows of a page, and what it asked for and complained about on the way."""
+def view(browser: object, path: Path, *, width: int = 1280) -> dict[str, object]:
+    """The content of a page in a browser, with its requests and its messages to the console."""
     page = browser.new_page(viewport={"width": width, "height": 900})
-    asked, said = [], []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    requests, messages = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(path.as_uri())
-    found = page.evaluate(PLAY)
+    content = page.evaluate(CONTENT)
     page.close()
-    return found | {"asked": [url for url in asked if not url.startswith("data:")], "said": said}
+    return content | {"requests": [url for url in requests if not url.startswith("data:")], "messages": messages}
 
 
-def test_the_page_opens_alone_and_says_what_it_must(report: Report, browser: object, findings: Findings) -> None:
-    path = report(warnings=["The FLAIR was moved by 2.1 mm."])
-    found = seen(browser, path)
-    assert found["asked"] == [path.as_uri()]
-    assert found["said"] == []
-    assert found["scripts"] == 0
-    assert found["text"].lstrip().startswith("Research use only, not for diagnosis.")
-    assert found["volume"] == f"{findings.volume_ml.value:.1f}"
-    assert f"{findings.volume_ml.low:.1f} to {findings.volume_ml.high:.1f} ml" in found["text"]
-    assert found["rows"] == 2
-    assert found["heads"]
-    for sentence in ("The FLAIR was moved by 2.1 mm.", "Not a diagnosis", "sub-01", "moved by 2.1 mm and 1.4 degrees"):
-        assert sentence in found["text"]
-    assert "cd" * 32 in found["text"]
+def test_the_page_opens_alone_and_prints_what_it_must(report: Report, browser: object, findings: Findings) -> None:
+    path = report(case={"provenance": (Conversion("registration", "flair", "Moved by 2.1 mm", warning=True),)})
+    content = view(browser, path)
+    assert content["requests"] == [path.as_uri()]
+    assert content["messages"] == []
+    assert content["scripts"] == 0
+    assert content["text"].lstrip().startswith("Research use only, not for diagnosis.")
+    assert content["volume"] == f"{findings.volume_ml.value:.1f}"
+    assert f"{findings.volume_ml.low:.1f} to {findings.volume_ml.high:.1f} ml" in content["text"]
+    assert content["rows"] == 2
+    assert content["heads"]
+    for sentence in ("flair: Moved by 2.1 mm.", "Not a diagnosis", "sub-01", "moved by 2.1 mm and 1.4 degrees"):
+        assert sentence in content["text"]
+    assert "cd" * 32 in content["text"]
 
 
-def test_the_page_shows_where_draws_agree_and_how_good_the_uncertainty_was(
+def test_the_page_shows_the_agreement_of_the_draws_and_the_quality_of_the_uncertainty(
     report: Report, browser: object, curves: Curves, findings: Findings
 ) -> None:
-    found = seen(browser, report(curves=curves, truth=None, scores={"dice": 0.9}))
-    assert "How far the draws agree" in found["text"]
-    assert re.search(r"Part 1\s+[\d.]+\s+−32, 10, 15\s+–\s+0.91\s+12 %\s+85 %", found["text"])
+    content = view(browser, report(curves=curves, scores={"dice": 0.9}))
+    assert "Agreement of the draws" in content["text"]
+    assert re.search(r"Component 1\s+[\d.]+\s+−32, 10, 15\s+–\s+0.91\s+12 %\s+85 %", content["text"])
     for title in ("Reliability", "Risk and coverage", "Retention by lesion"):
-        assert title in found["text"]
-    assert found["key"] > 500, "the slice with most of the outline has room"
-    bare = seen(browser, report("bare.html", findings=replace(findings, regional=None)))
-    assert "How far the draws agree" not in bare["text"]
+        assert title in content["text"]
+    assert content["key"] > 500, "the key slice is large"
+    bare = view(browser, report("bare.html", findings=replace(findings, regional=None)))
+    assert "Agreement of the draws" not in bare["text"]
     assert "Risk and coverage" not in bare["text"]
 
 
-def test_every_picture_is_drawn_and_described(report: Report, browser: object) -> None:
-    images = seen(browser, report())["images"]
+def test_every_picture_is_shown_and_described(report: Report, browser: object) -> None:
+    images = view(browser, report())["images"]
     assert len(images) == 2 + 2 + 5 * 6 + 2  # the key slice, the scales, five rows of six slices, two regions
     assert all(image["size"] > 0 and image["alt"] and image["src"] == "data:image/" for image in images)
 
 
 @pytest.mark.parametrize("width", [400, 760, 1280, 1920])
 def test_nothing_has_to_be_scrolled_sideways(report: Report, browser: object, width: int, curves: Curves) -> None:
-    path = report(case_name="sub-" + "x" * 120, curves=curves, scores={"dice": 0.9})
-    assert seen(browser, path, width=width)["overflow"] <= 0
+    path = report(case={"name": "sub-" + "x" * 120}, curves=curves, scores={"dice": 0.9})
+    assert view(browser, path, width=width)["overflow"] <= 0
 
 
-def test_what_users_type_is_text(report: Report, browser: object, run: RunRecord) -> None:
+def test_text_of_users_is_escaped(report: Report, browser: object, run: RunRecord, findings: Findings) -> None:
     attack = "<script>window.ran=1</script><img src=x onerror=window.ran=1>"
     hostile = replace(
         run,
         command=attack,
         inputs={attack: attack},
         options={attack: attack},
-        conversions=({"station": attack, "subject": attack, "what": attack, "warning": True},),
+        conversions=({"stage": attack, "subject": attack, "what": attack, "warning": True},),
     )
-    path = report(case_name=attack, run=hostile, warnings=[attack], scores={attack: 0.5})
+    warned = replace(findings, notes=(attack,))
+    path = report(case={"name": attack}, run_record=hostile, findings=warned, scores={attack: 0.5})
     assert "<script" not in path.read_text()
-    found = seen(browser, path)
-    assert found["ran"] == "undefined"
-    assert found["text"].count("<script>window.ran=1</script>") >= 8
-    assert found["asked"] == [path.as_uri()]
+    content = view(browser, path)
+    assert content["ran"] == "undefined"
+    assert content["text"].count("<script>window.ran=1</script>") >= 8
+    assert content["requests"] == [path.as_uri()]
 
 
-def test_an_empty_outline_is_said_to_be_no_all_clear(
+def test_an_empty_segmentation_does_not_exclude_a_stroke(
     report: Report, browser: object, maps: Maps, findings: Findings
 ) -> None:
     nothing = np.zeros_like(maps.probability)
@@ -137,24 +152,27 @@ def test_an_empty_outline_is_said_to_be_no_all_clear(
     none = Estimate(0.0, 0.0, 0.0, 0.95, "ml")
     note = "No voxel reached the threshold of 0.50: this is not a statement that there is no stroke."
     bare = replace(findings, volume_ml=none, components=replace(none, unit="lesions"), regions=(), notes=(note,))
-    found = seen(browser, report(maps=empty, findings=bare, draws=VolumeDraws("lesion", (0.0,) * 20, (0,) * 20)))
-    assert found["volume"] == "0.00"
-    assert note in found["text"]
-    assert found["rows"] == 0
-    assert "can be certain and wrong" in found["text"]
+    content = view(browser, report(maps=empty, findings=bare, draws=VolumeDraws("lesion", (0.0,) * 20, (0,) * 20)))
+    assert content["volume"] == "0.00"
+    assert note in content["text"]
+    assert content["rows"] == 0
+    assert "can be certain and wrong" in content["text"]
 
 
-def test_a_truth_is_compared_with(report: Report, browser: object, maps: Maps) -> None:
+def test_the_segmentation_is_compared_with_the_truth(
+    report: Report, browser: object, prediction: Prediction, maps: Maps
+) -> None:
     scores = {"dice": 0.91234, "precision": float("nan"), "detected": 1.0, "count_difference": 1.0}
-    found = seen(browser, report(truth=maps.mask, scores=scores))["text"]
-    assert "Against the reference outline" in found
+    masks = {**prediction.case.masks, "lesion": on_own_grid(maps.mask)}
+    text = view(browser, report(case={"masks": masks}, scores=scores))["text"]
+    assert "Agreement with the reference segmentation" in text
     for line in (r"Dice\s+0\.912", r"Precision\s+undefined", r"Detected\s+yes", r"Count difference\s+1\b"):
-        assert re.search(line, found)
-    assert "Against the reference" not in seen(browser, report("other.html"))["text"]
+        assert re.search(line, text)
+    assert "reference segmentation" not in view(browser, report("other.html"))["text"]
 
 
-def test_references_are_listed(report: Report) -> None:
-    page = report(references=("Gal2016", "Dice1945")).read_text()
+def test_references_are_listed(report: Report, run: RunRecord) -> None:
+    page = report(run_record=replace(run, references=("Gal2016", "Dice1945"))).read_text()
     assert page.index("Dice LR. Measures") < page.index("Gal Y, Ghahramani Z.")
     assert "References of the methods" not in report("other.html").read_text()
 
@@ -171,14 +189,14 @@ def test_the_same_values_give_the_same_page(report: Report) -> None:
 
 
 def test_without_a_brain_mask_the_pictures_are_cropped_to_what_is_not_black(report: Report) -> None:
-    assert report(brain=None).read_text().count("<img") == 36
+    assert report(case={"masks": {}}).read_text().count("<img") == 36
 
 
 def test_what_does_not_fit_is_refused(report: Report, maps: Maps) -> None:
     with pytest.raises(MissingInput, match="scan to draw on"):
-        report(background={})
+        report(case={"scans": {}})
     with pytest.raises(GridMismatch, match="flair"):
-        report(background={"flair": np.zeros((3, 3, 3), dtype=np.float32)})
+        report(case={"scans": {"flair": on_own_grid(np.zeros((3, 3, 3), dtype=np.float32))}})
     report()
     with pytest.raises(OutputRefused, match=r"report\.html"):
         report()

@@ -1,4 +1,4 @@
-"""The page of steps: pictures with what they show in them, text that is escaped, never written over unasked."""
+"""The page of steps: pictures with captions, escaped text, no unasked replacement."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from PIL import Image
 
 from adumbra.core.errors import OutputRefused
 from adumbra.core.geometry.grid import Grid
-from adumbra.report.figures import OUTLINE
+from adumbra.report.figures import SEGMENTATION_COLOUR
 from adumbra.report.steps import HEIGHT, Panel, Step, axial, projected, write_steps
 
 GRID = Grid((20, 30, 10), np.array([[2.0, 0, 0, -19], [0, 2, 0, -29], [0, 0, 4, -18], [0, 0, 0, 1]]))
@@ -22,27 +22,27 @@ def test_an_axial_slice_is_the_one_at_its_height_seen_from_the_feet() -> None:
     assert np.asarray(axial(volume, GRID, 2.0, window=(0.0, 1.0))).max() == 0
 
 
-def test_an_outline_lies_just_outside_its_mask() -> None:
+def test_a_contour_lies_just_outside_its_mask() -> None:
     mask = np.zeros(GRID.shape, bool)
     mask[8:12, 10:20, 5] = True
-    image = np.asarray(axial(np.zeros(GRID.shape, np.float32), GRID, 2.0, window=(0, 1), outline=mask))
-    assert (image == OUTLINE).all(axis=-1).any()
-    assert not (image[HEIGHT // 2, HEIGHT // 3] == OUTLINE).all()
+    image = np.asarray(axial(np.zeros(GRID.shape, np.float32), GRID, 2.0, window=(0, 1), mask=mask))
+    assert (image == SEGMENTATION_COLOUR).all(axis=-1).any()
+    assert not (image[HEIGHT // 2, HEIGHT // 3] == SEGMENTATION_COLOUR).all()
 
 
-def test_a_projection_shows_what_any_slice_holds_in_its_colour() -> None:
+def test_a_projection_shows_the_maximum_over_slices_in_its_colour() -> None:
     volume = np.zeros(GRID.shape, np.float32)
     volume[8:13, 13:18, :] = 1.0
     above = np.asarray(projected([(volume, (200, 100, 0))], GRID, axis=2))
     assert tuple(above.reshape(-1, 3).max(axis=0)) == (200, 100, 0)
 
 
-def test_the_page_is_whole_and_escapes_what_it_is_told(tmp_path) -> None:
+def test_the_page_is_complete_and_escapes_its_text(tmp_path) -> None:
     step = Step("A <b>step</b>", "x = y", "Text", [Panel(Image.new("RGB", (4, 4)), "a & b")], {"fact": "1"})
-    path = write_steps(tmp_path, "page.html", title="case", about="about", steps=[step])
+    path = write_steps(tmp_path, "page.html", title="case", subtitle="subtitle", steps=[step])
     page = path.read_text("utf-8")
     assert "A &lt;b&gt;step" in page
     assert 'alt="a &amp; b"' in page
     assert "data:image/jpeg" in page
     with pytest.raises(OutputRefused):
-        write_steps(tmp_path, "page.html", title="case", about="about", steps=[step])
+        write_steps(tmp_path, "page.html", title="case", subtitle="subtitle", steps=[step])

@@ -1,23 +1,23 @@
-"""Left is left: a marker voxel must land where the letters say; a millimetre is as long along both edges."""
+"""Slices in radiological convention: a marked voxel lies where the letters say, and proportions are true."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from adumbra.core.geometry.grid import Grid, reoriented
+from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.results import Maps
 from adumbra.report.tiles import (
     LETTERS,
     PLANES,
     Tile,
-    box_about,
     box_around,
+    box_centred_on,
+    intensity_windows,
     key_slice,
     pixels_per_mm,
-    telling_slices,
+    representative_slices,
     tile,
-    windows,
 )
 
 WHOLE = (slice(0, 10), slice(0, 12), slice(0, 6))
@@ -31,7 +31,7 @@ def marked(index: tuple[int, int, int]) -> np.ndarray:
 
 
 def place(plane: str, index: tuple[int, int, int]) -> tuple[float, float]:
-    """Where a marked voxel is seen, as shares (across, down) of the picture."""
+    """The position (across, down) of a marked voxel as fractions of the picture."""
     at = tile(plane, index[PLANES[plane]], WHOLE, GRID, pixels_per_mm=5)
     rows, columns = np.nonzero(at.cut(marked(index), smooth=False) > 0.5)
     height, width = at.size[1], at.size[0]
@@ -59,12 +59,12 @@ def test_the_face_is_at_the_left_and_the_top_up_in_a_sagittal_picture() -> None:
 
 
 def test_a_marker_on_the_patients_left_in_scanner_space_is_drawn_at_the_right() -> None:
-    """From a file stored towards left and back, through the turn to RAS+, to the picture."""
+    """The file is stored towards left and back, and is reoriented to RAS+ first."""
     native = Grid((10, 12, 6), np.array([[-2, 0, 0, 9], [0, -2, 0, 11], [0, 0, 5, 0], [0, 0, 0, 1.0]]))
     stored = np.zeros(native.shape, dtype=np.float32)
     i, j, k = np.round(native.index(np.array([-9.0, 1.0, 10.0]))).astype(int)
     stored[i, j, k] = 1.0  # 9 mm towards the patient's left
-    volume, grid = reoriented(stored, native)
+    volume, grid = reorient(stored, native)
     at = tile("axial", 2, WHOLE, grid, pixels_per_mm=5)
     columns = np.nonzero(at.cut(volume, smooth=False) > 0.5)[1]
     assert columns.min() > 0.85 * at.size[0]
@@ -96,39 +96,39 @@ def test_a_crop_holds_the_mask_and_its_margin() -> None:
 
 
 def test_a_crop_at_the_border_is_moved_inwards() -> None:
-    assert box_about((0, 11, 3), GRID, side_mm=8.0) == (slice(0, 8), slice(4, 12), slice(2, 4))
-    assert box_about((5, 5, 3), GRID, side_mm=500.0) == WHOLE
+    assert box_centred_on((0, 11, 3), GRID, side_mm=8.0) == (slice(0, 8), slice(4, 12), slice(2, 4))
+    assert box_centred_on((5, 5, 3), GRID, side_mm=500.0) == WHOLE
 
 
-def test_the_telling_slices_hold_the_fullest_one(maps: Maps) -> None:
+def test_the_representative_slices_include_the_key_slice(maps: Maps) -> None:
     box = (slice(0, 36), slice(0, 40), slice(0, 14))
-    chosen = telling_slices(maps, box)
+    chosen = representative_slices(maps, box)
     assert key_slice(maps) == int(maps.mask.sum(axis=(0, 1)).argmax())
     assert key_slice(maps) in chosen
     assert list(chosen) == sorted(set(chosen))
     assert len(chosen) == 6
 
 
-def test_slices_are_told_apart_where_there_is_room(maps: Maps) -> None:
+def test_slices_keep_their_distance_where_there_is_room(maps: Maps) -> None:
     thin = replace(maps, grid=Grid(maps.grid.shape, np.diag([4.0, 4.0, 3.0, 1.0])))
-    chosen = telling_slices(thin, (slice(0, 36), slice(0, 40), slice(0, 14)))
+    chosen = representative_slices(thin, (slice(0, 36), slice(0, 40), slice(0, 14)))
     assert min(np.diff(chosen)) >= 2  # 6 mm
 
 
-def test_with_nothing_to_tell_the_slices_are_spread(maps: Maps) -> None:
+def test_without_mask_and_entropy_the_slices_are_spread(maps: Maps) -> None:
     nothing = np.zeros_like(maps.entropy)
     empty = replace(maps, mask=nothing > 0, entropy=nothing)
-    assert telling_slices(empty, (slice(0, 36), slice(0, 40), slice(2, 14))) == (2, 4, 6, 8, 10, 12)
-    assert len(telling_slices(empty, (slice(0, 36), slice(0, 40), slice(5, 8)))) == 3  # a crop of three slices
+    assert representative_slices(empty, (slice(0, 36), slice(0, 40), slice(2, 14))) == (2, 4, 6, 8, 10, 12)
+    assert len(representative_slices(empty, (slice(0, 36), slice(0, 40), slice(5, 8)))) == 3  # a crop of three slices
 
 
-def test_contrast_is_taken_in_the_brain() -> None:
+def test_contrast_is_that_of_the_brain() -> None:
     volume = np.zeros(GRID.shape, dtype=np.float32)
     volume[5:] = np.linspace(1, 2, 5 * 12 * 6, dtype=np.float32).reshape(5, 12, 6)
     volume[0] = 1e6
-    found = windows({"dwi": volume, "flat": np.zeros_like(volume)}, volume * (volume < 10) > 0)
-    assert found["dwi"] == pytest.approx((1.01, 1.995), abs=0.01)
-    assert found["flat"] == (0.0, 1.0)
+    limits = intensity_windows({"dwi": volume, "flat": np.zeros_like(volume)}, volume * (volume < 10) > 0)
+    assert limits["dwi"] == pytest.approx((1.01, 1.995), abs=0.01)
+    assert limits["flat"] == (0.0, 1.0)
 
 
 def test_a_tile_is_a_value() -> None:

@@ -1,1 +1,1 @@
-"""What is written for people and for other programs: NIfTI derivatives, manifests, one HTML page per case."""
+"""Files for people and for other programs: NIfTI derivatives, manifests, and HTML pages."""

@@ -15,10 +15,10 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        name: Shown beside it.
-        x: Of its points; points with a nan are left out.
-        y: Of its points.
-        style: ``"line"``, ``"dots"`` (points on a line) or ``"faint"`` (something to compare with).
+        name: Label in the legend.
+        x: Horizontal coordinates of its points; points with a nan are left out.
+        y: Vertical coordinates of its points.
+        style: ``"line"``, ``"markers"`` (a line with its points) or ``"faint"`` (a comparison).
     """
 
     name: str
@@ -28,8 +28,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A line in the chart's own coordinates: the path, its points, and where its name stands."""
+class PlottedLine:
+    """A line in the chart's own coordinates, as an SVG path and as points."""
 
     name: str
     style: str
@@ -42,18 +42,22 @@ class Chart:
     """Coordinates in a box of ``width`` by ``height``, y downwards.
 
     Attributes:
-        title: Of the chart.
-        x_label: Of the axis.
-        y_label: Of the axis.
-        lines: To be drawn.
-        x_ticks: Place and text.
-        y_ticks: Place and text.
+        title: Title of the chart.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        lines: Lines to draw.
+        x_ticks: Position and text of each tick of the horizontal axis.
+        y_ticks: Position and text of each tick of the vertical axis.
+        left: The x of the vertical axis.
+        base: The y of the horizontal axis.
+        width: Width of the box.
+        height: Height of the box.
     """
 
     title: str
     x_label: str
     y_label: str
-    lines: tuple[Drawn, ...]
+    lines: tuple[PlottedLine, ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     left: float = LEFT
@@ -63,41 +67,47 @@ class Chart:
 
 
 def chart(title: str, lines: Sequence[Line], *, x_label: str, y_label: str, top: float | None = None) -> Chart:
-    """A chart whose x runs from 0 to 1, and whose y from 0 to ``top``, or to a little above the highest point."""
+    """A chart with x from 0 to 1 and y from 0 to ``top``, or to a round number above the highest point."""
     highest = max((float(np.nanmax(line.y)) for line in lines if np.isfinite(line.y).any()), default=1.0)
-    upper = top if top is not None else _rounded(highest)
-    drawn = tuple(_drawn(line, upper) for line in lines)
+    upper = top if top is not None else _rounded_up(highest)
+    plotted = tuple(_plotted(line, upper) for line in lines)
     x_ticks = tuple((_x(t), f"{t:g}") for t in (0.0, 0.25, 0.5, 0.75, 1.0))
     y_ticks = tuple((_y(upper * t, upper), f"{upper * t:.3g}") for t in (0.0, 0.25, 0.5, 0.75, 1.0))
-    return Chart(title, x_label, y_label, drawn, x_ticks, y_ticks)
+    return Chart(title, x_label, y_label, plotted, x_ticks, y_ticks)
 
 
-def quality_charts(found: Curves, *, of: str) -> list[Chart]:
-    """Reliability, risk and coverage, retention by lesion; ``of`` names what the last two are of."""
+def quality_charts(curves: Curves, *, of: str) -> list[Chart]:
+    """Charts of reliability, of risk and coverage, and of retention by lesion.
+
+    Args:
+        curves: Curves of the uncertainty against the ground truth.
+        of: Legend of the last two charts, such as ``"this case"``.
+    """
     ideal = Line("perfect", (0.0, 1.0), (0.0, 1.0), "faint")
-    reliability = [ideal, Line("near the boundary", *found.boundary, "dots"), Line("brain", *found.brain, "dots")]
+    boundary, brain = Line("near the boundary", *curves.boundary, "markers"), Line("brain", *curves.brain, "markers")
     return [
-        chart("Reliability", reliability, x_label="probability", y_label="share of voxels in the truth", top=1.0),
-        chart("Risk and coverage", [Line(of, *found.risk)], x_label="share of voxels kept",
-              y_label="share of them that is wrong"),
-        chart("Retention by lesion", [Line(of, *found.retention)], x_label="share of lesions kept as predicted",
+        chart("Reliability", [ideal, boundary, brain], x_label="predicted probability",
+              y_label="share of voxels in the ground truth", top=1.0),
+        chart("Risk and coverage", [Line(of, *curves.risk)], x_label="coverage: share of voxels retained",
+              y_label="risk: share of them that is wrong"),
+        chart("Retention by lesion", [Line(of, *curves.retention)], x_label="share of lesions retained as predicted",
               y_label="lesion-wise F1", top=1.0),
     ]  # fmt: skip
 
 
-def _rounded(value: float) -> float:
-    """The next of 1, 2, 4 and 8 times a power of ten; of 0 it is 1."""
+def _rounded_up(value: float) -> float:
+    """The next of 1, 2, 4 and 8 times a power of ten; 1 for values that are not positive."""
     if value <= 0.0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
     return float(next(step * power for step in (1.0, 2.0, 4.0, 8.0, 10.0) if step * power >= value * (1.0 - 1e-12)))
 
 
-def _drawn(line: Line, upper: float) -> Drawn:
+def _plotted(line: Line, upper: float) -> PlottedLine:
     x, y = (np.asarray(values, dtype=np.float64) for values in (line.x, line.y))
-    there = np.isfinite(x) & np.isfinite(y)
-    points = tuple((_x(float(a)), _y(float(b), upper)) for a, b in zip(x[there], y[there], strict=True))
-    return Drawn(line.name, line.style, " ".join(f"{a:.1f},{b:.1f}" for a, b in points), points)
+    defined = np.isfinite(x) & np.isfinite(y)
+    points = tuple((_x(float(a)), _y(float(b), upper)) for a, b in zip(x[defined], y[defined], strict=True))
+    return PlottedLine(line.name, line.style, " ".join(f"{a:.1f},{b:.1f}" for a, b in points), points)
 
 
 def _x(value: float) -> float:

@@ -1,6 +1,6 @@
-"""Pictures: scans with an outline or with a map over them, as RGB arrays, and their data URIs.
+"""Pictures of scans with contours or a map over them, as RGB arrays and as data URIs.
 
-Composed in NumPy and written by Pillow, since a report holds a hundred of them.
+Pictures are composed in NumPy and encoded by Pillow, which is fast enough for the hundred pictures of a report.
 """
 
 import base64
@@ -14,33 +14,35 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from adumbra.core.entropy import LN2
 from adumbra.core.results import Maps, Region
 from adumbra.core.types import Mask
-from adumbra.report.tiles import LETTERS, Box, Tile, box_about, pixels_per_mm, tile
+from adumbra.report.tiles import LETTERS, Box, Tile, box_centred_on, pixels_per_mm, tile
 
-OUTLINE = (64, 214, 255)
-TRUTH = (255, 210, 63)
-MARK = (255, 255, 255)
-TOP_NATS = float(np.log(2.0))
+SEGMENTATION_COLOUR = (64, 214, 255)
+TRUTH_COLOUR = (255, 210, 63)
+MARK_COLOUR = (255, 255, 255)
 CLEAR_NATS = 0.05
-"""Voxels below it are left clear; from ``SOLID_SHARE`` of the scale on, colours cover the scan."""
+"""Voxels below this value are left clear."""
 SOLID_SHARE = 0.5
+"""Share of a scale from which its colours cover the scan."""
 COVER = 0.88
+"""Opacity of a map where it covers the scan."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A colour scale: a perceptually uniform colour map and the value of its upper end, in nats."""
+    """A colour scale: a perceptually uniform colour map, and the value of its upper end."""
 
     colours: str
     top: float
 
 
-ENTROPY = Scale("magma", TOP_NATS)
+ENTROPY = Scale("magma", LN2)
 
 
 def epistemic_scale(maps: Maps) -> Scale:
-    """A scale of its own for the epistemic part, which is often small: up to its largest value, at least 0.05 nats."""
+    """The scale of the epistemic part, which is often small: up to its largest value, at least 0.05 nats."""
     return Scale("viridis", max(0.05, float(np.ceil(float(maps.epistemic.max()) * 20.0) / 20.0)))
 
 
@@ -49,11 +51,11 @@ class Scene:
     """What all pictures of a report share.
 
     Attributes:
-        background: Scans by modality, on the grid of the maps; the first one is the reference.
-        windows: The values drawn black and white, by modality.
-        maps: To be drawn over the scans.
-        truth: The expert's outline, where there is one.
-        box: The crop around the brain.
+        background: Scans by modality, (X, Y, Z) on the grid of the maps; the first is the reference modality.
+        windows: Values shown as black and as white, by modality.
+        maps: Maps to show over the scans.
+        truth: Reference mask, (X, Y, Z), or None.
+        box: Crop around the brain.
     """
 
     background: Mapping[str, np.ndarray]
@@ -62,42 +64,51 @@ class Scene:
     truth: Mask | None
     box: Box
 
+    @property
+    def reference(self) -> str:
+        """The reference modality."""
+        return next(iter(self.background))
 
-def grey(scene: Scene, modality: str, at: Tile) -> np.ndarray:
-    """A scan alone, RGB float32 (H, W, 3) from 0 to 255."""
+
+def grey_slice(scene: Scene, modality: str, at: Tile) -> np.ndarray:
+    """A slice of a scan, RGB float32 (H, W, 3) from 0 to 255."""
     low, high = scene.windows[modality]
     level = np.clip((at.cut(scene.background[modality]) - low) / (high - low), 0.0, 1.0) * 255.0
     return np.repeat(level[..., None], 3, axis=2)
 
 
-def outlined(scene: Scene, modality: str, at: Tile) -> np.ndarray:
-    """A scan with the mask's outline just outside its voxels, and the truth's just inside, so that both can be seen."""
-    picture = grey(scene, modality, at)
+def slice_with_contours(scene: Scene, modality: str, at: Tile) -> np.ndarray:
+    """A slice with the contour of the segmentation just outside its voxels, and of the reference mask just inside.
+
+    Both contours are visible where the two masks agree.
+    """
+    picture = grey_slice(scene, modality, at)
     if scene.truth is not None:
-        inner = at.cut(scene.truth, smooth=False) > 0.5
-        picture[inner & ~ndimage.binary_erosion(inner, iterations=2, border_value=1)] = TRUTH
-    return traced(scene, picture, at, width=2)
+        truth = at.cut(scene.truth, smooth=False) > 0.5
+        picture[truth & ~ndimage.binary_erosion(truth, iterations=2, border_value=1)] = TRUTH_COLOUR
+    return add_contour(scene, picture, at, width=2)
 
 
-def traced(scene: Scene, picture: np.ndarray, at: Tile, *, width: int) -> np.ndarray:
-    """A picture with the mask's outline on it, some pixels wide and just outside its voxels."""
-    outer = at.cut(scene.maps.mask, smooth=False) > 0.5
-    return np.where((ndimage.binary_dilation(outer, iterations=width) & ~outer)[..., None], OUTLINE, picture)
+def add_contour(scene: Scene, picture: np.ndarray, at: Tile, *, width: int) -> np.ndarray:
+    """A picture with the contour of the segmentation, ``width`` pixels wide and just outside its voxels."""
+    mask = at.cut(scene.maps.mask, smooth=False) > 0.5
+    contour = ndimage.binary_dilation(mask, iterations=width) & ~mask
+    return np.where(contour[..., None], SEGMENTATION_COLOUR, picture)
 
 
-def shaded(scene: Scene, modality: str, at: Tile, volume: np.ndarray, scale: Scale) -> np.ndarray:
-    """A scan with a map over it: clear where the map is near zero, solid where it is high."""
+def slice_with_map(scene: Scene, modality: str, at: Tile, volume: np.ndarray, scale: Scale) -> np.ndarray:
+    """A slice with a map over it: clear where the map is near zero, opaque where it is high."""
     values = at.cut(volume)
     share = np.clip(values / scale.top, 0.0, 1.0)
     clear = min(CLEAR_NATS / scale.top, 0.5 * SOLID_SHARE)
     ramp = np.clip((share - clear) / (SOLID_SHARE - clear), 0.0, 1.0)[..., None]
     cover = COVER * ramp * ramp * (3.0 - 2.0 * ramp)
-    colours = _table(scale.colours)[np.round(share * 255.0).astype(int)]
-    return grey(scene, modality, at) * (1.0 - cover) + colours * cover
+    colours = _colour_table(scale.colours)[np.round(share * 255.0).astype(int)]
+    return grey_slice(scene, modality, at) * (1.0 - cover) + colours * cover
 
 
-def lettered(picture: np.ndarray, at: Tile, *, text: str = "") -> Image.Image:
-    """A picture with the letters of its sides, and a text at its foot."""
+def label_sides(picture: np.ndarray, at: Tile, *, text: str = "") -> Image.Image:
+    """A picture with the letters of the patient's sides, and a text at the bottom."""
     image = Image.fromarray(np.clip(np.round(picture), 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     width, height = at.size
@@ -110,38 +121,39 @@ def lettered(picture: np.ndarray, at: Tile, *, text: str = "") -> Image.Image:
     return image
 
 
-def crossed(image: Image.Image, at: Tile, region: Region) -> Image.Image:
-    """A picture with a cross around the region's peak, open in the middle."""
+def draw_cross(image: Image.Image, at: Tile, region: Region) -> Image.Image:
+    """Draws a cross around the peak of a region, open in the middle, and returns the picture."""
     x, y = at.pixel(region.index)
     draw = ImageDraw.Draw(image)
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        draw.line([(x + 12 * dx, y + 12 * dy), (x + 22 * dx, y + 22 * dy)], fill=MARK, width=2)
+        draw.line([(x + 12 * dx, y + 12 * dy), (x + 22 * dx, y + 22 * dy)], fill=MARK_COLOUR, width=2)
     return image
 
 
-def boxed(image: Image.Image, at: Tile, box: Box) -> Image.Image:
-    """An axial picture with a frame around a smaller crop."""
+def draw_frame(image: Image.Image, at: Tile, box: Box) -> Image.Image:
+    """Draws a frame around a smaller crop in an axial picture, and returns the picture."""
     (x0, y0), (x1, y1) = (at.pixel((x, y)) for x, y in ((box[0].start, box[1].start), (box[0].stop, box[1].stop)))
-    ImageDraw.Draw(image).rectangle([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)], outline=MARK, width=2)
+    corners = [min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)]
+    ImageDraw.Draw(image).rectangle(corners, None, MARK_COLOUR, 2)
     return image
 
 
-def region_pictures(scene: Scene, region: Region, *, height: int = 216, side_mm: float = 56.0) -> Image.Image:
-    """Where a region is (its axial slice, framed), then the entropy around it in three planes, side by side."""
-    maps, modality = scene.maps, next(iter(scene.background))
-    crop = box_about(region.index, maps.grid, side_mm=side_mm)
+def region_picture(scene: Scene, region: Region, *, height: int = 216, side_mm: float = 56.0) -> Image.Image:
+    """The axial slice of a region with a frame around it, then the entropy around it in three planes, side by side."""
+    maps, modality = scene.maps, scene.reference
+    crop = box_centred_on(region.index, maps.grid, side_mm=side_mm)
     scale = pixels_per_mm(scene.box, maps.grid, height=height)
     whole = tile("axial", region.index[2], scene.box, maps.grid, pixels_per_mm=scale)
-    pictures = [boxed(lettered(outlined(scene, modality, whole), whole), whole, crop)]
+    pictures = [draw_frame(label_sides(slice_with_contours(scene, modality, whole), whole), whole, crop)]
     for plane, level in zip(("axial", "coronal", "sagittal"), (2, 1, 0), strict=True):
         at = tile(plane, region.index[level], crop, maps.grid, pixels_per_mm=height / side_mm)
-        picture = traced(scene, shaded(scene, modality, at, maps.entropy, ENTROPY), at, width=1)
-        pictures.append(crossed(lettered(picture, at), at, region))
-    return beside(pictures, height=height)
+        picture = add_contour(scene, slice_with_map(scene, modality, at, maps.entropy, ENTROPY), at, width=1)
+        pictures.append(draw_cross(label_sides(picture, at), at, region))
+    return join_in_row(pictures, height=height)
 
 
-def beside(pictures: list[Image.Image], *, height: int, gap: int = 4) -> Image.Image:
-    """Pictures in one row on black, each centred in its height; crops cut short at a border keep their place."""
+def join_in_row(pictures: list[Image.Image], *, height: int, gap: int = 4) -> Image.Image:
+    """Pictures in one row on black, each centred. Crops that a border shortens get the width of a whole crop."""
     widths = [max(picture.width, height if k else 0) for k, picture in enumerate(pictures)]
     row = Image.new("RGB", (sum(widths) + gap * (len(pictures) - 1), height))
     left = 0
@@ -153,11 +165,11 @@ def beside(pictures: list[Image.Image], *, height: int, gap: int = 4) -> Image.I
 
 def colour_bar(scale: Scale) -> Image.Image:
     """The colours of a scale from left to right, 256 by 12 pixels."""
-    return Image.fromarray(np.repeat(_table(scale.colours)[None], 12, axis=0).astype(np.uint8))
+    return Image.fromarray(np.repeat(_colour_table(scale.colours)[None], 12, axis=0).astype(np.uint8))
 
 
 def data_uri(image: Image.Image, *, kind: str = "JPEG") -> str:
-    """An image as a ``data:`` address: JPEG with full colour resolution, or PNG. No metadata."""
+    """An image as a data URI, without metadata: JPEG with full colour resolution, or PNG."""
     buffer = io.BytesIO()
     options = {"quality": 90, "subsampling": 0} if kind == "JPEG" else {"compress_level": 9}
     image.save(buffer, kind, **options)
@@ -165,8 +177,8 @@ def data_uri(image: Image.Image, *, kind: str = "JPEG") -> str:
 
 
 @cache
-def _table(colours: str) -> np.ndarray:
-    """The 256 colours of a map, (256, 3), 0 to 255."""
+def _colour_table(colours: str) -> np.ndarray:
+    """The 256 colours of a colour map, (256, 3), 0 to 255."""
     return np.asarray(colormaps[colours](np.arange(256))[:, :3] * 255.0)
 
 

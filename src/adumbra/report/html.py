@@ -1,146 +1,120 @@
-"""One HTML file per case, for the person who reads it: it opens offline, asks for nothing and runs no script."""
+"""The HTML report of one case: a single file that opens offline, loads nothing and runs no script."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import isnan
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Template
 
+from adumbra.core.atomic_io import write_all_atomically
+from adumbra.core.case import Case
+from adumbra.core.entropy import UNCERTAIN_NATS
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.references import bibliography
-from adumbra.core.results import (
-    AttentionMaps,
-    Curves,
-    Estimate,
-    Findings,
-    Maps,
-    RegionalUncertainty,
-    RegionUncertainty,
-    RunRecord,
-    VolumeDraws,
-)
+from adumbra.core.results import AttentionMaps, Maps, Prediction, RegionalUncertainty, RegionUncertainty, RunRecord
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Mask, Volume
-from adumbra.report.attention import Heard, heard_in
+from adumbra.report.attention import RegionAttention, attention_by_region
 from adumbra.report.charts import quality_charts
-from adumbra.report.dots import dots
-from adumbra.report.figures import (
-    ENTROPY,
-    Scale,
-    Scene,
-    colour_bar,
-    data_uri,
-    epistemic_scale,
-    lettered,
-    outlined,
-    region_pictures,
-    shaded,
+from adumbra.report.dot_plot import dot_plot
+from adumbra.report.figures import ENTROPY, Scale, Scene, epistemic_scale
+from adumbra.report.number_format import (
+    format_defined,
+    format_interval,
+    format_ml,
+    format_position,
+    format_score,
+    score_title,
 )
-from adumbra.report.staging import published
+from adumbra.report.pictures import (
+    ATTENTION,
+    Picture,
+    attention_pictures,
+    key_pictures,
+    picture_of_region,
+    scale_picture,
+    slice_rows,
+)
 from adumbra.report.templates import environment
-from adumbra.report.tiles import Tile, box_around, key_slice, pixels_per_mm, telling_slices, tile, windows
+from adumbra.report.tiles import box_around, intensity_windows
 
-TITLES = {"lesion": "Ischemic lesion", "thrombus": "Thrombus", "hypoperfusion": "Hypoperfused tissue"}
-TILE_HEIGHT = 300
-KEY_HEIGHT = 460
-SHARE = Scale("viridis", 1.0)
-MOST_PARTS = 10
-"""Of the outline that the page lists; the findings have all."""
+MAX_COMPONENTS = 10
+"""Number of components that the page lists at most; the findings hold all."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image in the page: its data URI, its size in pixels, and what it shows for those who cannot see it."""
+class AttentionSection:
+    """The page's section on attention.
 
-    uri: str
-    width: int
-    height: int
-    alt: str
-
-
-@dataclass(frozen=True)
-class Attention:
-    """What the page tells of listening: who listens to whom, in which regions, and on one slice the shares."""
+    Attributes:
+        primary: The modality whose queries attend to the others, as the page names it.
+        others: The modalities that have cross-attention weights.
+        regions: Mean attention by region.
+        pictures: The key slice with each map.
+        bar: Colour scale of the pictures.
+    """
 
     primary: str
     others: tuple[str, ...]
-    regions: tuple[Heard, ...]
+    regions: tuple[RegionAttention, ...]
     pictures: tuple[Picture, ...]
     bar: Picture
 
 
-def write_report(
-    path: Path,
-    *,
-    case_name: str,
-    background: Mapping[str, np.ndarray],
-    maps: Maps,
-    findings: Findings,
-    run: RunRecord,
-    draws: VolumeDraws | None = None,
-    brain: Mask | None = None,
-    truth: Mask | None = None,
-    scores: Mapping[str, float] | None = None,
-    curves: Curves | None = None,
-    attention: AttentionMaps | None = None,
-    warnings: Sequence[str] = (),
-    references: Sequence[str] = (),
-    overwrite: bool = False,
-) -> Path:
+def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrite: bool = False) -> Path:
     """Writes the report of one case.
 
     Args:
-        path: Of the file.
-        case_name: A pseudonym; it is printed.
-        background: Scans by modality, (X, Y, Z) on the grid of the maps; the reference one comes first.
-        maps: Of the target.
-        findings: Of the target.
-        run: Its manifest; inputs and conversions are printed.
-        draws: Where given, each draw's volume is a dot in a chart.
-        brain: The pictures are cropped to it and their contrast is taken in it; else to what is not black.
-        truth: An expert's outline, drawn beside the mask.
-        scores: By name, printed where a truth is known; nan is printed as undefined.
-        curves: Of the uncertainty against the truth, drawn where one is known.
-        attention: Of a cross-modal network, on the grid of the maps.
-        warnings: Sentences that a reader must be told.
-        references: Keys of the papers that the methods used rest on, see ``adumbra.core.references.citations``.
+        path: Path of the file.
+        prediction: The prediction; its scans, brain and truth lie on the grid of its maps. The page prints the name of
+            the case, a pseudonym. Without a brain mask, pictures are cropped to the voxels that are not black.
+        run: Manifest of the run; the page prints it.
         overwrite: Replace an earlier report.
 
     Returns:
         The path.
 
     Raises:
-        MissingInput: There is no scan to draw on.
+        MissingInput: The case has no scan.
         GridMismatch: A scan or mask has not the shape of the maps.
         OutputRefused: The file exists already, or cannot be written.
     """
-    scene = _scene(background, maps, brain, truth)
+    case, maps, findings = prediction.case, prediction.maps, prediction.findings
+    brain, truth = _mask(case, "brain"), _mask(case, maps.target)
+    scene = _scene(case, maps, brain, truth)
+    warnings = [*findings.notes, *(f"{c.subject}: {c.what}." for c in case.provenance if c.warning)]
     page = _template().render(
-        case=case_name,
-        title=TITLES[maps.target],
+        case=case.name,
+        title=TARGET_SPECS[maps.target].title,
         maps=maps,
-        found=findings,
-        interval=_interval(findings.volume_ml),
-        chart=dots(draws.volumes_ml, findings.volume_ml) if draws is not None else None,
-        key=_key_pictures(scene),
-        slices=_slices(scene),
-        regions=[(region, _region_picture(scene, region.rank, findings)) for region in findings.regions],
-        bars=[_bar(ENTROPY), _bar(epistemic_scale(maps))],
+        findings=findings,
+        interval=format_interval(findings.volume_ml),
+        chart=dot_plot(prediction.draws.volumes_ml, findings.volume_ml),
+        key=key_pictures(scene),
+        slices=slice_rows(scene),
+        regions=[(region, picture_of_region(scene, region)) for region in findings.regions],
+        scales=[_scale(ENTROPY), _scale(epistemic_scale(maps))],
         has_truth=truth is not None,
-        scores=scores or {},
-        curves=[] if curves is None else quality_charts(curves, of="this case"),
-        parts=_parts(findings.regional),
-        attention=None if attention is None else _attention(scene, attention, brain),
-        warnings=list(dict.fromkeys([*findings.notes, *warnings])),
+        uncertain_nats=UNCERTAIN_NATS,
+        scores=prediction.scores or {},
+        curves=[] if prediction.curves is None else quality_charts(prediction.curves, of="this case"),
+        components=_components(findings.regional),
+        attention=None if prediction.attention is None else _attention(scene, prediction.attention, brain),
+        warnings=list(dict.fromkeys(warnings)),
         run=run,
-        references=bibliography(references),
+        references=bibliography(run.references),
     )
-    return published({path.name: page.encode()}, path.parent, overwrite=overwrite)[0]
+    return write_all_atomically({path.name: page.encode()}, path.parent, overwrite=overwrite)[0]
 
 
-def _scene(background: Mapping[str, np.ndarray], maps: Maps, brain: Mask | None, truth: Mask | None) -> Scene:
+def _mask(case: Case, name: str) -> Mask | None:
+    return case.masks[name].data if name in case.masks else None
+
+
+def _scene(case: Case, maps: Maps, brain: Mask | None, truth: Mask | None) -> Scene:
+    background = _background(case, maps)
     if not background:
         raise MissingInput("report", expected="a scan to draw on", found="none", do="give the scans on the maps' grid")
     for name, volume in {**background, "brain": brain, "truth": truth}.items():
@@ -149,136 +123,45 @@ def _scene(background: Mapping[str, np.ndarray], maps: Maps, brain: Mask | None,
                 name, expected=f"shape {maps.grid.shape}", found=f"{volume.shape}", do="give it on the maps' grid"
             )
     head = brain if brain is not None and brain.any() else _not_black(next(iter(background.values())))
-    return Scene(background, windows(background, head), maps, truth, box_around(head, maps.grid))
+    return Scene(background, intensity_windows(background, head), maps, truth, box_around(head, maps.grid))
+
+
+def _background(case: Case, maps: Maps) -> Mapping[str, Volume]:
+    """The scans by modality; the reference modality comes first."""
+    reference = TARGET_SPECS[maps.target].reference_modalities
+    order = sorted(case.scans, key=lambda name: reference.index(name) if name in reference else len(reference))
+    return {modality: case.scans[modality].data for modality in order}
 
 
 def _not_black(volume: Volume) -> Mask:
     return np.asarray(volume > 0.1 * np.quantile(volume, 0.99))
 
 
-def _key_pictures(scene: Scene) -> list[tuple[str, Picture]]:
-    """The slice that tells most, large: outlined, and shaded."""
-    modality, level = next(iter(scene.background)), key_slice(scene.maps)
-    at = _axial(scene, level, KEY_HEIGHT)
-    where = f"{modality.upper()}, axial slice {level}"
-    return [
-        ("LesionShape", _picture(outlined(scene, modality, at), at, f"{where}, with the outline")),
-        ("Doubt", _picture(shaded(scene, modality, at, scene.maps.entropy, ENTROPY), at, f"{where}, with the entropy")),
-    ]
-
-
-def _slices(scene: Scene) -> list[tuple[str, str, list[Picture]]]:
-    """For each scan a row with the outline and one with the entropy; last, the epistemic part over the first scan."""
-    tiles = [_axial(scene, level, TILE_HEIGHT) for level in telling_slices(scene.maps, scene.box)]
-    rows = []
-    for modality in scene.background:
-        scan = modality.upper()
-        pictures = [outlined(scene, modality, at) for at in tiles]
-        rows.append((f"{scan}, outline", "outline", _row(pictures, tiles, scene, f"{scan} with the outline")))
-        pictures = [shaded(scene, modality, at, scene.maps.entropy, ENTROPY) for at in tiles]
-        rows.append((f"{scan}, entropy", "entropy", _row(pictures, tiles, scene, f"{scan} with the entropy")))
-    first, scale = next(iter(scene.background)), epistemic_scale(scene.maps)
-    pictures = [shaded(scene, first, at, scene.maps.epistemic, scale) for at in tiles]
-    alt = f"{first.upper()} with the epistemic part"
-    rows.append((f"{first.upper()}, epistemic part", "epistemic", _row(pictures, tiles, scene, alt)))
-    return rows
-
-
-def _row(pictures: list[np.ndarray], tiles: list[Tile], scene: Scene, what: str) -> list[Picture]:
-    """Pictures with their place at the foot: the height of the slice's centre in the scanner, and its number."""
-    row = []
-    for picture, at in zip(pictures, tiles, strict=True):
-        middle = np.array([*((np.array(scene.maps.grid.shape[:2]) - 1) / 2), at.index])
-        height_mm = float(scene.maps.grid.world_mm(middle)[2])
-        text = f"{height_mm:+.0f} mm, slice {at.index}"
-        row.append(_picture(picture, at, f"{what}, axial slice {at.index}", text=text))
-    return row
-
-
-def _parts(regional: RegionalUncertainty | None) -> list[tuple[str, RegionUncertainty]]:
-    """The whole case, then the largest parts of the outline."""
+def _components(regional: RegionalUncertainty | None) -> list[tuple[str, RegionUncertainty]]:
+    """The whole case, then the largest components of the mask."""
     if regional is None:
         return []
-    parts = [(f"Part {k}", part) for k, part in enumerate(regional.components[:MOST_PARTS], start=1)]
-    return [("All", regional.case), *parts]
+    components = regional.components[:MAX_COMPONENTS]
+    return [("Whole case", regional.case), *((f"Component {k}", part) for k, part in enumerate(components, start=1))]
 
 
-def _attention(scene: Scene, heard: AttentionMaps, brain: Mask | None) -> Attention:
-    """Means by region, and over the slice that tells most the share of each modality, and last the opening."""
-    at, first = _axial(scene, key_slice(scene.maps), TILE_HEIGHT), next(iter(scene.background))
-    shown = [(m.upper(), m if m in scene.background else first, share) for m, share in heard.shares.items()]
-    if heard.opened is not None:
-        shown.append(("opening", first, heard.opened))
-    pictures = [
-        _picture(shaded(scene, under, at, volume, SHARE), at, f"Attention, axial slice {at.index}: {what}", text=what)
-        for what, under, volume in shown
-    ]
-    colours = colour_bar(SHARE)
-    bar = Picture(data_uri(colours, kind="PNG"), colours.width, colours.height, "Colour scale from 0 to 1")
-    primary = heard.primary.upper() if heard.primary else "all scans together"
-    others = tuple(modality.upper() for modality in heard.shares)
-    return Attention(primary, others, tuple(heard_in(heard, scene.maps, brain)), tuple(pictures), bar)
+def _attention(scene: Scene, attention: AttentionMaps, brain: Mask | None) -> AttentionSection:
+    return AttentionSection(
+        attention.primary.upper() if attention.primary else "all modalities",
+        tuple(modality.upper() for modality in attention.weights),
+        tuple(attention_by_region(attention, scene.maps, brain)),
+        tuple(attention_pictures(scene, attention)),
+        scale_picture(ATTENTION),
+    )
 
 
-def _region_picture(scene: Scene, rank: int, findings: Findings) -> Picture:
-    region = findings.regions[rank - 1]
-    image = region_pictures(scene, region)
-    alt = f"Region {rank}: its place in the axial slice {region.index[2]}, then the entropy around it in three planes"
-    return Picture(data_uri(image), image.width, image.height, alt)
-
-
-def _axial(scene: Scene, level: int, height: int) -> Tile:
-    scale = pixels_per_mm(scene.box, scene.maps.grid, height=height)
-    return tile("axial", level, scene.box, scene.maps.grid, pixels_per_mm=scale)
-
-
-def _picture(picture: np.ndarray, at: Tile, alt: str, *, text: str = "") -> Picture:
-    return Picture(data_uri(lettered(picture, at, text=text)), at.size[0], at.size[1], alt)
-
-
-def _bar(scale: Scale) -> tuple[Picture, str]:
-    image = colour_bar(scale)
-    top = f"{scale.top:.2f}"
-    alt = f"Colour scale from 0 to {top} nats"
-    return Picture(data_uri(image, kind="PNG"), image.width, image.height, alt), top
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{_ml(estimate.low)} to {_ml(estimate.high)} ml"
-
-
-def _ml(value: float) -> str:
-    """Millilitres as they are read: two decimals below 10, one above."""
-    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.1f}"
-
-
-def _score(value: float, name: str) -> str:
-    """A score for people: an undefined one says so, a rule is answered with yes or no, a count is whole."""
-    if isnan(value):
-        return "undefined"
-    if name.startswith("detected"):
-        return "yes" if value else "no"
-    whole = name.startswith(("count", "false"))
-    return f"{value:.0f}" if whole else _ml(value) if name.endswith("_ml") else f"{value:.3f}"
-
-
-def _known(value: float, form: str) -> str:
-    """A number in a format; a dash where it is undefined."""
-    return "\N{EN DASH}" if isnan(value) else form % value
-
-
-def _position(position_mm: tuple[float, float, float]) -> str:
-    """Whole millimetres with true minus signs: ``"−15, −1, 37"``."""
-    return ", ".join(f"{round(value):d}".replace("-", "\N{MINUS SIGN}") for value in position_mm)
-
-
-def _label(name: str) -> str:
-    """A score's name for people: ``"lesion_f1"`` becomes ``"Lesion F1"``, ``"…_ml"`` says its unit."""
-    words = name.removesuffix("_ml").replace("_", " ").replace("f1", "F1")
-    return words[:1].upper() + words[1:] + (" (ml)" if name.endswith("_ml") else "")
+def _scale(scale: Scale) -> tuple[Picture, str]:
+    return scale_picture(scale, "nats"), f"{scale.top:.2f}"
 
 
 @cache
 def _template() -> Template:
-    environment().filters.update(ml=_ml, score=_score, label=_label, position=_position, known=_known)
+    environment().filters.update(
+        ml=format_ml, score=format_score, score_title=score_title, position=format_position, defined=format_defined
+    )
     return environment().get_template("report.html")

@@ -1,12 +1,12 @@
-"""The page of what sources tell about a target: bars of the atoms with their intervals, and every number."""
+"""The page of information about a target: bars of the atoms with their intervals, and every number."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adumbra.report.bars import Bars
+from adumbra.core.atomic_io import write_all_atomically
+from adumbra.report.bars import BarChart
 from adumbra.report.bids import json_bytes
-from adumbra.report.staging import published
 from adumbra.report.templates import template
 
 
@@ -14,10 +14,10 @@ def write_information(
     path: Path,
     *,
     title: str,
-    about: str,
-    sentences: Sequence[str],
-    sections: Sequence[tuple[str, Sequence[Bars]]],
-    heads: Sequence[str],
+    subtitle: str,
+    notes: Sequence[str],
+    sections: Sequence[tuple[str, Sequence[BarChart]]],
+    columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     plain: Mapping[str, Any],
     csv: bytes,
@@ -26,22 +26,22 @@ def write_information(
     """Writes the page, and beside it all numbers as JSON and as CSV of the same name.
 
     Args:
-        path: Of the page, ending in ``.html``.
-        title: Its heading.
-        about: What was asked, in a line.
-        sentences: What must be read with it.
+        path: Path of the page, ending in ``.html``.
+        title: Heading of the page.
+        subtitle: The configuration, in one line.
+        notes: Notes on the interpretation of the numbers.
         sections: Charts under their headings.
-        heads: Of the table of all numbers.
-        rows: Its rows.
-        plain: All numbers.
-        csv: The same as a table.
-        overwrite: Replace earlier files.
+        columns: Column headings of the table of all numbers.
+        rows: Rows of that table.
+        plain: All numbers, for JSON.
+        csv: All numbers, as the content of the CSV file.
+        overwrite: Replace existing files.
 
     Raises:
-        OutputRefused: A file is there already, or cannot be written.
+        OutputRefused: A file exists already, or cannot be written.
     """
     page = template("information.html").render(
-        title=title, about=about, sentences=sentences, sections=sections, heads=heads, rows=rows
+        title=title, subtitle=subtitle, notes=notes, sections=sections, columns=columns, rows=rows
     )
     files = {path.name: page.encode(), f"{path.stem}.json": json_bytes(plain), f"{path.stem}.csv": csv}
-    return published(files, path.parent, overwrite=overwrite)[0]
+    return write_all_atomically(files, path.parent, overwrite=overwrite)[0]

@@ -1,4 +1,4 @@
-"""A page that goes step by step: a sentence, an equation, pictures with captions. Self-contained, without scripts."""
+"""A page of steps, each with a text, an equation and pictures with captions. It is self-contained, without scripts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +9,19 @@ from matplotlib import colormaps
 from PIL import Image
 from scipy import ndimage
 
+from adumbra.core.atomic_io import write_all_atomically
 from adumbra.core.geometry.grid import Grid
-from adumbra.report.figures import OUTLINE, data_uri
-from adumbra.report.staging import published
+from adumbra.report.figures import SEGMENTATION_COLOUR, data_uri
 from adumbra.report.templates import template
-from adumbra.report.tiles import pixels_per_mm, tile, whole
+from adumbra.report.tiles import pixels_per_mm, tile, whole_box
 
 HEIGHT = 262
+"""Height of an axial picture in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A picture and what it shows."""
+    """A picture and its caption."""
 
     image: Image.Image
     caption: str
@@ -31,11 +32,11 @@ class Step:
     """One step.
 
     Attributes:
-        title: Of the step.
-        equation: The one behind it, as text; empty for none.
-        text: What happens in it.
-        panels: Pictures.
-        facts: What was drawn in it, by name.
+        title: Title of the step.
+        equation: Equation of the step as text; empty for none.
+        text: Description of the step.
+        panels: Pictures of the step.
+        facts: Parameters of the step by name, as text.
     """
 
     title: str
@@ -52,62 +53,62 @@ def axial(
     *,
     window: tuple[float, float],
     colours: str = "gray",
-    outline: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     smooth: bool = True,
 ) -> Image.Image:
-    """An axial slice, seen from the patient's feet, with an outline on it where a mask is given.
+    """An axial slice, seen from the patient's feet, with the contour of a mask if one is given.
 
     Args:
-        volume: (X, Y, Z).
-        grid: Of the volume; a tilted one is shown by its own slices.
-        z_mm: The slice whose middle lies nearest to this height.
-        window: The values drawn as the first and the last colour.
-        colours: A colour map of matplotlib.
-        outline: A mask on the same grid.
-        smooth: Whether values are interpolated; labels must not be. What is not a number is black.
+        volume: Values, (X, Y, Z); nan is black.
+        grid: Grid of the volume; an oblique one is shown by its own slices.
+        z_mm: Height in RAS+ mm; the slice with the nearest centre is shown.
+        window: Values of the first and of the last colour.
+        colours: Name of a colour map of matplotlib.
+        mask: Mask on the same grid, or None.
+        smooth: True interpolates the values; labels need False.
     """
     middle = np.array([(n - 1) / 2 for n in grid.shape[:2]])
     heights = [grid.world_mm((*middle, k))[2] for k in range(grid.shape[2])]
-    box = whole(grid.shape)
+    box = whole_box(grid.shape)
     at = tile("axial", int(np.abs(np.array(heights) - z_mm).argmin()), box, grid,
               pixels_per_mm=pixels_per_mm(box, grid, height=HEIGHT))  # fmt: skip
     level = np.clip((at.cut(volume, smooth=smooth) - window[0]) / (window[1] - window[0]), 0, 1)
     picture = np.round(np.asarray(colormaps[colours](level))[..., :3] * 255).astype(np.uint8)
-    if outline is not None:
-        inner = at.cut(outline, smooth=False) > 0.5
-        picture[ndimage.binary_dilation(inner) & ~inner] = OUTLINE
+    if mask is not None:
+        inside = at.cut(mask, smooth=False) > 0.5
+        picture[ndimage.binary_dilation(inside) & ~inside] = SEGMENTATION_COLOUR
     return Image.fromarray(picture)
 
 
 def projected(volumes: Sequence[tuple[np.ndarray, tuple[int, int, int]]], grid: Grid, *, axis: int) -> Image.Image:
-    """Volumes with values from 0 to 1, each in its colour, as one sees them through a head of glass along an axis."""
-    box, plane = whole(grid.shape), {0: "sagittal", 1: "coronal", 2: "axial"}[axis]
+    """The maximum intensity projection of volumes with values from 0 to 1, each in its colour, along an axis."""
+    box, plane = whole_box(grid.shape), {0: "sagittal", 1: "coronal", 2: "axial"}[axis]
     at = tile(plane, 0, box, grid, pixels_per_mm=HEIGHT / (grid.shape[1] * grid.spacing_mm[1]))
     picture = np.zeros((at.size[1], at.size[0], 3), np.float32)
     for volume, colour in volumes:
-        seen = at.cut(np.expand_dims(volume.max(axis=axis), axis))
-        picture = np.maximum(picture, np.clip(seen, 0, 1)[..., None] * np.array(colour, np.float32))
+        projection = at.cut(np.expand_dims(volume.max(axis=axis), axis))
+        picture = np.maximum(picture, np.clip(projection, 0, 1)[..., None] * np.array(colour, np.float32))
     return Image.fromarray(picture.astype(np.uint8))
 
 
 def write_steps(
-    out: Path, name: str, *, title: str, about: str, steps: Sequence[Step], overwrite: bool = False
+    out: Path, name: str, *, title: str, subtitle: str, steps: Sequence[Step], overwrite: bool = False
 ) -> Path:
     """Writes the page.
 
     Args:
-        out: Folder.
-        name: Of the file in it.
-        title: Of the page.
-        about: A sentence below it.
-        steps: In their order.
+        out: Folder of the page.
+        name: Name of the file.
+        title: Title of the page.
+        subtitle: Sentence below the title.
+        steps: Steps in their order.
         overwrite: Replace an earlier page.
 
     Returns:
-        The file.
+        The path of the page.
 
     Raises:
-        OutputRefused: It is there already, or cannot be written.
+        OutputRefused: The page exists already, or cannot be written.
     """
-    page = template("steps.html").render(title=title, about=about, steps=steps, data_uri=data_uri)
-    return published({name: page.encode()}, out, overwrite=overwrite)[0]
+    page = template("steps.html").render(title=title, subtitle=subtitle, steps=steps, data_uri=data_uri)
+    return write_all_atomically({name: page.encode()}, out, overwrite=overwrite)[0]

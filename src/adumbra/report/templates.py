@@ -1,4 +1,4 @@
-"""The templates of all pages: one style, one head, nothing that is fetched or run."""
+"""The templates of all pages. They share one style and one head, load nothing and run no script."""
 
 from functools import cache
 
@@ -7,14 +7,14 @@ from markupsafe import Markup
 
 
 def template(name: str) -> Template:
-    """A template of ``assets``; what it is given is escaped, and what it lacks is an error."""
+    """A template of ``assets``. Its values are escaped, and a missing value is an error."""
     return environment().get_template(name)
 
 
 @cache
 def environment() -> Environment:
-    """That of all templates; a page that has words of its own adds them as filters."""
+    """The environment of all templates. A page that has its own number formats adds them as filters."""
     loader = PackageLoader("adumbra.report", "assets")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.globals["style"] = Markup(loader.get_source(made, "report.css")[0])  # our own file, not a user's text
-    return made
+    jinja = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    jinja.globals["style"] = Markup(loader.get_source(jinja, "report.css")[0])  # our own file, not a user's text
+    return jinja

@@ -1,7 +1,7 @@
-"""Large volumes as small files, quickly: whole numbers with a slope where nothing is lost by it, and a fast gzip.
+"""Large volumes as small files: integers with a slope where that is exact enough, and a fast gzip.
 
-A made case has some thirty volumes of 7 million voxels. As int16 a map is half as long, and its zeros and plateaus
-compress; the mantissas of noisy floats do not repeat, so that looking for repetitions costs time and saves nothing.
+A simulated case has some thirty volumes of 7 million voxels. A map as int16 takes half the space, and its zeros and
+plateaus compress well. The mantissas of noisy floats do not repeat, so that a search for repetitions gains nothing.
 """
 
 import zlib
@@ -12,38 +12,44 @@ import numpy as np
 
 from adumbra.core.geometry.grid import Grid
 
-_GZIP = 31  # Of zlib's window: 15 bits in a gzip envelope, which zlib gives no name and no time.
+_GZIP = 31  # zlib's code for a window of 15 bits in a gzip envelope, which then holds no name and no time.
 _MOST_STEPS = 32767
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """What a file stores of a volume: a voxel's value is ``slope`` times what is stored, plus ``intercept``."""
+class StoredVolume:
+    """A volume as a file stores it.
+
+    Attributes:
+        values: Stored values, (X, Y, Z); the value of a voxel is ``slope`` times the stored one, plus ``intercept``.
+        slope: Slope of the header.
+        intercept: Intercept of the header.
+    """
 
     values: np.ndarray
     slope: float = 1.0
     intercept: float = 0.0
 
 
-def stored_exactly(values: np.ndarray) -> Stored:
-    """uint8 for a mask, int16 where all values are whole numbers that it holds, else float32."""
+def stored_exactly(values: np.ndarray) -> StoredVolume:
+    """A volume without loss: uint8 for a mask, int16 if all values are integers that it holds, else float32."""
     if values.dtype == bool:
-        return Stored(values.astype(np.uint8))
+        return StoredVolume(values.astype(np.uint8))
     if np.abs(values).max(initial=0) <= _MOST_STEPS and np.array_equal(values, np.rint(values)):
-        return Stored(values.astype(np.int16))
-    return Stored(values.astype(np.float32))
+        return StoredVolume(values.astype(np.int16))
+    return StoredVolume(values.astype(np.float32))
 
 
-def stored_in_steps(values: np.ndarray, step: float) -> Stored:
-    """Whole multiples of ``step`` as int16: what is beyond 32767 of them stays at that end, nan becomes 0."""
+def stored_in_steps(values: np.ndarray, step: float) -> StoredVolume:
+    """A volume as int16 multiples of ``step``: values beyond ±32767 steps are clipped, nan becomes 0."""
     steps = np.clip(np.rint(values.astype(np.float32) * np.float32(1 / step)), -_MOST_STEPS, _MOST_STEPS)
-    return Stored(np.nan_to_num(steps, copy=False).astype(np.int16), step)
+    return StoredVolume(np.nan_to_num(steps, copy=False).astype(np.int16), step)
 
 
-def volume_bytes(stored: Stored, grid: Grid) -> bytes:
-    """A gzipped NIfTI-1 file of type and scaling as stored; sform and qform of code 1 (scanner), no free text.
+def volume_bytes(stored: StoredVolume, grid: Grid) -> bytes:
+    """A gzipped NIfTI-1 file with this type and scaling, sform and qform of code 1 (scanner), and no free text.
 
-    A sheared affine does not fit into a qform: then its code is 0, so that no reader prefers it.
+    A qform cannot hold a sheared affine. Its code is 0 in that case, so that no reader prefers it.
     """
     header = nib.Nifti1Header()
     header.set_data_dtype(stored.values.dtype)
