@@ -1,4 +1,4 @@
-"""The whole road on a phantom and on the real case with a small untrained network: what is written, that it repeats."""
+"""The whole pipeline on a phantom and on the real case with a small untrained network: what is written, that it repeats."""
 
 import json
 import shutil
@@ -12,6 +12,7 @@ import torch
 
 from adumbra import pipeline
 from adumbra.core.errors import MissingInput, OutputRefused, WeightsRejected
+from adumbra.core.options import InferenceConfig
 from adumbra.core.results import VolumeDraws
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
 from adumbra.networks.unet import UNet, UNetConfig
@@ -30,8 +31,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = UNetConfig(widths=(16, 16, 16), dropout=0.3)
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    about = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 2.0, "patch": 48, "threshold": 0.02}
-    save_weights(path, UNet(config).state_dict(), {**about, "training": {}})
+    facts = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 2.0, "patch": 48, "threshold": 0.02}
+    save_weights(path, UNet(config).state_dict(), {**facts, "training": {}})
     return path
 
 
@@ -52,14 +53,15 @@ def first(
     subject: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[pipeline.PredictionOutcome, Path]:
     out = tmp_path_factory.mktemp("first")
-    return pipeline.predict(subject, out=out, weights=weights, draws=3, seed=4, registration="never"), out
+    config = InferenceConfig(weights=weights, draws=3, seed=4, registration="never")
+    return pipeline.predict(subject, out, config=config), out
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_everything_that_was_promised_is_there(first: tuple[pipeline.PredictionOutcome, Path]) -> None:
+def test_every_documented_file_is_written(first: tuple[pipeline.PredictionOutcome, Path]) -> None:
     outcome, out = first
     name = outcome.case
     stem = out / name / "dwi" / f"{name}_label-lesion"
@@ -73,13 +75,13 @@ def test_everything_that_was_promised_is_there(first: tuple[pipeline.PredictionO
     assert run["seed"] == 4
     assert len(run["weights"]["sha256"]) == 64
     assert set(run["inputs"]) == {"dwi", "adc", "b0", "flair"}
-    assert {"open", "align", "sample and map", "find", "judge"} == set(run["timings_s"])
-    assert any(c["station"] == "preprocessing.brain_mask" for c in run["conversions"])
+    assert {"load", "preprocess", "sample and summarise", "interpret", "evaluate"} == set(run["timings_s"])
+    assert any(c["stage"] == "preprocessing.brain_mask" for c in run["conversions"])
     assert outcome.report.is_file()
     assert (out / "dataset_description.json").is_file()
-    assert not list(out.rglob("*_attention*")), "a plain network listens to nobody"
+    assert not list(out.rglob("*_attention*")), "a plain U-Net has no attention"
     assert "attention" not in (out / ".bidsignore").read_text("utf-8")
-    assert "listened to" not in outcome.report.read_text("utf-8")
+    assert "Cross-attention" not in outcome.report.read_text("utf-8")
 
 
 def test_maps_lie_on_the_native_grid_and_hold_the_identities(
@@ -111,10 +113,14 @@ def test_same_seed_same_bytes_and_another_seed_others(
     first: tuple[pipeline.PredictionOutcome, Path], subject: Path, weights: Path, tmp_path: Path
 ) -> None:
     _, out = first
-    pipeline.predict(subject, out=tmp_path / "again", weights=weights, draws=3, seed=4, registration="never")
-    pipeline.predict(subject, out=tmp_path / "other", weights=weights, draws=3, seed=5, registration="never")
+    pipeline.predict(
+        subject, tmp_path / "again", config=InferenceConfig(weights=weights, draws=3, seed=4, registration="never")
+    )
+    pipeline.predict(
+        subject, tmp_path / "other", config=InferenceConfig(weights=weights, draws=3, seed=5, registration="never")
+    )
     before, again, other = _files(out), _files(tmp_path / "again"), _files(tmp_path / "other")
-    timed = {name for name in before if name.endswith("_run.json")}  # holds the seconds that each station took
+    timed = {name for name in before if name.endswith("_run.json")}  # holds the seconds of each stage
     assert {n: b for n, b in before.items() if n not in timed} == {n: b for n, b in again.items() if n not in timed}
     assert {n for n in before if before[n] != other[n]} >= {n for n in before if n.endswith("probseg.nii.gz")}
 
@@ -142,19 +148,19 @@ def test_an_earlier_run_is_not_replaced_unasked(
     _, out = first
     before = _files(out)
     with pytest.raises(OutputRefused, match="--overwrite"):
-        pipeline.predict(subject, out=out, weights=weights, draws=1)
+        pipeline.predict(subject, out, config=InferenceConfig(weights=weights, draws=1))
     assert _files(out) == before
 
 
 def test_rejected_input_writes_nothing(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingInput):
-        pipeline.predict(tmp_path / "nobody", out=tmp_path / "out", weights=weights)
+        pipeline.predict(tmp_path / "nobody", tmp_path / "out", config=InferenceConfig(weights=weights))
     assert not (tmp_path / "out").exists()
 
 
 def test_unknown_weights_are_refused(subject: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsRejected):
-        pipeline.predict(subject, out=tmp_path / "out", weights="no-such-weights")
+        pipeline.predict(subject, tmp_path / "out", config=InferenceConfig(weights="no-such-weights"))
     assert not (tmp_path / "out").exists()
 
 
@@ -175,18 +181,20 @@ def test_a_case_without_flair_runs_and_is_told_apart(
     first: tuple[pipeline.PredictionOutcome, Path], subject: Path, weights: Path, tmp_path: Path
 ) -> None:
     files = {k: v for k, v in _scans(subject).items() if k != "flair"}
-    outcome = pipeline.predict(files, out=tmp_path, weights=weights, draws=3, seed=4, registration="never")
+    outcome = pipeline.predict(
+        files, tmp_path, config=InferenceConfig(weights=weights, draws=3, seed=4, registration="never")
+    )
     assert not np.array_equal(_probability(outcome), _probability(first[0]))
 
 
 def test_a_case_without_adc_gets_one_from_b0_and_dwi(subject: Path, weights: Path, tmp_path: Path) -> None:
     files = {k: v for k, v in _scans(subject).items() if k in {"dwi", "b0"}}
-    outcome = pipeline.predict(files, out=tmp_path, weights=weights, draws=1, registration="never")
+    outcome = pipeline.predict(files, tmp_path, config=InferenceConfig(weights=weights, draws=1, registration="never"))
     run = json.loads((tmp_path / f"{outcome.case}_run.json").read_text("utf-8"))
     assert any("ADC" in c["what"] and c["subject"] == "adc" for c in run["conversions"])
 
 
-def test_adc_in_other_units_gives_the_same_outline(
+def test_adc_in_other_units_gives_the_same_segmentation(
     first: tuple[pipeline.PredictionOutcome, Path], subject: Path, weights: Path, tmp_path: Path
 ) -> None:
     files = _scans(subject)
@@ -194,19 +202,21 @@ def test_adc_in_other_units_gives_the_same_outline(
     scaled = nib.Nifti1Image((np.asarray(image.dataobj) * 1000).astype(np.float32), image.affine)
     nib.save(scaled, tmp_path / "adc.nii.gz")
     files["adc"] = tmp_path / "adc.nii.gz"
-    outcome = pipeline.predict(files, out=tmp_path / "out", weights=weights, draws=3, seed=4, registration="never")
+    outcome = pipeline.predict(
+        files, tmp_path / "out", config=InferenceConfig(weights=weights, draws=3, seed=4, registration="never")
+    )
     assert np.abs(_probability(outcome) - _probability(first[0])).max() < 0.02  # rounding through bfloat16
 
 
-def test_the_real_case_goes_the_whole_road(isles_case_dir: Path, weights: Path, tmp_path: Path) -> None:
-    outcome = pipeline.predict(isles_case_dir, out=tmp_path, weights=weights, draws=2)
+def test_the_real_case_goes_through_the_pipeline(isles_case_dir: Path, weights: Path, tmp_path: Path) -> None:
+    outcome = pipeline.predict(isles_case_dir, tmp_path, config=InferenceConfig(weights=weights, draws=2))
     assert nib.load(outcome.maps["mask"]).shape == (112, 112, 73)
     assert outcome.scores is not None
     run = json.loads((tmp_path / f"{outcome.case}_run.json").read_text("utf-8"))
-    assert any(c["station"] == "preprocessing.registration" and c["subject"] == "flair" for c in run["conversions"])
+    assert any(c["stage"] == "preprocessing.registration" and c["subject"] == "flair" for c in run["conversions"])
 
 
-def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_image(
+def test_a_thrombus_is_segmented_on_the_voxels_of_the_susceptibility_weighted_image(
     shared_data: Path, tmp_path: Path
 ) -> None:
     files, config = {}, UNetConfig(modalities=("swi", "phase", "dwi"), targets=("thrombus",), widths=(16, 16))
@@ -216,58 +226,61 @@ def test_a_thrombus_is_outlined_on_the_voxels_of_the_susceptibility_weighted_ima
         nib.save(nib.Nifti1Image(np.asarray(echo.dataobj), echo.affine), tmp_path / f"{modality}.nii.gz")
         files[modality] = tmp_path / f"{modality}.nii.gz"
     torch.manual_seed(0)
-    about = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 1.0, "patch": 32, "threshold": 0.02}
-    save_weights(tmp_path / "tiny.safetensors", UNet(config).state_dict(), {**about, "training": {}})
+    facts = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 1.0, "patch": 32, "threshold": 0.02}
+    save_weights(tmp_path / "tiny.safetensors", UNet(config).state_dict(), {**facts, "training": {}})
     outcome = pipeline.predict(
-        files, out=tmp_path / "out", target="thrombus", weights=tmp_path / "tiny.safetensors", draws=2
+        files,
+        tmp_path / "out",
+        target="thrombus",
+        config=InferenceConfig(weights=tmp_path / "tiny.safetensors", draws=2),
     )
     assert nib.load(outcome.maps["mask"]).shape == (51, 51, 41)
     assert outcome.maps["mask"].parent.name == "anat"
     page = outcome.report.read_text("utf-8")
     assert "Thrombus" in page
-    assert 0 < page.index("SWI, outline") < page.index("DWI, outline")
+    assert 0 < page.index("SWI, segmentation") < page.index("DWI, segmentation")
     (manifest,) = (tmp_path / "out").glob("*_run.json")
     run = json.loads(manifest.read_text("utf-8"))
-    assert any(c["station"] == "preprocessing.phase" and c["subject"] == "swi" for c in run["conversions"])
+    assert any(c["stage"] == "preprocessing.phase" and c["subject"] == "swi" for c in run["conversions"])
 
 
 @pytest.fixture(scope="module")
 def guided(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained as well, on coarse voxels: it listens from DWI to the others, where a plain network doubts."""
+    """Untrained as well, on coarse voxels: DWI attends to the others, guided by the first pass of a U-Net."""
     torch.manual_seed(1)
     first, second = UNetConfig(widths=(8, 8), dropout=0.3), CrossModalConfig(widths=(8, 8), windows=(1, 2), guided=True)
     path = tmp_path_factory.mktemp("guided") / "guided.safetensors"
-    about = {"spacing_mm": 6.0, "patch": 32, "threshold": 0.02, "training": {}}
+    facts = {"spacing_mm": 6.0, "patch": 32, "threshold": 0.02, "training": {}}
     for at, name, network in (
         (path, "crossmodal", CrossModal(second)),
         (path.with_name("guided.first.safetensors"), "unet", UNet(first)),
     ):
-        save_weights(at, network.state_dict(), {**about, "architecture": name, "config": network.config.as_json()})
+        save_weights(at, network.state_dict(), {**facts, "architecture": name, "config": network.config.as_json()})
     return path
 
 
-def test_a_prediction_tells_whom_a_guided_network_listened_to(subject: Path, guided: Path, tmp_path: Path) -> None:
+def test_a_guided_network_writes_its_attention_maps(subject: Path, guided: Path, tmp_path: Path) -> None:
     files = {k: v for k, v in _scans(subject).items() if k != "flair"}
     out = tmp_path / "out"
-    outcome = pipeline.predict(files, out=out, weights=guided, draws=1, registration="never")
-    heard = {name: nib.load(path) for name, path in outcome.maps.items() if "listened" in name or name == "opening"}
-    assert set(heard) == {"listenedAdc", "listenedB0", "opening"}, "FLAIR is not there"
+    outcome = pipeline.predict(files, out, config=InferenceConfig(weights=guided, draws=1, registration="never"))
+    attention = {name: nib.load(path) for name, path in outcome.maps.items() if "ttention" in name}
+    assert set(attention) == {"adcCrossAttention", "b0CrossAttention", "attentionGate"}, "FLAIR is not there"
     native = nib.load(files["dwi"])
-    assert all(image.shape == native.shape for image in heard.values())
-    values = {name: np.asarray(image.dataobj) for name, image in heard.items()}
-    total = values["listenedAdc"] + values["listenedB0"]
-    ((reading, run),) = read_predictions(out)
-    brain = np.count_nonzero(reading.case.masks["brain"].data)
+    assert all(image.shape == native.shape for image in attention.values())
+    values = {name: np.asarray(image.dataobj) for name, image in attention.items()}
+    total = values["adcCrossAttention"] + values["b0CrossAttention"]
+    ((prediction, run),) = read_predictions(out)
+    brain = np.count_nonzero(prediction.case.masks["brain"].data)
     assert np.isin(np.round(total, 4), [0, 1]).all()
     assert np.count_nonzero(total) >= brain
-    assert ((values["opening"] > 0) == (total > 0)).all()
-    assert np.ptp(values["opening"][total > 0]) > 0, "doubt differs from place to place"
+    assert ((values["attentionGate"] > 0) == (total > 0)).all()
+    assert np.ptp(values["attentionGate"][total > 0]) > 0, "uncertainty varies in space"
     assert {path.name for path in out.rglob("*_attention*")} <= set(run.outputs)
-    assert reading.attention is not None
-    assert reading.attention.primary == "dwi"
-    assert list(reading.attention.shares) == ["adc", "b0"]
+    assert prediction.attention is not None
+    assert prediction.attention.primary == "dwi"
+    assert list(prediction.attention.weights) == ["adc", "b0"]
     before = outcome.report.read_bytes()
-    assert b"Which scan was listened to" in before
+    assert b"Cross-attention weights" in before
     outcome.report.unlink()
     assert pipeline.report(out) == (outcome.report,)
     assert outcome.report.read_bytes() == before

@@ -1,62 +1,91 @@
-"""The road of one case, from the scanner's files to the page that is read: open, align, sample, map, find, write.
+"""The pipeline of one case: load → preprocess → sample → summarise → interpret → write. Start reading here.
 
-open      files -> Case, each scan on its own grid                               adumbra.cases
-align     all scans on the grid of one of them, with a brain mask                adumbra.preprocessing
-sample    draws from the posterior, one probability volume at a time             adumbra.posterior
-map       running sums: probability, entropies, variance; a volume per draw      adumbra.uncertainty
-find      what a reader wants to know, with intervals; where to look             adumbra.clinic
-write     maps on the native grid, a manifest, a page                            adumbra.report
+load         files -> Case, each scan on its own grid, units converted               adumbra.cases
+preprocess   all scans on the grid of the reference modality, with a brain mask      adumbra.preprocessing
+sample       posterior draws, one probability volume at a time                       adumbra.posterior
+summarise    mean probability, entropies, variance; the volume of each draw          adumbra.uncertainty
+interpret    volume and count with intervals; the most uncertain regions             adumbra.clinic
+write        maps on the native grid, a manifest, an HTML page                       adumbra.report
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from adumbra.cases.registry import open_case
 from adumbra.clinic.findings import findings
 from adumbra.core.case import Case
-from adumbra.core.geometry.components import dilated
-from adumbra.core.geometry.resampling import resampled
+from adumbra.core.geometry.components import dilate
+from adumbra.core.geometry.resampling import resample
+from adumbra.core.options import InferenceConfig, InputOptions
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.provenance import StageTimer, run_record
 from adumbra.core.references import citations
-from adumbra.core.results import Curves, Estimate, Findings, Maps, Prediction, VolumeDraws
-from adumbra.core.types import Modality, Target
+from adumbra.core.results import AttentionMaps, Curves, Estimate, Findings, Maps, Prediction, RunRecord, VolumeDraws
+from adumbra.core.types import Mask, Modality, Target
 from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.evaluation.uncertainty.curves import curves
 from adumbra.evaluation.uncertainty.quality import case_quality
-from adumbra.fusion.two_pass import TwoPassPosterior
+from adumbra.inference.attention_maps import attention_on_grid
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
-from adumbra.inference.protocols import Posterior
-from adumbra.inference.windowed_inference import InferenceConfig
+from adumbra.inference.posteriors import Posterior
 from adumbra.networks.registry import LoadedNetwork, load
 from adumbra.networks.unet import UNet
-from adumbra.posterior.attention_maps import attention_of, attention_on_grid
 from adumbra.posterior.registry import default_posterior, posterior_of
 from adumbra.preprocessing.pipeline import preprocess, reference_modality
 from adumbra.report.prediction_files import read_predictions, refuse_earlier, write_page, write_prediction
 from adumbra.uncertainty.calibration.io import Calibration, read_calibration, require_for
-from adumbra.uncertainty.maps import summarised
+from adumbra.uncertainty.maps import summarise
 from adumbra.uncertainty.regional import DrawMasks, regional_uncertainty
 
-Registration = Literal["auto", "never"]
 MOST_DRAWS = 200
-"""Where ``draws="auto"`` gives up."""
+"""Largest number of draws with ``draws="auto"``."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationModel:
+    """Everything about a segmentation that does not depend on the case.
+
+    Attributes:
+        target: The target to segment.
+        networks: One trained network, or the members of an ensemble.
+        posterior: The posterior that is sampled.
+        posterior_name: Its name in ``posterior.registry``.
+        calibration: Calibration of the probabilities and of the volume; None leaves them as they are.
+        config: Settings of the prediction.
+    """
+
+    target: Target
+    networks: Sequence[LoadedNetwork]
+    posterior: Posterior
+    posterior_name: str
+    calibration: Calibration | None
+    config: InferenceConfig
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Threshold and high threshold of the mask, for the probabilities as they are calibrated."""
+        card, config = self.networks[0].card, self.config
+        low = card.threshold if config.threshold is None else config.threshold
+        high = card.high_threshold if config.high_threshold is None else config.high_threshold
+        if self.calibration is None:
+            return low, high
+        return self.calibration.calibrated_threshold(low), self.calibration.calibrated_threshold(high)
 
 
 @dataclass(frozen=True, eq=False)
 class PredictionOutcome:
-    """What a prediction leaves: the files by kind, and what was found.
+    """The written files of a prediction, and its results.
 
     Attributes:
         case: Name of the case.
-        maps: Paths of the written maps by name.
+        maps: Paths of the written maps, by name.
         report: Path of the page.
-        findings: What the page says.
-        scores: Against the truth, where one is known.
+        findings: Results on the page.
+        scores: Measures against the ground truth, where it is known.
+        prediction: The arrays: aligned case, maps, draws of the volume.
     """
 
     case: str
@@ -64,216 +93,217 @@ class PredictionOutcome:
     report: Path
     findings: Findings
     scores: Mapping[str, float] | None
+    prediction: Prediction
 
 
 def predict(
     source: str | Path | Mapping[Modality, Path],
+    out: str | Path,
     *,
-    out: Path,
     target: Target = "lesion",
-    posterior: str = "",
-    draws: int | Literal["auto"] = 20,
-    standard_error: float = 0.01,
-    seed: int = 0,
-    threshold: float | None = None,
-    high_threshold: float | None = None,
-    weights: str | Path | Sequence[str | Path] | None = None,
-    calibration: Path | Literal["beside", "none"] = "beside",
-    masks: Mapping[str, Path] | None = None,
-    row: str | None = None,
-    columns: Mapping[str, str] | None = None,
-    b_value: float | None = None,
-    adc_unit: str | None = None,
-    nan_to_zero: bool = False,
-    registration: Registration = "auto",
+    config: InferenceConfig | None = None,
+    inputs: InputOptions | None = None,
     overwrite: bool = False,
-    device: Literal["auto", "cpu", "cuda"] = "auto",
-    threads: int | None = None,
     command: str = "",
     progress: Progress = quiet,
 ) -> PredictionOutcome:
-    """The whole road: opens a case, outlines a target with its uncertainty, writes maps, manifest and page.
+    """Segments a target in one case with its uncertainty, and writes maps, manifest and page.
 
     Args:
-        source: What ``cases.registry.open_case`` takes; so are ``masks``, ``row``, ``columns``, ``b_value``,
-            ``adc_unit``, ``nan_to_zero``.
+        source: A folder, an image, a manifest, or files by modality; see ``cases.registry.open_case``.
         out: Folder of the results, a BIDS derivative.
-        target: What to outline.
-        posterior: A name of ``posterior.registry.POSTERIORS``; empty takes the one that the weights were made for.
-        draws: Of the posterior; ``"auto"`` draws until the standard error is reached.
-        standard_error: That ``"auto"`` asks for, see ``uncertainty.maps.summarised``.
-        seed: Of every random choice: the same seed gives the same maps and the same page.
-        threshold: Of the mask; None takes the weights' own.
-        high_threshold: Of each part of the mask; None takes the weights' own.
-        weights: Shipped weights by name, or a file; several are an ensemble. None takes those that ship for the target.
-        calibration: A file of ``adumbra calibrate``; ``"beside"`` takes the one beside the weights, where there is one.
-        registration: Whether scans on other grids are registered.
-        overwrite: Replace what an earlier run wrote.
-        device: Where the network runs.
-        threads: Of the processor; None leaves them alone.
-        command: For the manifest.
-        progress: Watches the draws.
+        target: The target to segment.
+        config: Weights, posterior, draws, seed, thresholds, calibration, device.
+        inputs: How the files are read.
+        overwrite: Replace the results of an earlier run.
+        command: Command line, for the manifest.
+        progress: Shows the progress of registrations and draws.
 
     Raises:
         InputRejected: The case cannot be used; the error says why and what to do.
-        WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not go together.
-        OutputRefused: Results are there already, or cannot be written.
+        WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.
+        OutputRefused: Results exist already, or cannot be written.
     """
-    clock = StageTimer()
-    with clock.at("open"):
-        networks = [load(name) for name in _listed(target if weights is None else weights)]
+    timer, config, inputs, out = StageTimer(), config or InferenceConfig(), inputs or InputOptions(), Path(out)
+    with timer.at("load"):
+        model = load_model(target, config)
         case = open_case(
-            source,
-            row=row,
-            columns=columns,
-            nan_to_zero=nan_to_zero,
-            masks=masks,
-            b_value=b_value,
-            adc_unit=adc_unit,
-        )
+            source, row=inputs.row, columns=inputs.columns, nan_to_zero=inputs.nan_to_zero, masks=inputs.masks,
+            b_value=inputs.b_value, adc_unit=inputs.adc_unit,
+        )  # fmt: skip
         refuse_earlier(out, case.name, target, overwrite=overwrite)
-    inference = InferenceConfig(device=device, threads=threads)
-    drawn_from = posterior_of(networks, posterior, target=target, inference=inference)
-    card = networks[0].card
-    name = posterior or default_posterior(networks[0])
-    calibrated = _calibration(calibration, networks, target=target, posterior=name)
-    thresholds = {
-        "threshold": card.threshold if threshold is None else threshold,
-        "high_threshold": card.high_threshold if high_threshold is None else high_threshold,
-    }
-    reading = read(
-        case, networks[0], drawn_from, target=target, draws=draws, standard_error=standard_error, seed=seed, **thresholds,
-        calibration=calibrated, registration=registration, clock=clock, progress=progress,
-    )  # fmt: skip
-    made = {"draws": reading.maps.draws, "threshold": reading.maps.threshold}
-    made |= {"high_threshold": reading.maps.high_threshold}
-    options = {"target": target, "posterior": name, "state": drawn_from.state, **made}
-    options |= {"registration": registration, "device": device}
-    options["calibration"] = None if calibrated is None else calibrated.as_json()
-    about = {"name": card.name, "sha256": card.sha256}
-    used = citations(
-        preprocess, UNet, *drawn_from.methods, summarised, regional_uncertainty, *_methods(calibrated), scores
+    prediction = predict_case(case, model, timer=timer, progress=progress)
+    record = _run_record(prediction, model, command=command, timer=timer)
+    reference = reference_modality(case, target)
+    written = write_prediction(prediction, record, out, reference=reference, overwrite=overwrite)
+    return PredictionOutcome(
+        case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction
     )
-    run = run_record(
-        reading.case, command=command, seed=seed, weights=about, options=options, clock=clock, references=used
-    )
-    written = write_prediction(reading, run, out, reference=reference_modality(case, target), overwrite=overwrite)
-    return PredictionOutcome(case.name, written.maps, written.page, reading.findings, reading.scores)
 
 
-def read(
-    case: Case,
-    network: LoadedNetwork,
-    posterior: Posterior,
-    *,
-    target: Target,
-    draws: int | Literal["auto"],
-    seed: int,
-    threshold: float,
-    high_threshold: float = 0.0,
-    standard_error: float = 0.01,
-    calibration: Calibration | None = None,
-    registration: Registration = "auto",
-    clock: StageTimer | None = None,
-    progress: Progress = quiet,
+def load_model(target: Target, config: InferenceConfig | None = None) -> SegmentationModel:
+    """The networks, posterior and calibration of a configuration.
+
+    Raises:
+        WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.
+        InputRejected: There is no such posterior.
+    """
+    config = config or InferenceConfig()
+    weights = target if config.weights is None else config.weights
+    names = [weights] if isinstance(weights, str | Path) else weights
+    networks = [load(name) for name in names]
+    posterior = posterior_of(networks, config.posterior, target=target, compute=config.compute)
+    name = config.posterior or default_posterior(networks[0])
+    calibration = _calibration(config, networks, target=target, posterior=name)
+    return SegmentationModel(target, networks, posterior, name, calibration, config)
+
+
+def predict_case(
+    case: Case, model: SegmentationModel, *, timer: StageTimer | None = None, progress: Progress = quiet
 ) -> Prediction:
-    """From an opened case to findings, without touching a file: align, sample, map, find."""
-    clock = clock or StageTimer()
-    most, asked = (MOST_DRAWS, standard_error) if draws == "auto" else (draws, 0.0)
-    if calibration is not None:
-        threshold, high_threshold = calibration.moved(threshold), calibration.moved(high_threshold)
-    with clock.at("align"):
-        aligned, working = preprocess(
+    """From a loaded case to its results, without touching a file: preprocess, sample, summarise, interpret.
+
+    Args:
+        case: As ``cases.registry.open_case`` gives it.
+        model: What ``load_model`` gives.
+        timer: Adds the seconds of each stage.
+        progress: Shows the progress of registrations and draws.
+
+    Raises:
+        InputRejected: The case cannot be used; the error says why and what to do.
+    """
+    timer, config = timer or StageTimer(), model.config
+    most, standard_error = (MOST_DRAWS, config.standard_error) if config.draws == "auto" else (config.draws, 0.0)
+    network, (threshold, high_threshold) = model.networks[0], model.thresholds
+    with timer.at("preprocess"):
+        aligned, network_case = preprocess(
             case,
-            target=target,
+            target=model.target,
             modalities=network.network.config.modalities,
             spacing_mm=network.card.spacing_mm,
-            registration=registration,
+            registration=config.registration,
             progress=progress,
         )
-        grid, brain = aligned.grid, aligned.masks["brain"].data
-    with clock.at("sample and map"):
-        seen = posterior.doubted(working) if isinstance(posterior, TwoPassPosterior) else working
-        volumes = posterior.draws(seen, most, np.random.default_rng(seed))
-        on_grid = (np.clip(resampled(volume, working.grid, grid), 0.0, 1.0) for volume in volumes)
-        if calibration is not None:
-            on_grid = (calibration.apply(volume) for volume in on_grid)
-        near = dilated(brain, grid, by_mm=BEYOND_BRAIN_MM)
-        watched = progress.track(on_grid, what="Drawing from the posterior", total=most)
+        grid, region = aligned.grid, _analysed_region(aligned)
+    with timer.at("sample and summarise"):
+        prepared = model.posterior.prepare(network_case)
+        volumes = prepared.draws(most, np.random.default_rng(config.seed))
+        on_grid = (np.clip(resample(volume, network_case.grid, grid), 0.0, 1.0) for volume in volumes)
+        if model.calibration is not None:
+            on_grid = (model.calibration.apply(volume) for volume in on_grid)
         draw_masks = DrawMasks()
-        maps, volume_draws = summarised(
-            watched, target=target, grid=grid, threshold=threshold, high_threshold=high_threshold, within=near,
-            standard_error=asked, draw_masks=draw_masks,
-        )  # fmt: skip
-        heard = attention_of(posterior, seen)
-        heard = None if heard is None else attention_on_grid(heard, working.grid, grid, within=near)
-    with clock.at("find"):
+        maps, volume_draws = summarise(
+            progress.track(on_grid, what="Sampling the posterior", total=most),
+            target=model.target,
+            grid=grid,
+            threshold=threshold,
+            high_threshold=high_threshold,
+            within=region,
+            standard_error=standard_error,
+            draw_masks=draw_masks,
+        )
+        attention: AttentionMaps | None = prepared.attention_maps()
+        if attention is not None:
+            attention = attention_on_grid(attention, network_case.grid, grid, within=region)
+    with timer.at("interpret"):
         regional = regional_uncertainty(maps, volume_draws, draw_masks)
-        interval, said = calibrated_interval(volume_draws, calibration)
-        found = findings(maps, volume_draws, brain=near, regional=regional, calibrated_interval=interval)
-        found = replace(found, notes=(*found.notes, *said))
-    with clock.at("judge"):
-        score, lines = _judged(aligned, maps, volume_draws, found)
-    return Prediction(replace(aligned, provenance=working.provenance), maps, volume_draws, found, score, lines, heard)
+        interval, notes = calibrated_interval(volume_draws, model.calibration)
+        results = findings(maps, volume_draws, brain=region, regional=regional, calibrated_interval=interval)
+        results = replace(results, notes=(*results.notes, *notes))
+    with timer.at("evaluate"):
+        measures, lines = _evaluate(aligned, maps, volume_draws, results)
+    aligned = replace(aligned, provenance=network_case.provenance)
+    return Prediction(aligned, maps, volume_draws, results, measures, lines, attention)
 
 
-def _judged(
-    case: Case, maps: Maps, draws: VolumeDraws, found: Findings
+def _analysed_region(case: Case) -> Mask:
+    """The brain and a margin around it."""
+    return dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
+
+
+def _evaluate(
+    case: Case, maps: Maps, draws: VolumeDraws, results: Findings
 ) -> tuple[Mapping[str, float] | None, Curves | None]:
-    """The mask and its uncertainty against the truth, where one is known."""
+    """Measures of the mask and of its uncertainty, where the ground truth is known."""
     truth = case.truth(maps.target)
     if truth is None:
         return None, None
-    lines = curves(case_quality(maps, draws, truth.data, case.masks["brain"].data, found.volume_ml))
+    lines = curves(case_quality(maps, draws, truth.data, case.masks["brain"].data, results.volume_ml))
     return scores(maps.mask, truth.data, maps.grid), lines
 
 
 def calibrated_interval(draws: VolumeDraws, calibration: Calibration | None) -> tuple[Estimate | None, tuple[str, ...]]:
-    """The calibrated interval of the volume, where there is one for so many draws; and what must be said if not."""
+    """The calibrated interval of the volume, and the notes that belong to it.
+
+    Returns:
+        None where there is no calibration of the volume, or one for another number of draws.
+    """
     if calibration is None or calibration.volume is None:
         return None, ()
     if calibration.volume.draws != len(draws.volumes_ml):
-        return None, (
-            f"The interval is that of the draws: the calibrated one is for {calibration.volume.draws} draws.",
-        )
-    drawn = calibration.cases and all("phantom" in name for name in calibration.cases)
-    said = ("The interval was calibrated on phantoms, simulated strokes, and not on patients.",) if drawn else ()
-    return calibration.volume.interval(draws), said
-
-
-def _listed(weights: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
-    return [weights] if isinstance(weights, str | Path) else weights
+        needed = calibration.volume.draws
+        return None, (f"The interval is that of the draws. The calibrated interval is valid for {needed} draws only.",)
+    simulated = calibration.cases and all("phantom" in name for name in calibration.cases)
+    notes = ("The interval was calibrated on simulated strokes (phantoms), not on patients.",) if simulated else ()
+    return calibration.volume.interval(draws), notes
 
 
 def _calibration(
-    which: Path | Literal["beside", "none"], networks: Sequence[LoadedNetwork], *, target: str, posterior: str
+    config: InferenceConfig, networks: Sequence[LoadedNetwork], *, target: Target, posterior: str
 ) -> Calibration | None:
-    """The calibration that was asked for, refused where it is of something else."""
-    path = networks[0].calibration if which == "beside" else which
-    if path is None or which == "none" or (which == "beside" and len(networks) > 1):
+    """The calibration of a configuration; one that belongs to other weights or another posterior is refused."""
+    beside = config.calibration == "beside"
+    path = networks[0].calibration if beside else config.calibration
+    if path is None or path == "none" or (beside and len(networks) > 1):
         return None
-    found = read_calibration(Path(path))
+    calibration = read_calibration(Path(path))
+    if beside and posterior != calibration.posterior:
+        return None  # the file beside the weights is for the posterior that they were trained for
     weights = tuple(network.card.sha256 for network in networks)
-    if which == "beside" and posterior != found.posterior:
-        return None  # the one beside the weights is for the posterior that they were made for
-    require_for(found, target=target, posterior=posterior, weights=weights)
-    return found
+    require_for(calibration, target=target, posterior=posterior, weights=weights)
+    return calibration
 
 
-def _methods(calibration: Calibration | None) -> tuple[object, ...]:
+def _run_record(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:
+    """The manifest of a prediction."""
+    config, card = model.config, model.networks[0].card
+    options = {
+        "target": model.target,
+        "posterior": model.posterior_name,
+        "state": model.posterior.state,
+        "draws": prediction.maps.draws,
+        "threshold": prediction.maps.threshold,
+        "high_threshold": prediction.maps.high_threshold,
+        "registration": config.registration,
+        "device": config.compute.device,
+        "calibration": None if model.calibration is None else model.calibration.as_json(),
+    }
+    methods = (preprocess, UNet, *model.posterior.methods, summarise, regional_uncertainty)
+    return run_record(
+        prediction.case,
+        command=command,
+        seed=config.seed,
+        weights={"name": card.name, "sha256": card.sha256},
+        options=options,
+        timer=timer,
+        references=citations(*methods, *_calibration_methods(model.calibration), scores),
+    )
+
+
+def _calibration_methods(calibration: Calibration | None) -> tuple[object, ...]:
     """The classes whose papers a manifest names."""
     if calibration is None:
         return ()
     return tuple(type(part) for part in (calibration.probability, calibration.volume) if part is not None)
 
 
-def report(directory: Path, *, overwrite: bool = True) -> tuple[Path, ...]:
-    """Makes the page of every case in a folder of predictions again, from what was written there.
+def report(directory: str | Path, *, overwrite: bool = True) -> tuple[Path, ...]:
+    """Writes the page of every case in a folder of predictions again, from the files there.
 
     Raises:
         MissingInput: There is no finished prediction in the folder.
-        OutputRefused: A page is there and must not be replaced.
+        OutputRefused: A page exists and must not be replaced.
     """
-    return tuple(
-        write_page(reading, run, directory, overwrite=overwrite) for reading, run in read_predictions(directory)
-    )
+    directory = Path(directory)
+    pages = read_predictions(directory)
+    return tuple(write_page(prediction, record, directory, overwrite=overwrite) for prediction, record in pages)

@@ -3,7 +3,7 @@ import pytest
 
 from adumbra.core.case import Case, Scan
 from adumbra.core.errors import GridMismatch, MissingInput
-from adumbra.core.geometry.components import dilated
+from adumbra.core.geometry.components import dilate
 from adumbra.core.geometry.grid import Grid
 from adumbra.inference.model_input import model_input
 from adumbra.networks.unet import UNetConfig
@@ -37,8 +37,8 @@ def test_a_view_put_back_is_the_whole_within_the_dilated_brain(side):
     given = case()
     seen = view(given, side)
     assert min(seen.within.shape) >= side
-    whole = seen.restored(seen.channels[0])
-    near = dilated(given.masks["brain"].data, given.grid, by_mm=8.0)
+    whole = seen.restore(seen.channels[0])
+    near = dilate(given.masks["brain"].data, given.grid, by_mm=8.0)
     assert np.array_equal(whole[near], given.scans["dwi"].data[near])
     assert (whole[~near] == 0).all()
 
@@ -47,7 +47,7 @@ def test_dilation_is_in_millimetres():
     grid = Grid((21, 21, 21), np.diag([1.0, 2.0, 4.0, 1.0]))
     mask = np.zeros(grid.shape, dtype=bool)
     mask[10, 10, 10] = True
-    out = dilated(mask, grid, by_mm=8.0)
+    out = dilate(mask, grid, by_mm=8.0)
     assert [int(out.any(axis=axes).sum()) for axes in ((1, 2), (0, 2), (0, 1))] == [17, 9, 5]
 
 

@@ -11,7 +11,7 @@ def test_a_volume_of_one_window_is_that_window():
     windows = windows_over(within, side=8, overlap=0.5)
     assert windows.corners == ((0, 0, 0),)
     piece = np.random.default_rng(0).random((8, 8, 8), dtype=np.float32)
-    assert np.allclose(windows.blended([piece]), piece)
+    assert np.allclose(windows.blend([piece]), piece)
 
 
 @given(
@@ -50,7 +50,7 @@ def test_blending_is_a_weighted_mean():
     windows = windows_over(np.ones((12, 8, 8), dtype=bool), side=8, overlap=0.5)
     assert [c[0] for c in windows.corners] == [0, 4]
     ones = np.ones((8, 8, 8), dtype=np.float32)
-    out = windows.blended([0.0 * ones, ones])
+    out = windows.blend([0.0 * ones, ones])
     assert np.allclose(out[:4], 0.0)
     assert np.allclose(out[8:], 1.0)
     bell = gaussian_bell(8)
@@ -60,7 +60,7 @@ def test_blending_is_a_weighted_mean():
 def test_equal_pieces_blend_to_themselves():
     windows = windows_over(np.ones((20, 15, 11), dtype=bool), side=8, overlap=0.25)
     piece = np.full((8, 8, 8), 0.3, dtype=np.float32)
-    assert np.allclose(windows.blended([piece] * len(windows.corners)), 0.3)
+    assert np.allclose(windows.blend([piece] * len(windows.corners)), 0.3)
 
 
 def test_the_bell_is_highest_amid_and_never_zero():
@@ -72,5 +72,5 @@ def test_the_bell_is_highest_amid_and_never_zero():
 def test_volumes_blended_together_are_those_blended_alone():
     windows = windows_over(np.ones((12, 8, 8), dtype=bool), side=8, overlap=0.25)
     pieces = np.random.default_rng(0).random((len(windows.corners), 3, 8, 8, 8), dtype=np.float32)
-    together = windows.blended_together(pieces, count=3)
-    assert all(np.array_equal(together[n], windows.blended(pieces[:, n])) for n in range(3))
+    together = windows.blend_channels(pieces, count=3)
+    assert all(np.array_equal(together[n], windows.blend(pieces[:, n])) for n in range(3))

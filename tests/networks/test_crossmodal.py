@@ -31,7 +31,7 @@ def made(config):
 def batch(config, size=8, samples=2):
     torch.manual_seed(1)
     images = torch.randn(samples, len(config.modalities), size, size, size)
-    guidance = torch.rand(samples, getattr(config, "guidance_channels", 0), size, size, size)
+    guidance = torch.rand(samples, config.guidance_channels, size, size, size)
     return torch.cat([images, guidance], dim=1), torch.ones(samples, len(config.modalities))
 
 
@@ -40,7 +40,7 @@ def test_it_is_a_network_like_the_others(kind):
     network, (x, present) = made(KINDS[kind]), batch(KINDS[kind])
     logits = network(x, present)
     assert logits.shape == (2, 1, 8, 8, 8)
-    assert torch.allclose(network(network.features_before("decoder", x, present), present, part="decoder"), logits)
+    assert torch.allclose(network(network.features_before("decoder", x, present), present, stage="decoder"), logits)
     masks = network.sample_dropout_masks(np.random.default_rng(0))
     assert network.supports_sparse_decoding
     assert not torch.allclose(network(x, present, masks), logits)
@@ -119,7 +119,7 @@ def test_it_says_to_whom_it_listens():
 
 
 def test_encoders_share_their_convolutions_or_not():
-    shared, apart = (sum(p.numel() for p in made(KINDS[k]).encoder.apart.parameters()) for k in ("guided", "apart"))
+    shared, apart = (sum(p.numel() for p in made(KINDS[k]).encoder.single.parameters()) for k in ("guided", "apart"))
     assert apart > 3 * shared
 
 

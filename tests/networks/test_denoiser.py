@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from adumbra.diffusion.denoising import converted, noised
+from adumbra.diffusion.denoising import convert, add_noise
 from adumbra.diffusion.schedule import Schedule
 from adumbra.networks.denoiser import ImageDenoiser, MaskDenoiser, MaskDenoiserConfig, TimeEmbedding
 from adumbra.networks.registry import architecture_of, network_of
@@ -48,9 +48,9 @@ def test_an_untrained_denoiser_knows_noise_where_there_is_nothing_else():
     torch.manual_seed(0)
     segmenter, denoiser = UNet(TINY).eval(), ImageDenoiser(TINY)
     images, noise, t = torch.randn(2, 2, 8, 8, 8), torch.randn(2, 2, 8, 8, 8), torch.ones(2)
-    x = noised(images, t, noise, Schedule())
+    x = add_noise(images, t, noise, Schedule())
     velocity = denoiser(segmenter.features_before("decoder", x, torch.ones(2, 2)), x, t)
-    found = converted(velocity, x, t, Schedule(), given="velocity", wanted="noise")
+    found = convert(velocity, x, t, Schedule(), given="velocity", wanted="noise")
     assert (found - noise).square().mean() < 1e-3
 
 
@@ -61,20 +61,20 @@ def test_a_mask_denoiser_sees_images_noise_and_time(attends):
     network = told_time(MaskDenoiser(config))
     x, present = torch.randn(1, 2 + config.guidance_channels, 8, 8, 8), torch.ones(1, 2)
     features, noisy, t = network.features_before("decoder", x, present), torch.randn(1, 1, 8, 8, 8), torch.tensor([0.5])
-    found = network.denoised(features, noisy, t)
+    found = network.denoise(features, noisy, t)
     assert found.shape == (1, 1, 8, 8, 8)
-    assert not torch.allclose(found, network.denoised(features, torch.randn_like(noisy), t))
-    assert not torch.allclose(found, network.denoised(features, noisy, torch.tensor([0.9])))
-    assert not torch.allclose(found, network.denoised(network.features_before("decoder", 2 * x + 1, present), noisy, t))
+    assert not torch.allclose(found, network.denoise(features, torch.randn_like(noisy), t))
+    assert not torch.allclose(found, network.denoise(features, noisy, torch.tensor([0.9])))
+    assert not torch.allclose(found, network.denoise(network.features_before("decoder", 2 * x + 1, present), noisy, t))
 
 
 def test_without_a_draw_it_gives_its_estimate_from_pure_noise():
     network = told_time(MaskDenoiser(MASKS))
     x, present = torch.randn(2, 2, 8, 8, 8), torch.ones(2, 2)
     blank, end = torch.zeros(2, 1, 8, 8, 8), torch.ones(2)
-    expected = network.denoised(network.features_before("decoder", x, present), blank, end)
+    expected = network.denoise(network.features_before("decoder", x, present), blank, end)
     assert torch.equal(network(x, present), expected)
-    assert torch.equal(network(network.features_before("decoder", x, present), present, part="decoder"), expected)
+    assert torch.equal(network(network.features_before("decoder", x, present), present, stage="decoder"), expected)
     assert torch.equal(network(network.features_before("encoder", x, present), present), expected)
 
 

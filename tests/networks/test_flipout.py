@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from adumbra.networks.flipout import FlipoutConv3d, made_uncertain, uncertain
+from adumbra.networks.flipout import FlipoutConv3d, make_variational, variational_layers
 from adumbra.networks.unet import UNet, UNetConfig
 
 
@@ -57,8 +57,8 @@ def test_a_part_of_a_network_is_made_uncertain_and_nothing_is_lost():
     network = UNet(UNetConfig(widths=(4, 8), dropout=0.0))
     x, present = torch.randn(1, 4, 8, 8, 8), torch.ones(1, 4)
     before = network.eval()(x, present)
-    made_uncertain(network, "decoder.b")
-    names = [name for name, _ in uncertain(network)]
+    make_variational(network, "decoder.b")
+    names = [name for name, _ in variational_layers(network)]
     assert names
     assert all(name.startswith("decoder.b") for name in names)
     assert torch.equal(network.eval()(x, present), before)

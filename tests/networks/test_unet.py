@@ -76,17 +76,17 @@ def test_what_is_computed_in_parts_is_the_whole(dropout):
         network(network.features_before("encoder", x, present), present, kept), network(x, present, kept)
     )
     for part in ("decoder", "head"):
-        assert torch.equal(network(network.features_before(part, x, present), present, part=part), network(x, present))
+        assert torch.equal(network(network.features_before(part, x, present), present, stage=part), network(x, present))
 
 
 def test_a_network_can_predict_the_noise_of_its_logits():
     network = UNet(replace(TINY, noise_rank=3, targets=("lesion", "thrombus"))).eval()
-    logits, spread, factors = network.noisy(*batch(8))
+    logits, spread, factors = network.logit_distribution(*batch(8))
     assert logits.shape == spread.shape == (1, 2, 8, 8, 8)
     assert [f.shape for f in factors] == [(1, 2, 8, 8, 8)] * 3
     assert spread.detach().numpy() == pytest.approx(np.exp(-2.0))
     with pytest.raises(ValueError, match="noise_rank"):
-        UNet(TINY).noisy(*batch(8))
+        UNet(TINY).logit_distribution(*batch(8))
 
 
 def test_masks_keep_the_share_that_the_config_says():

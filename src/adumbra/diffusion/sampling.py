@@ -1,18 +1,18 @@
-"""From noise to an image in few steps, with any network that denoises.
+"""Samplers: the reverse process from noise to an image in few steps, with any denoising network.
 
-Each step asks for the image x̂ behind the noisy x at time t, and goes to an earlier time s:
+Each step estimates the clean image x̂ from the noisy x at time t, and goes to an earlier time s:
 
-    ancestral       a draw from q(x_s | x_t, x̂) (Ho et al., NeurIPS 2020)
-    ddim            √ᾱ_s x̂ + √(σ_s² - τ²) ε̂ + τ z, with ε̂ the noise that x̂ leaves in x, and τ η times the spread of the
-                    ancestral step (Song et al., ICLR 2021)
-    second-order    the same without z, towards the point on the line through the last two x̂ over λ = ln(√ᾱ / σ), half
-                    a step ahead: DPM-Solver++(2M) (Lu et al., 2022)
+    ancestral       a sample of q(x_s | x_t, x̂) (Ho et al., NeurIPS 2020)
+    ddim            √ᾱ_s x̂ + √(σ_s² - τ²) ε̂ + τ z, with ε̂ the noise that x̂ leaves in x, and τ = η times the standard
+                    deviation of the ancestral step (Song et al., ICLR 2021)
+    second-order    the same without z, with x̂ extrapolated half a step along the line through the last two x̂ over
+                    λ = ln(√ᾱ / σ): DPM-Solver++(2M) (Lu et al., 2022)
 
-At s = 0 each of them gives x̂ itself. A step of the last is theirs, σ_s / σ_t x + √ᾱ_s (1 - e^(λ_t - λ_s)) D, for the
-deterministic DDIM towards D is the same in other letters.
+At s = 0 each step gives x̂ itself. Lu et al. write the last one as σ_s / σ_t x + √ᾱ_s (1 - e^(λ_t - λ_s)) D, which is
+the deterministic DDIM step towards D.
 
-Few steps draw too alike: with 20, of a Gaussian whose denoiser is exact, the covariance was wrong by 21 % (ancestral),
-12 % (DDIM) and 1.3 % (second-order). Where draws stand for a posterior, the last is the one to take.
+With few steps, samples are too similar. For a Gaussian with its exact denoiser, the error of the covariance after 20
+steps was 21 % (ancestral), 12 % (DDIM) and 1.3 % (second-order). Where samples stand for a posterior, use second-order.
 """
 
 from collections.abc import Callable
@@ -25,48 +25,51 @@ from torch import Tensor
 
 from adumbra.core.errors import InputRejected
 from adumbra.core.references import cites
-from adumbra.diffusion.denoising import Denoise, Prediction, converted, predicted, require_shape
-from adumbra.diffusion.schedule import Schedule, Spacing, descending_times, require_falling, require_one_of
+from adumbra.diffusion.denoising import Denoise, Parameterisation, convert, predict, require_shape
+from adumbra.diffusion.schedule import Schedule, TimeSpacing, descending_times, require_falling, require_one_of
 
 Method = Literal["ddim", "second-order", "ancestral"]
+"""The form of a step, see the module."""
 FreshNoise = torch.Generator | Callable[[Tensor], Tensor]
+"""Source of the noise that steps add: a generator, or a function that returns normal numbers of a tensor's shape."""
 
 
 @cites("Ho2020", "Lu2022", "Song2021")
-def sampled(
+def sample(
     denoise: Denoise,
     noise: Tensor,
     schedule: Schedule,
     *,
     steps: int,
     method: Method = "ddim",
-    spacing: Spacing = "time",
-    predicts: Prediction = "noise",
+    spacing: TimeSpacing = "time",
+    predicts: Parameterisation = "noise",
     eta: float = 0.0,
     fresh_noise: FreshNoise | None = None,
     within: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Samples that grew from the given noise, same shape; the network is asked ``steps`` times, without gradient.
+    """Samples that the reverse process makes of the given noise, same shape. No gradient is computed.
 
     Args:
-        denoise: The network, of the noisy batch and the times (B,).
+        denoise: The network, a function of the noisy batch and the times (B,). It is evaluated ``steps`` times.
         noise: (B, ...), standard normal: the batch at time 1.
-        schedule: Of the noise.
-        steps: How many.
-        method: How a step is made.
-        spacing: Of the times. Second-order is of second order in steps that are even in the log-SNR; with 20 steps or
-            fewer, even in time was nearer the truth where data have two values, as masks do.
-        predicts: What the network predicts.
-        eta: η of DDIM: 0 is deterministic, 1 as random as ancestral.
-        fresh_noise: Where the noise on the way comes from, if there is any: a generator, or a callable that gives
-            standard normal numbers of the shape of its argument.
-        within: Least and greatest value of an image: x̂ is clamped to it, and ε̂ follows.
+        schedule: The noise schedule.
+        steps: Number of steps.
+        method: The form of a step.
+        spacing: Spacing of the times. The error of second-order steps is of second order if they are even in the
+            log-SNR. With 20 steps or fewer, steps that are even in time were more accurate for binary data such as
+            masks.
+        predicts: Parameterisation of the network.
+        eta: η of DDIM: 0 is deterministic, 1 has the variance of ancestral steps.
+        fresh_noise: Source of the noise that steps add, where they do.
+        within: Least and greatest value of an image: x̂ is clamped to them, and ε̂ follows.
 
     Raises:
-        InputRejected: Fewer steps than 1, an unknown method, spacing or prediction, η outside [0, 1] or where it has
-            no meaning, no source of fresh noise where it is needed, an empty range, or a prediction of another shape.
+        InputRejected: ``steps`` is less than 1; the method, spacing or parameterisation is unknown; η is outside [0, 1]
+            or is given for another method than DDIM; a source of noise is needed and lacking; the range is empty; or a
+            prediction has another shape than the batch.
     """
-    return carried(
+    return integrate(
         denoise,
         noise,
         descending_times(schedule, steps, spacing=spacing),
@@ -81,54 +84,55 @@ def sampled(
 
 @cites("Ho2020", "Lu2022", "Song2021")
 @torch.no_grad()
-def carried(
+def integrate(
     denoise: Denoise,
     x: Tensor,
     times: Tensor,
     schedule: Schedule,
     *,
     method: Method = "ddim",
-    predicts: Prediction = "noise",
+    predicts: Parameterisation = "noise",
     eta: float = 0.0,
     fresh_noise: FreshNoise | None = None,
     within: tuple[float, float] | None = None,
 ) -> Tensor:
-    """The noisy batch at the first of the times, carried to the last of them, same shape.
+    """The reverse process integrated from the first of the times to the last, same shape as the batch.
 
-    Second-order steps need two estimates, and a finite λ ahead: the first and the last step are of first order.
+    A second-order step needs two estimates and a finite λ at its end, so the first and the last step are of first
+    order.
 
     Args:
-        denoise: The network, of the noisy batch and the times (B,).
-        x: (B, ...), the batch at the first time.
+        denoise: The network, a function of the noisy batch and the times (B,).
+        x: (B, ...), the noisy batch at the first time.
         times: (steps + 1,), falling, within [0, 1].
-        schedule: Of the noise.
-        method: How a step is made.
-        predicts: What the network predicts.
-        eta: As in ``sampled``.
-        fresh_noise: As in ``sampled``.
-        within: As in ``sampled``.
+        schedule: The noise schedule.
+        method: The form of a step.
+        predicts: Parameterisation of the network.
+        eta: η of DDIM, as for ``sample``.
+        fresh_noise: Source of noise, as for ``sample``.
+        within: Range of an image, as for ``sample``.
 
     Raises:
-        InputRejected: As ``sampled``, or the times do not fall.
+        InputRejected: The arguments do not fit, see ``sample``, or the times do not fall.
     """
-    _require_fitting(method, eta, fresh_noise, within)
+    _require_compatible(method, eta, fresh_noise, within)
     levels = [_Level.at(time, schedule) for time in require_falling(times)]
     earlier: tuple[Tensor, _Level] | None = None
     for t, s in pairwise(levels):
-        clean = _clean(denoise, x, t, schedule, predicts, within)
+        clean = _estimate_clean(denoise, x, t, schedule, predicts, within)
         if method == "ancestral":
-            x = _with_noise(_posterior_mean(x, clean, t, s), _spread(t, s), fresh_noise)
+            x = _add_fresh_noise(_posterior_mean(x, clean, t, s), _posterior_std(t, s), fresh_noise)
         elif method == "ddim":
-            tau = eta * _spread(t, s)
-            x = _with_noise(_towards(clean, x, t, s, tau), tau, fresh_noise)
+            tau = eta * _posterior_std(t, s)
+            x = _add_fresh_noise(_ddim_mean(clean, x, t, s, tau), tau, fresh_noise)
         else:
-            aim = clean if earlier is None or s is levels[-1] else _ahead(clean, *earlier, t, s)
-            x, earlier = _towards(aim, x, t, s), (clean, t)
+            extrapolated = clean if earlier is None or s is levels[-1] else _extrapolate(clean, *earlier, t, s)
+            x, earlier = _ddim_mean(extrapolated, x, t, s), (clean, t)
     return x
 
 
 class _Level(NamedTuple):
-    """A time, with √ᾱ, σ and λ there."""
+    """A time, with √ᾱ and σ at this time."""
 
     time: Tensor
     signal: float
@@ -142,65 +146,69 @@ class _Level(NamedTuple):
 
     @property
     def half_log_snr(self) -> float:
+        """λ = ln(√ᾱ / σ); infinite at time 0."""
         return log(self.signal / self.sigma) if self.sigma > 0.0 else inf
 
 
-def _clean(
+def _estimate_clean(
     denoise: Denoise,
     x: Tensor,
     t: _Level,
     schedule: Schedule,
-    predicts: Prediction,
+    predicts: Parameterisation,
     within: tuple[float, float] | None,
 ) -> Tensor:
-    prediction = predicted(denoise, x, t.time, schedule)
-    clean = converted(prediction, x, t.time, schedule, given=predicts, wanted="x0").to(x)
+    """x̂, the network's estimate of the clean batch, clamped to the range of an image."""
+    prediction = predict(denoise, x, t.time, schedule)
+    clean = convert(prediction, x, t.time, schedule, given=predicts, wanted="x0").to(x)
     return clean if within is None else clean.clamp(*within)
 
 
-def _spread(t: _Level, s: _Level) -> float:
-    """The standard deviation of q(x_s | x_t, x₀); 0 at s = 0."""
-    return s.sigma / t.sigma * sqrt(_gained(t, s))
+def _posterior_std(t: _Level, s: _Level) -> float:
+    """Standard deviation of q(x_s | x_t, x₀); 0 at s = 0."""
+    return s.sigma / t.sigma * sqrt(_step_variance(t, s))
 
 
 def _posterior_mean(x: Tensor, clean: Tensor, t: _Level, s: _Level) -> Tensor:
-    """Of q(x_s | x_t, x₀): equation 7 of Ho et al., for a step of any length."""
+    """Mean of q(x_s | x_t, x₀): equation 7 of Ho et al., for a step of any length."""
     of_x = t.signal / s.signal * (s.sigma / t.sigma) ** 2
-    return s.signal * _gained(t, s) / t.sigma**2 * clean + of_x * x
+    return s.signal * _step_variance(t, s) / t.sigma**2 * clean + of_x * x
 
 
-def _gained(t: _Level, s: _Level) -> float:
-    """β, the variance of q(x_t | x_s): 1 - ᾱ_t / ᾱ_s, so put that x̂ is given back to the bit at s = 0."""
+def _step_variance(t: _Level, s: _Level) -> float:
+    """β, the variance of q(x_t | x_s): 1 - ᾱ_t / ᾱ_s, in a form that gives x̂ bit for bit at s = 0."""
     return t.sigma**2 - (t.signal / s.signal * s.sigma) ** 2
 
 
-def _towards(clean: Tensor, x: Tensor, t: _Level, s: _Level, tau: float = 0.0) -> Tensor:
+def _ddim_mean(clean: Tensor, x: Tensor, t: _Level, s: _Level, tau: float = 0.0) -> Tensor:
     """Equation 12 of Song et al. without its random part."""
     noise = (x - t.signal * clean) / t.sigma
     return s.signal * clean + sqrt(max(0.0, s.sigma**2 - tau**2)) * noise
 
 
-def _ahead(clean: Tensor, before: Tensor, r: _Level, t: _Level, s: _Level) -> Tensor:
-    """Through the estimates at r and t, over λ, half a step beyond t."""
+def _extrapolate(clean: Tensor, previous: Tensor, r: _Level, t: _Level, s: _Level) -> Tensor:
+    """The line over λ through the estimates at r (previous) and t (clean), half a step beyond t."""
     ratio = (s.half_log_snr - t.half_log_snr) / (t.half_log_snr - r.half_log_snr)
-    return clean + 0.5 * ratio * (clean - before)
+    return clean + 0.5 * ratio * (clean - previous)
 
 
-def _with_noise(mean: Tensor, spread: float, fresh_noise: FreshNoise | None) -> Tensor:
-    if spread == 0.0 or fresh_noise is None:
+def _add_fresh_noise(mean: Tensor, std: float, fresh_noise: FreshNoise | None) -> Tensor:
+    """The mean plus normal noise of a standard deviation."""
+    if std == 0.0 or fresh_noise is None:
         return mean
     if isinstance(fresh_noise, torch.Generator):
-        device = fresh_noise.device  # The numbers are the generator's, wherever the network runs.
+        device = fresh_noise.device  # The numbers do not depend on the device of the network.
         noise = torch.randn(mean.shape, generator=fresh_noise, device=device, dtype=mean.dtype).to(mean.device)
     else:
         noise = fresh_noise(mean)
         require_shape("fresh_noise", noise, mean)
-    return mean + spread * noise
+    return mean + std * noise
 
 
-def _require_fitting(
+def _require_compatible(
     method: Method, eta: float, fresh_noise: FreshNoise | None, within: tuple[float, float] | None
 ) -> None:
+    """Refuses options that do not fit each other."""
     require_one_of("method", method, get_args(Method))
     if not 0.0 <= eta <= 1.0:
         raise InputRejected("eta", expected="from 0 to 1", found=f"{eta}", do="0 is deterministic, 1 ancestral")

@@ -1,12 +1,12 @@
-"""How much of the image is left at each time: the cosine schedule, and the times at which a sampler stops on its way.
+"""The cosine noise schedule: the share of the image and of the noise at each time, and the times of a sampler's steps.
 
-Time runs from 0 (the image) to 1 (noise). Of an image x₀ and normal noise ε there is at time t
+Time runs from 0 (the image) to 1 (noise). An image x₀ with normal noise ε is at time t
 
     x_t = √ᾱ(t) x₀ + √(1 - ᾱ(t)) ε,        ᾱ(t) = cos² φ(t) / cos² φ(0)
 
-with an angle φ that grows evenly (Nichol & Dhariwal, ICML 2021). Theirs ends at π/2, where no signal is left and an
-estimate of x₀ from the noise divides by 0; in steps they clip the last one. Here φ ends a little earlier, where the
-log-SNR is ``lowest``, so that it falls strictly all the way. By default that is the first 99.6 % of their curve.
+with an angle φ that grows linearly (Nichol & Dhariwal, ICML 2021). Theirs ends at π/2, where no signal is left and the
+estimate of x₀ from the noise divides by 0; they clip the last step. Here φ ends a little earlier, where the log-SNR is
+``lowest``, so that the log-SNR falls strictly. By default that is the first 99.6 % of their curve.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,22 @@ from torch import Tensor
 from adumbra.core.errors import InputRejected
 from adumbra.core.references import cites
 
-Spacing = Literal["time", "log-snr"]
+TimeSpacing = Literal["time", "log-snr"]
+"""What the steps of a sampler are even in."""
 
 
 @cites("Nichol2021")
 @dataclass(frozen=True)
 class Schedule:
-    """The cosine schedule. Times are tensors: floats in [0, 1], or integers that count ``steps`` from 0 to the last.
+    """The cosine schedule. Times are tensors of floats in [0, 1], or of integers that count steps from 0 to ``steps``.
 
-    Everything is computed and returned in float64, on the device of the times.
+    All results are computed and returned in float64, on the device of the times.
 
     Attributes:
-        steps: T, of time in discrete steps; step k is the time k / T.
-        offset: s, the paper's: keeps the first steps from being too small.
-        lowest: ln(ᾱ / (1 - ᾱ)) at the end. The lower, the nearer the end is to pure noise (the image's share of it is
-            e^(lowest / 2), or 0.7 %), and the more a network's error in the noise is enlarged there in x₀ (150 times).
+        steps: Number T of discrete steps; step k is the time k / T.
+        offset: Offset s of the paper, which keeps the first steps from being too small.
+        lowest: Log-SNR ln(ᾱ / (1 - ᾱ)) at the end. A lower value brings the end nearer to pure noise (the share of the
+            image is e^(lowest / 2), or 0.7 %), and amplifies a network's error in the noise more in x₀ (150 times).
     """
 
     steps: int = 1000
@@ -50,16 +51,16 @@ class Schedule:
 
     @property
     def angles(self) -> tuple[float, float]:
-        """φ at the times 0 and 1, in radians."""
+        """The angle φ at the times 0 and 1, in radians."""
         first = 0.5 * pi * self.offset / (1.0 + self.offset)
-        kept = 1.0 / (1.0 + torch.tensor(-self.lowest, dtype=torch.float64).exp().item())
-        return first, acos(cos(first) * sqrt(kept))
+        signal = 1.0 / (1.0 + torch.tensor(-self.lowest, dtype=torch.float64).exp().item())
+        return first, acos(cos(first) * sqrt(signal))
 
     def time(self, t: Tensor) -> Tensor:
         """The times as float64 in [0, 1].
 
         Raises:
-            InputRejected: One is outside, or NaN.
+            InputRejected: A time is outside the schedule, or NaN.
         """
         whole = not t.is_floating_point()
         time = t.double() / self.steps if whole else t.double()
@@ -73,26 +74,26 @@ class Schedule:
         return time
 
     def signal(self, t: Tensor) -> Tensor:
-        """ᾱ: the share of the image's variance that is left, from 1 down to almost 0."""
-        gone = self.variance(t)
-        # Exactly 1 at 0, as the cosines' ratio need not be; and no digits lost at 1, as 1 - variance would.
-        return torch.where(gone < 0.5, 1.0 - gone, (self._angle(t).cos() / cos(self.angles[0])).square())
+        """ᾱ: the share of the image's variance, from 1 at time 0 down to almost 0."""
+        variance = self.variance(t)
+        # 1 - variance is exactly 1 at time 0, where the ratio of cosines need not be; near time 1 it would lose digits.
+        return torch.where(variance < 0.5, 1.0 - variance, (self._angle(t).cos() / cos(self.angles[0])).square())
 
     def variance(self, t: Tensor) -> Tensor:
-        """1 - ᾱ: the variance of the noise, without the loss of digits that the difference has near 0."""
+        """1 - ᾱ: the variance of the noise, without the loss of digits of the difference near time 0."""
         first, angle = self.angles[0], self._angle(t)
         return (angle - first).sin() * (angle + first).sin() / cos(first) ** 2
 
     def scales(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """√ᾱ and σ = √(1 - ᾱ): what the image and the noise are multiplied by."""
+        """√ᾱ and σ = √(1 - ᾱ): the factors of the image and of the noise."""
         return self.signal(t).sqrt(), self.variance(t).sqrt()
 
     def log_snr(self, t: Tensor) -> Tensor:
-        """ln(ᾱ / (1 - ᾱ)), falling from +∞ at 0 to ``lowest`` at 1."""
+        """ln(ᾱ / (1 - ᾱ)), which falls from +∞ at time 0 to ``lowest`` at time 1."""
         return self.signal(t).log() - self.variance(t).log()
 
     def time_at(self, log_snr: Tensor) -> Tensor:
-        """The time of a log-SNR; lower ones than ``lowest`` give 1."""
+        """The time of a log-SNR; values below ``lowest`` give 1."""
         first, last = self.angles
         angle = (log_snr.double().sigmoid().sqrt() * cos(first)).acos()
         return ((angle - first) / (last - first)).clamp(0.0, 1.0)
@@ -102,20 +103,21 @@ class Schedule:
         return first + self.time(t) * (last - first)
 
 
-def descending_times(schedule: Schedule, steps: int, *, spacing: Spacing = "time") -> Tensor:
-    """The times that ``steps`` steps of a sampler lead through: (steps + 1,) float64, from 1 down to 0.
+def descending_times(schedule: Schedule, steps: int, *, spacing: TimeSpacing = "time") -> Tensor:
+    """The times of a sampler's steps, (steps + 1,) float64, from 1 down to 0.
 
     Args:
-        schedule: Of the noise.
-        steps: How many.
-        spacing: ``"time"`` is even in t. ``"log-snr"`` is even in the log-SNR, which is infinite at 0: down to the
-            schedule's first step, 1 / T, and from there to 0 at once.
+        schedule: The noise schedule.
+        steps: Number of steps.
+        spacing: ``"time"`` is even in t. ``"log-snr"`` is even in the log-SNR down to the schedule's first step, 1 / T;
+            the last step goes from there to 0, where the log-SNR is infinite.
 
     Raises:
-        InputRejected: Fewer steps than 1, an unknown spacing, or, in log-SNR, as many steps as the schedule has.
+        InputRejected: ``steps`` is less than 1, the spacing is unknown, or several steps are even in the log-SNR of a
+            schedule of one step.
     """
     require_count("steps", steps)
-    require_one_of("spacing", spacing, get_args(Spacing))
+    require_one_of("spacing", spacing, get_args(TimeSpacing))
     if spacing == "time" or steps == 1:
         return torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64)
     if schedule.steps == 1:
@@ -127,17 +129,17 @@ def descending_times(schedule: Schedule, steps: int, *, spacing: Spacing = "time
 
 
 def stratified_times(uniform: float, batch: int) -> Tensor:
-    """Times for the examples of a batch, (batch,) float64 in (0, 1]: evenly apart, shifted by one uniform number.
+    """Times for the examples of a batch, (batch,) float64 in (0, 1]: evenly spaced, shifted by one uniform number.
 
-    Each example's time is uniform by itself, also where the place in the batch has a meaning, and a batch sees all
-    levels, which makes the loss less noisy (Kingma et al., NeurIPS 2021).
+    The time of each example is uniformly distributed, whatever its place in the batch. Each batch covers all levels of
+    noise, which reduces the variance of the loss (Kingma et al., NeurIPS 2021).
 
     Args:
-        uniform: In [0, 1), of the caller's generator.
-        batch: How many examples.
+        uniform: Uniform number in [0, 1), from the caller's generator.
+        batch: Number of examples.
 
     Raises:
-        InputRejected: The number is outside, or the batch is empty.
+        InputRejected: The number is outside [0, 1), or the batch is empty.
     """
     require_count("batch", batch)
     if not 0.0 <= uniform < 1.0:
@@ -146,10 +148,10 @@ def stratified_times(uniform: float, batch: int) -> Tensor:
 
 
 def require_falling(times: Tensor) -> list[float]:
-    """The times as numbers.
+    """The times as floats.
 
     Raises:
-        InputRejected: Fewer than two, or one is not below the one before, or outside [0, 1].
+        InputRejected: There are fewer than two, one is not below its predecessor, or one is outside [0, 1].
     """
     listed = [float(time) for time in times.flatten()]
     fit = len(listed) > 1 and all(1.0 >= before > after >= 0.0 for before, after in pairwise(listed))
@@ -158,26 +160,26 @@ def require_falling(times: Tensor) -> list[float]:
             "times",
             expected="two or more, each below the one before, from 1 to 0 at most",
             found=", ".join(f"{time:g}" for time in listed[:6]) + (", ..." if len(listed) > 6 else ""),
-            do="make them with descending_times",
+            do="compute them with descending_times",
         )
     return listed
 
 
 def require_count(name: str, value: int) -> None:
-    """Nothing, where the value is 1 or more.
+    """Refuses a number below 1.
 
     Raises:
-        InputRejected: It is not.
+        InputRejected: The number is below 1.
     """
     if value < 1:
         raise InputRejected(name, expected="1 or more", found=f"{value}", do="give a positive whole number")
 
 
 def require_one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Nothing, where the value is a known one.
+    """Refuses a value that is not among the known ones.
 
     Raises:
-        InputRejected: It is not.
+        InputRejected: The value is unknown.
     """
     if value not in known:
         raise InputRejected(name, expected=f"one of {', '.join(known)}", found=f"{value!r}", do="choose one of these")

@@ -1,8 +1,8 @@
-"""The doubt that guides a fusion: what a first reading is unsure of, and the controls that it is compared with.
+"""Guidance maps: the uncertainty that guides a fusion, and the controls that it is compared with.
 
-Doubt is the entropy of a probability in bits, so that it lies in [0, 1]: 1 where both answers are as likely. A guided
-network is given one map of the reading of all modalities, and one of each modality read alone. That is asked only near
-what the first reading doubts; elsewhere a modality's own doubt is taken to be that of all.
+A guidance map is the entropy of a probability in bits, so that it lies in [0, 1]: 1 where both classes are equally
+likely. A guided network takes one map of a first pass over all modalities, and one of a pass over each modality alone.
+The latter is computed only near voxels where the former is uncertain; elsewhere it is taken to be the former.
 """
 
 from typing import get_args
@@ -10,38 +10,37 @@ from typing import get_args
 import numpy as np
 from scipy import ndimage
 
+from adumbra.core.entropy import LN2, binary_entropy
 from adumbra.core.errors import InputRejected
 from adumbra.core.options import Guide
 from adumbra.core.types import Mask, Volume
 
 GUIDES: tuple[Guide, ...] = get_args(Guide)
 
-_DOUBTED, _AROUND = 0.1, 4  # Bits from which modalities are read alone, and voxels around these.
-_LEAST = 1e-7  # Of a probability, whose logarithm is finite.
+_UNCERTAIN_BITS, _AROUND = 0.1, 4  # Entropy from which modalities are passed alone, and the margin in voxels.
 
 
 def binary_entropy_bits(probability: Volume) -> Volume:
-    """-p log2 p - (1 - p) log2 (1 - p) of each voxel, float32, in [0, 1]."""
-    p = np.clip(probability.astype(np.float32), _LEAST, 1.0 - _LEAST)
-    return np.asarray(-p * np.log2(p) - (1.0 - p) * np.log2(1.0 - p), dtype=np.float32)
+    """Entropy of each voxel's probability in bits, float32, in [0, 1]."""
+    return np.asarray(binary_entropy(probability) / LN2, dtype=np.float32)
 
 
-def near_uncertainty(doubt: Volume) -> Mask:
-    """Where modalities are read alone: in doubt, and some voxels around it. Elsewhere the attention hardly opens."""
-    return np.asarray(ndimage.maximum_filter(doubt, size=2 * _AROUND + 1) > _DOUBTED)
+def near_uncertainty(guidance: Volume) -> Mask:
+    """Uncertain voxels and a margin around them: there modalities are passed alone. Elsewhere the gate hardly opens."""
+    return np.asarray(ndimage.maximum_filter(guidance, size=2 * _AROUND + 1) > _UNCERTAIN_BITS)
 
 
 def control_guidance(maps: np.ndarray, guide: Guide, *, within: Mask, generator: np.random.Generator) -> np.ndarray:
-    """The maps as a control has them, float32, 0 outside.
+    """The guidance maps of a guide or control, float32, 0 outside the brain.
 
     Args:
-        maps: (D, X, Y, Z), doubts; for the oracle the true errors.
-        guide: Of ``GUIDES``, but ``"none"``.
+        maps: (D, X, Y, Z), uncertainty; for the oracle the true errors.
+        guide: One of ``GUIDES`` except ``"none"``.
         within: (X, Y, Z), the brain.
-        generator: Shuffles voxels, the same way in all maps.
+        generator: Permutes the voxels, in the same way in all maps.
 
     Raises:
-        InputRejected: No such guide.
+        InputRejected: There is no such guide.
     """
     if guide not in GUIDES[1:]:
         raise InputRejected("guide", expected=" or ".join(GUIDES[1:]), found=guide, do="choose one of these")
@@ -50,6 +49,6 @@ def control_guidance(maps: np.ndarray, guide: Guide, *, within: Mask, generator:
         inside = np.broadcast_to(inside.mean(axis=1, keepdims=True), inside.shape)
     if guide == "shuffled":
         inside = inside[:, generator.permutation(inside.shape[1])]
-    made = np.zeros(maps.shape, dtype=np.float32)
-    made[:, within] = inside
-    return made
+    guidance = np.zeros(maps.shape, dtype=np.float32)
+    guidance[:, within] = inside
+    return guidance

@@ -1,35 +1,35 @@
-"""Which device computes, and in which precision."""
+"""Where a network computes, and in which precision."""
 
 import contextlib
-from typing import Literal
 
 import torch
 
-Precision = Literal["auto", "bf16", "f32"]
-DeviceName = Literal["auto", "cpu", "cuda"]
+from adumbra.core.options import DeviceName, Precision
+
+__all__ = ["DeviceName", "Precision", "autocast", "computes_bf16", "select_device", "use_threads"]
 
 
-def chosen_device(name: DeviceName) -> torch.device:
-    """The device of that name; ``"auto"`` takes a GPU where there is one."""
+def select_device(name: DeviceName) -> torch.device:
+    """The device of a name; ``"auto"`` takes a GPU where there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
 
 
 def use_threads(count: int | None) -> None:
-    """Lets torch compute with so many threads; None and 0 leave its own choice."""
+    """Sets the number of torch's threads; None and 0 leave its own choice."""
     if count:
         torch.set_num_threads(count)
 
 
-def fast_in_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed by the hardware: AVX512-bf16 or AMX on a CPU, Ampere and later on a GPU."""
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the hardware computes bfloat16: AVX512-bf16 or AMX on a CPU, Ampere and later on a GPU."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """The context in which a network computes; ``"auto"`` is bfloat16 where the hardware has it."""
-    bf16 = precision == "bf16" or (precision == "auto" and fast_in_bf16(device))
+    """The context in which a network computes; ``"auto"`` is bfloat16 where the hardware computes it."""
+    bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
     return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()

@@ -1,34 +1,35 @@
-"""A case as a network sees it: channels of the part that holds the brain, and the windows over it."""
+"""The input of a network for one case: channels of the part that holds the brain, and the windows over it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from adumbra.core.case import Case
 from adumbra.core.errors import GridMismatch, MissingInput
-from adumbra.core.geometry.components import dilated
-from adumbra.core.types import Mask, Volume
+from adumbra.core.geometry.components import dilate
+from adumbra.core.types import Channels, Mask, Volume
+from adumbra.inference.protocols import NetworkConfig
 from adumbra.inference.sliding_window import Windows, windows_over
 
-BEYOND_BRAIN_MM = 8.0  # A brain mask may miss a rim of cortex, where emboli lodge.
-_MARGIN_MM = 12.0  # What the network saw around the brain in training.
-_TOLERANCE = 0.1  # Of the spacing.
+BEYOND_BRAIN_MM = 8.0
+"""Margin around the brain that is segmented: a brain mask may miss a rim of cortex, where emboli lodge."""
+_MARGIN_MM = 12.0  # Margin around the brain that the networks saw in training.
+_TOLERANCE = 0.1  # Relative tolerance of the spacing.
 
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """The part of a case that matters, and how to put it back.
+    """The part of a case that a network sees, and where it lies in the whole.
 
     Attributes:
-        channels: float32 (C, X, Y, Z), zeros where missing and where the volume had to be padded; behind them what
-            guides the network, where something does.
-        present: float32 (C,).
+        channels: float32 (C, X, Y, Z), zeros where a modality is missing and in the padding; behind the modalities the
+            guidance maps of a guided network.
+        present: float32 (C,), 1 where a modality is available.
         within: (X, Y, Z), the dilated brain.
-        windows: Over ``within``.
-        box: Where the part lies in the whole.
+        windows: Windows over ``within``.
+        box: Slices of the part in the whole.
         padding: Voxels added before and after, along each axis.
-        shape: Of the whole.
+        shape: Shape of the whole.
     """
 
     channels: np.ndarray
@@ -39,8 +40,8 @@ class ModelInput:
     padding: tuple[tuple[int, int], ...]
     shape: tuple[int, int, int]
 
-    def restored(self, part: np.ndarray) -> Volume:
-        """A volume of the part's shape, put into the whole; 0 outside the dilated brain."""
+    def restore(self, part: np.ndarray) -> Volume:
+        """A volume of the part's shape, placed in the whole; 0 outside the dilated brain."""
         whole = np.zeros(self.shape, dtype=np.float32)
         inner = tuple(
             slice(before, size - after) for (before, after), size in zip(self.padding, part.shape, strict=True)
@@ -49,55 +50,63 @@ class ModelInput:
         return whole
 
 
-def model_input(case: Case, config: Any, *, spacing_mm: float, side: int, overlap: float) -> ModelInput:
-    """What a network with this config is shown of a case.
+def model_input(
+    case: Case,
+    config: NetworkConfig,
+    *,
+    spacing_mm: float,
+    side: int,
+    overlap: float,
+    guidance: Channels | None = None,
+) -> ModelInput:
+    """The input of a network for a case.
 
     Args:
         case: Normalised, with a brain mask.
-        config: Has ``modalities`` and ``guidance_channels``.
-        spacing_mm: That the network was trained on.
-        side: Of a window, in voxels.
+        config: Architecture of the network.
+        spacing_mm: Spacing that the network was trained on.
+        side: Side of a window, in voxels.
         overlap: Least share of a side that neighbouring windows have in common.
+        guidance: Guidance maps (D, X, Y, Z) on the case's grid; D is ``config.guidance_channels``.
 
     Raises:
         GridMismatch: The spacing differs by more than 10 %.
-        MissingInput: No brain mask, an empty one, or none of the modalities.
+        MissingInput: No brain mask, an empty one, none of the modalities, or no guidance for a guided network.
     """
-    _require_fitting(case, config, spacing_mm)
-    within = dilated(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
+    _require_usable(case, config, spacing_mm)
+    within = dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
     box, padding = _box(within, int(np.ceil((_MARGIN_MM - BEYOND_BRAIN_MM) / spacing_mm)), side)
-    guidance = _doubts(case, config)
-    channels = np.zeros((len(config.modalities) + len(guidance), *_padded_shape(box, padding)), dtype=np.float32)
-    for channel, doubt in zip(channels[len(config.modalities) :], guidance, strict=True):
-        channel[...] = np.pad(doubt[box], padding)
+    maps = _guidance_maps(case, config, guidance)
+    channels = np.zeros((len(config.modalities) + len(maps), *_padded_shape(box, padding)), dtype=np.float32)
+    for channel, volume in zip(channels[len(config.modalities) :], maps, strict=True):
+        channel[...] = np.pad(volume[box], padding)
     for channel, modality in zip(channels, config.modalities, strict=False):
         if modality in case.scans:
             channel[...] = np.pad(case.scans[modality].data[box], padding)
     present = np.array([m in case.scans for m in config.modalities], dtype=np.float32)
-    seen = np.pad(within[box], padding)
-    windows = windows_over(seen, side=side, overlap=overlap)
-    return ModelInput(channels, present, seen, windows, box, padding, case.grid.shape)
+    part = np.pad(within[box], padding)
+    windows = windows_over(part, side=side, overlap=overlap)
+    return ModelInput(channels, present, part, windows, box, padding, case.grid.shape)
 
 
-def _doubts(case: Case, config: Any) -> np.ndarray:
-    """What guides the network, (D, X, Y, Z)."""
+def _guidance_maps(case: Case, config: NetworkConfig, guidance: Channels | None) -> np.ndarray:
+    """The guidance maps that the network takes, (D, X, Y, Z)."""
     if not config.guidance_channels:
         return np.zeros((0, *case.grid.shape), dtype=np.float32)
-    guidance = getattr(case, "guidance", None)
     if guidance is None or len(guidance) != config.guidance_channels:
         raise MissingInput(
             case.name,
-            expected=f"{config.guidance_channels} maps of doubt",
+            expected=f"{config.guidance_channels} guidance maps",
             found="none" if guidance is None else f"{len(guidance)}",
-            do="make the posterior with posterior.registry.posterior_of, which reads the case first",
+            do="make the posterior with posterior.registry.posterior_of, which computes them in a first pass",
         )
-    return np.asarray(guidance)
+    return guidance
 
 
-def _require_fitting(case: Case, config: Any, spacing_mm: float) -> None:
+def _require_usable(case: Case, config: NetworkConfig, spacing_mm: float) -> None:
     if not any(m in case.scans for m in config.modalities):
-        wanted, found = ", ".join(config.modalities), ", ".join(case.scans) or "no scans"
-        raise MissingInput(case.name, expected=f"one of {wanted}", found=found, do="give one of these sequences")
+        wanted, available = ", ".join(config.modalities), ", ".join(case.scans) or "no scans"
+        raise MissingInput(case.name, expected=f"one of {wanted}", found=available, do="give one of these sequences")
     if "brain" not in case.masks or not case.masks["brain"].data.any():
         raise MissingInput(
             case.name,
@@ -111,7 +120,7 @@ def _require_fitting(case: Case, config: Any, spacing_mm: float) -> None:
             case.name,
             expected=f"voxels of {spacing_mm:g} mm, as the network was trained on",
             found=f"{spacing} mm",
-            do="call adumbra.preprocessing.resampling.case_onto with a grid of that spacing",
+            do="call adumbra.preprocessing.resampling.resample_case with a grid of that spacing",
         )
 
 

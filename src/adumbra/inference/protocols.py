@@ -1,79 +1,164 @@
-"""What every posterior can do, and what it needs of a network.
+"""What a segmentation network is, and what some can do besides.
 
-Two values make a posterior: *which weights* hold the chance (a part of the network: what comes before it is computed
-once for all draws) and *which approximation* of their distribution is drawn from. ``StochasticApproximation`` is both;
-``sampled.SampledPosterior`` makes volumes of any of them, and ``ensemble.DeepEnsemble`` makes one posterior of several.
+A ``SegmentationNetwork`` gives logits in three stages, so that what precedes the first stochastic stage is computed once
+for all draws. Its further capabilities (``networks.capabilities``) are properties that are None where it lacks them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from adumbra.core.case import Case
-from adumbra.core.types import Target, Volume
+from adumbra.core.types import Modality, Target
+from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
+from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
 
-NetworkStage = Literal["encoder", "decoder", "head"]
-Features = tuple[Tensor, ...]
+__all__ = [
+    "Card",
+    "CrossAttending",
+    "DropoutMasks",
+    "Features",
+    "LogitNoise",
+    "MaskDenoising",
+    "NetworkConfig",
+    "NetworkStage",
+    "SegmentationNetwork",
+    "SparseDecoding",
+    "TrainedNetwork",
+    "Window",
+    "device_of",
+]
 
 
 @runtime_checkable
-class Network(Protocol):
-    """A network in parts; what comes before a part can be computed once."""
+class NetworkConfig(Protocol):
+    """What inference needs to know of a network's architecture."""
 
     @property
-    def config(self) -> Any:
-        """Has ``modalities`` and ``targets``, in order, and ``multiple``, which divides the side of a window."""
+    def modalities(self) -> tuple[Modality, ...]:
+        """Input channels, in order."""
+        ...
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Targets, one logit channel for each."""
+        ...
+
+    @property
+    def guidance_channels(self) -> int:
+        """Number of guidance maps that follow the modalities; 0 where nothing guides the network."""
+        ...
+
+    @property
+    def noise_rank(self) -> int | None:
+        """Rank of the predicted logit noise; None where none is predicted."""
+        ...
+
+    @property
+    def dropout(self) -> float | tuple[float, ...]:
+        """Dropout rate, or the rate of each level."""
+        ...
+
+
+@runtime_checkable
+class SegmentationNetwork(Protocol):
+    """A network in three stages: encoder, decoder, head. It is a torch module in evaluation mode."""
+
+    @property
+    def config(self) -> NetworkConfig:
+        """Its architecture."""
         ...
 
     @property
     def first_stochastic_stage(self) -> NetworkStage:
-        """The first part that holds dropout; the head where none does."""
+        """The first stage that holds dropout; the head where none does."""
         ...
 
-    def features_before(self, part: NetworkStage, x: Tensor, present: Tensor) -> Features:
-        """What a part is given."""
+    @property
+    def sparse_decoding(self) -> SparseDecoding | None:
+        """The network, where it can draw at selected voxels only."""
         ...
 
-    def __call__(self, x: Any, present: Tensor, kept: Any = None, *, part: NetworkStage = "encoder") -> Tensor:
-        """Logits (B, targets, X, Y, Z), from a part on."""
+    @property
+    def cross_attention(self) -> CrossAttending | None:
+        """The network, where it attends across modalities."""
+        ...
+
+    @property
+    def logit_noise(self) -> LogitNoise | None:
+        """The network, where it predicts the noise of its logits."""
+        ...
+
+    @property
+    def mask_denoising(self) -> MaskDenoising | None:
+        """The network, where it denoises masks."""
+        ...
+
+    @property
+    def decoder(self) -> nn.Module:
+        """Its decoder; parameters of posteriors are named from it."""
+        ...
+
+    def features_before(self, stage: NetworkStage, x: Tensor, present: Tensor) -> Features:
+        """Input of a stage, computed by the stages before it without dropout."""
+        ...
+
+    def sample_dropout_masks(self, generator: np.random.Generator) -> DropoutMasks:
+        """One sample of the dropout masks, float32 zeros and ones."""
+        ...
+
+    def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """Parameters by name."""
+        ...
+
+    def with_parameters(
+        self, parameters: Mapping[str, Tensor], x: Features, present: Tensor, *, stage: NetworkStage
+    ) -> Tensor:
+        """Logits from a stage on, with these parameters in place of the network's own."""
+        ...
+
+    def __call__(
+        self,
+        x: Tensor | Features,
+        present: Tensor,
+        masks: DropoutMasks | None = None,
+        *,
+        stage: NetworkStage = "encoder",
+    ) -> Tensor:
+        """Logits (B, targets, X, Y, Z), from a stage on."""
         ...
 
 
 @runtime_checkable
 class Card(Protocol):
-    """What must be known of the weights."""
+    """Facts of trained weights that inference needs."""
 
     @property
     def name(self) -> str:
-        """Of the weights."""
+        """Name of the weights."""
         ...
 
     @property
     def sha256(self) -> str:
-        """Of their file."""
-        ...
-
-    @property
-    def training(self) -> Mapping[str, object]:
-        """How they were made."""
+        """Hash of their file."""
         ...
 
     @property
     def spacing_mm(self) -> float:
-        """Of the isotropic grid that the network was trained on."""
+        """Spacing of the isotropic grid that the network was trained on."""
         ...
 
     @property
     def patch(self) -> int:
-        """Side of the patches that it was trained on, in voxels."""
+        """Side of the training patches, in voxels."""
         ...
 
     @property
     def window(self) -> int:
-        """Side of the windows to predict with; 0 is the patch."""
+        """Side of the windows for prediction, in voxels; 0 is the patch."""
         ...
 
     @property
@@ -81,40 +166,45 @@ class Card(Protocol):
         """What was fitted to the weights: its ``name`` and plain values; empty where nothing was."""
         ...
 
+    @property
+    def first_pass_draws(self) -> int:
+        """Number of draws of the first pass that a guided network was trained with."""
+        ...
+
 
 @runtime_checkable
-class Loaded(Protocol):
+class TrainedNetwork(Protocol):
     """A network with its card, as ``networks.registry.load`` gives it."""
 
     @property
-    def network(self) -> Network:
+    def network(self) -> SegmentationNetwork:
         """In evaluation mode."""
         ...
 
     @property
     def card(self) -> Card:
-        """What its weights are."""
+        """Facts of its weights."""
         ...
 
     @property
     def fitted(self) -> Mapping[str, Tensor]:
-        """Tensors of what was fitted to the weights, by name."""
+        """Tensors of the posterior that was fitted to the weights, by name."""
         ...
 
     @property
-    def first(self) -> "Loaded | None":
-        """Of a guided network: whose reading guides it."""
+    def first_pass(self) -> "TrainedNetwork | None":
+        """Network of the first pass, where this one is guided."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """One window of a volume on its way through the network.
+    """One window of a case, computed up to the first stochastic stage.
 
     Attributes:
-        features: What the part with the chance is given, see ``Network.features_before``.
-        present: (1, C), 1 where a modality is there.
-        box: Where the window lies, as slices of the volume.
+        features: Input of that stage, see ``SegmentationNetwork.features_before``.
+        present: (1, C), 1 where a modality is available.
+        box: Slices of the window in the volume.
     """
 
     features: Features
@@ -122,82 +212,7 @@ class Window:
     box: tuple[slice, slice, slice]
 
 
-Realisation = Callable[[Any, Window], Tensor]
-"""One draw: from a network and a window to logits (1, targets, X, Y, Z); the same function for all windows."""
-
-
-Sampler = Callable[[np.random.Generator], Volume]
-"""From a generator of its own to one draw: a full probability volume, float32, on the case's grid."""
-
-
-@runtime_checkable
-class StochasticApproximation(Protocol):
-    """What differs from draw to draw: an approximation of the distribution of a network's weights, or of its logits."""
-
-    @property
-    def state(self) -> Mapping[str, object]:
-        """What is fixed of it: plain values, for the manifest."""
-        ...
-
-    def part(self, loaded: Loaded) -> NetworkStage:
-        """The first part of the network that it touches.
-
-        Raises:
-            WeightsRejected: The weights are not made for it.
-        """
-        ...
-
-    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
-        """One draw, for a volume of a shape."""
-        ...
-
-
-@runtime_checkable
-class Posterior(Protocol):
-    """A distribution over probability volumes, given a case."""
-
-    @property
-    def targets(self) -> tuple[Target, ...]:
-        """What its networks outline."""
-        ...
-
-    @property
-    def state(self) -> Mapping[str, object]:
-        """What is fixed: approximation, weights, rates, plain values for the manifest."""
-        ...
-
-    @property
-    def methods(self) -> tuple[object, ...]:
-        """The classes whose papers a manifest names, see ``adumbra.core.references.citations``."""
-        ...
-
-    def sampler(self, case: Case) -> "Sampler":
-        """The case made ready to be drawn from, without what follows being computed; errors as of ``draws``."""
-        ...
-
-    def draws(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
-        """``n`` draws, one at a time: each a full probability volume, float32, on ``case.grid``.
-
-        Args:
-            case: Normalised, on a grid of the network's spacing, with ``masks["brain"]``.
-            n: How many; at least 1.
-            generator: The only source of chance: equal generators give equal bytes. Every draw has a child of it
-                (``Generator.spawn``), so that ``n`` draws and then ``m`` with the same generator are those of ``n +
-                    m``.
-
-        Raises:
-            ValueError: ``n`` is less than 1.
-            GridMismatch: The grid's spacing is not the network's.
-            MissingInput: No brain mask, or none of the network's modalities.
-        """
-        ...
-
-    def deterministic(self, case: Case) -> Volume:
-        """The probability volume of the network itself, without chance."""
-        ...
-
-
-def require_some(n: int) -> None:
-    """Refuses to draw nothing."""
-    if n < 1:
-        raise ValueError(f"n: expected at least 1 draw, found {n}; ask for 20, or call deterministic()")
+def device_of(network: SegmentationNetwork) -> torch.device:
+    """The device of a network's parameters."""
+    _, parameter = next(iter(network.named_parameters()))
+    return parameter.device

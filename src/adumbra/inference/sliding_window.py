@@ -1,4 +1,4 @@
-"""A volume seen through overlapping windows, and put together again."""
+"""Overlapping windows over a volume, and their blending."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from adumbra.core.types import Channels, Mask, Volume
 
 Corner = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
-_EDGE = 1e-3  # Weight floor, so that a voxel seen by corners alone is still an average and no 0 / 0.
+_LEAST_WEIGHT = 1e-3  # A voxel that only corners of windows cover is still an average, not 0 / 0.
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +18,9 @@ class Windows:
     """Cubic windows over a volume.
 
     Attributes:
-        shape: Of the volume, at least ``side`` along each axis.
-        side: Of a window, in voxels.
-        corners: The lowest index of each window.
+        shape: Shape of the volume, at least ``side`` along each axis.
+        side: Side of a window, in voxels.
+        corners: Lowest index of each window.
     """
 
     shape: tuple[int, int, int]
@@ -32,18 +32,18 @@ class Windows:
         for x, y, z in self.corners:
             yield slice(x, x + self.side), slice(y, y + self.side), slice(z, z + self.side)
 
-    def blended(self, pieces: Iterable[np.ndarray]) -> Volume:
+    def blend(self, pieces: Iterable[np.ndarray]) -> Volume:
         """The volume whose windows are ``pieces``, in order; where they overlap, their Gaussian-weighted mean.
 
-        The centre of a window has seen its surroundings and the border has not, hence the Gaussian. Probabilities are
-        meant to be blended, not logits: one window's extreme logit must not overrule all that saw more.
+        The centre of a window has seen its surroundings and the border has not, hence the Gaussian. Blend
+        probabilities, not logits: one window's extreme logit must not overrule the windows that saw more.
         Voxels in no window are 0.
         """
-        blended: Volume = self.blended_together((piece[None] for piece in pieces), count=1)[0]
+        blended: Volume = self.blend_channels((piece[None] for piece in pieces), count=1)[0]
         return blended
 
-    def blended_together(self, pieces: Iterable[np.ndarray], *, count: int) -> Channels:
-        """Several volumes at once, as ``blended`` has each: ``pieces`` are (count, side, side, side)."""
+    def blend_channels(self, pieces: Iterable[np.ndarray], *, count: int) -> Channels:
+        """Several volumes at once, each as ``blend`` gives it: ``pieces`` are (count, side, side, side)."""
         total = np.zeros((count, *self.shape), dtype=np.float32)
         weight = np.zeros(self.shape, dtype=np.float32)
         bell = gaussian_bell(self.side)
@@ -58,7 +58,7 @@ def windows_over(within: Mask, *, side: int, overlap: float) -> Windows:
 
     Args:
         within: (X, Y, Z), no smaller than a window along any axis. Windows that hold none of it are left out.
-        side: Of a window, in voxels.
+        side: Side of a window, in voxels.
         overlap: Least share of a window's side that it has in common with the next, 0 to below 1.
     """
     shape = (within.shape[0], within.shape[1], within.shape[2])
@@ -90,4 +90,4 @@ def gaussian_bell(side: int) -> Volume:
     x = (np.arange(side) - (side - 1) / 2) / (side / 8)
     line = np.exp(-0.5 * x**2)
     bell = line[:, None, None] * line[None, :, None] * line[None, None, :]
-    return np.maximum(bell / bell.max(), _EDGE).astype(np.float32)
+    return np.maximum(bell / bell.max(), _LEAST_WEIGHT).astype(np.float32)

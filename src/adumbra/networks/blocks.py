@@ -1,7 +1,7 @@
-"""The blocks that networks are built of. Tensors are (B, C, X, Y, Z).
+"""The blocks of all networks. Tensors are (B, C, X, Y, Z).
 
-Instance normalisation erases a constant channel, so a missing modality that is filled with zeros leaves no trace of
-being missing. The encoder's blocks are therefore told: ``ConditionedNorm`` scales and shifts by a linear function of
+Instance normalisation erases a constant channel, so that a missing modality filled with zeros leaves no trace. The
+encoder's blocks are therefore conditioned on presence: ``ConditionedNorm`` scales and shifts by a linear function of
 ``present`` (feature-wise linear modulation; Perez et al., AAAI 2018).
 """
 
@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SLOPE = 0.01  # Of the leaky ReLU.
+SLOPE = 0.01
+"""Negative slope of the leaky ReLU."""
 
 
 class ConditionedNorm(nn.Module):
@@ -35,7 +36,7 @@ class ConditionedNorm(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 scale, offset = (condition.float() @ self.modulation).chunk(2, dim=1)
             gain, shift = gain * (1.0 + scale), shift + offset
-        # Instances laid side by side as channels: one fused call normalises, scales and shifts each by its own numbers.
+        # Instances laid side by side as channels: one fused call normalises, scales and shifts each of them.
         flat = x.reshape(1, batch * channels, *x.shape[2:])
         normed = F.batch_norm(flat, None, None, gain.reshape(-1), shift.reshape(-1), training=True)
         return normed.view(x.shape)
@@ -60,23 +61,23 @@ class ResidualBlock(nn.Module):
 
 
 class ChannelDropout(nn.Module):
-    """Drops whole channels and scales the rest up by 1 / (1 - p); the mask may be held.
+    """Drops whole channels and scales the rest by 1 / (1 - p), at random or by a given mask.
 
-    One mask held for all windows of a volume makes a draw *one* network, whose probability volume is a sample of the
-    posterior; a fresh mask per window would tile the volume with different networks.
+    One mask for all windows of a volume makes a draw *one* network, whose probability volume is a sample of the
+    posterior. A new mask per window would tile the volume with different networks.
     """
 
     def __init__(self, channels: int, p: float) -> None:
         super().__init__()
         self.channels, self.p = channels, p
 
-    def forward(self, x: Tensor, kept: Tensor | None = None) -> Tensor:
-        """The input with channels dropped at random while training, or those that are 0 in ``kept``.
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The input with channels dropped: those that are 0 in ``mask``, or, without one, at random in training.
 
-        ``kept`` is (C,), or (B, C) with a mask for each example.
+        ``mask`` is (C,), or (B, C) with one for each example.
         """
         if self.p == 0.0:
             return x
-        if kept is None:
+        if mask is None:
             return F.dropout3d(x, self.p, training=self.training)
-        return x * (kept.to(x) / (1.0 - self.p)).view(-1, self.channels, 1, 1, 1)
+        return x * (mask.to(x) / (1.0 - self.p)).view(-1, self.channels, 1, 1, 1)

@@ -1,41 +1,38 @@
-"""A U-Net that listens across modalities: an encoder for each, and attention from the primary one to the others.
+"""A U-Net with an encoder for each modality, and cross-attention from the primary modality to the others.
 
-At each level that has a window the features of the primary modality, F1, become F1 + g(U) A(F1; F2 ... FM), see
-``networks.attention``; the other levels go on with F1 alone. What follows is the decoder of ``unet``, with its dropout,
-so that every posterior draws from this network as well. ``primary`` may be all modalities at once instead of one: that
-is the plain U-Net with attention at its skips.
+At each level that has a window, the features of the primary modality F1 become F1 + g(U) A(F1; F2 ... FM), see
+``networks.attention``; the other levels use F1 alone. The decoder is that of ``networks.unet``, with its dropout, so
+that every posterior applies to this network as well. ``primary`` may be all modalities together instead of one: that is
+the plain U-Net with attention at its skip connections.
 
-A guided network is given, behind the modalities, one channel with the doubt U of a first reading and one for each
-modality with its own: see ``guidance_channels``.
+A guided network takes guidance maps behind the modalities: one channel with the uncertainty U of a first pass over all
+modalities, and one for each modality with the uncertainty of a first pass over that modality alone.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adumbra.core.types import Modality, Target
+from adumbra.core.types import Modality
 from adumbra.networks.attention import CrossAttention, UncertaintyGate
-from adumbra.networks.unet import Encoder, Features, Masks, NetworkStage, UNet, UNetConfig
-
-PRIMARY: Mapping[Target, Modality] = {"lesion": "dwi", "thrombus": "swi"}
-"""The modality that each target is outlined on."""
-
+from adumbra.networks.capabilities import CrossAttending
+from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
+from adumbra.networks.unet import Encoder, UNet, UNetConfig
 
 @dataclass(frozen=True)
 class CrossModalConfig(UNetConfig):
-    """What it takes to build the network again; what is not here is ``UNetConfig``'s.
+    """Everything needed to build the network again; the other fields are those of ``UNetConfig``.
 
     Attributes:
-        primary: The modality that listens; None is all of them together, as a plain U-Net sees them.
-        windows: By level, full resolution first: side of the cube in which a voxel looks, in voxels of that level; 0 is
-            the whole map, None no attention.
-        heads: That attend apart.
-        slim: How many times fewer channels a modality has alone than all have together: most of the cost is there.
-        shared: Whether the encoders of all modalities have the same convolutions; gains and shifts are each one's own.
-        guided: Whether uncertainty opens the attention; otherwise it is always open.
+        primary: The modality whose features attend; None is all modalities together, as a plain U-Net sees them.
+        windows: For each level, full resolution first, the side of the cube in which a voxel attends, in voxels of that
+            level; 0 is the whole map, None is no attention.
+        heads: Number of attention heads.
+        slim: Factor by which a single modality has fewer channels than all together; it bounds the cost.
+        shared: Whether the encoders of all modalities share their convolutions; gains and shifts are always their own.
+        guided: Whether guidance maps open the attention gate; otherwise it is always open.
     """
 
     primary: Modality | None = "dwi"
@@ -59,63 +56,78 @@ class CrossModalConfig(UNetConfig):
             raise ValueError(f"heads: expected a divisor of {self.widths}, found {self.heads}")
 
     @property
-    def widths_apart(self) -> tuple[int, ...]:
-        """Channels by level of a modality alone, as far down as it is asked for: for a primary one all the way."""
+    def has_joint_encoder(self) -> bool:
+        """Whether one encoder sees all modalities together; not where a single modality is the primary one."""
+        return self.primary is None
+
+    @property
+    def attention_windows(self) -> tuple[int | None, ...]:
+        """Attention window of each level."""
+        return self.windows
+
+    @property
+    def trainable_posteriors(self) -> tuple[str, ...]:
+        """Posteriors that a training can prepare for the network."""
+        return ("dropout", "laplace", "deterministic", "swag")
+
+    @property
+    def single_modality_widths(self) -> tuple[int, ...]:
+        """Channels of a single modality at each level, as far down as they are needed; all levels for a primary one."""
         attended = (level + 1 for level, window in enumerate(self.windows) if window is not None)
         levels = max(attended, default=0) if self.primary is None else len(self.widths)
         return tuple(width // self.slim for width in self.widths[:levels])
 
     @property
     def others(self) -> tuple[Modality, ...]:
-        """The modalities that are listened to."""
+        """The modalities that are attended to."""
         return tuple(modality for modality in self.modalities if modality != self.primary)
 
     @property
     def guidance_channels(self) -> int:
-        """How many channels follow those of the modalities: the doubt of the first reading, and each modality's own."""
+        """Number of guidance maps that follow the modalities: one for all together, and one for each."""
         return 1 + len(self.modalities) if self.guided else 0
 
 
-class OneModality(nn.Module):
-    """Encoders of single modalities, and what stands for one that is missing."""
+class SingleModalityEncoders(nn.Module):
+    """Encoders of single modalities, and learned features that stand for a missing one."""
 
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__()
         self.count, self.shared = len(config.modalities), config.shared
-        alone = UNetConfig(modalities=config.modalities[:1], widths=config.widths_apart)
+        single = UNetConfig(modalities=config.modalities[:1], widths=config.single_modality_widths)
         encoders = 1 if config.shared else self.count
         conditions = self.count if config.shared else 1
-        self.encoders = nn.ModuleList(Encoder(alone, conditions=conditions) for _ in range(encoders))
-        self.tokens = nn.ParameterList(torch.zeros(self.count, width) for width in alone.widths)
+        self.encoders = nn.ModuleList(Encoder(single, conditions=conditions) for _ in range(encoders))
+        self.tokens = nn.ParameterList(torch.zeros(self.count, width) for width in single.widths)
 
     def forward(self, x: Tensor, present: Tensor, which: list[int]) -> list[Tensor]:
-        """Features of each level, (B, M, C, X, Y, Z), of the modalities that are asked for."""
+        """Features of each level, (B, M, C, X, Y, Z), of the modalities at the indices ``which``."""
         batch = len(x)
         if self.shared:
-            told = torch.eye(self.count, device=x.device, dtype=present.dtype)[which].repeat(batch, 1)
-            found = self.encoders[0](x[:, which].reshape(-1, 1, *x.shape[2:]), told)
-            levels = [f.view(batch, len(which), *f.shape[1:]) for f in found]
+            one_hot = torch.eye(self.count, device=x.device, dtype=present.dtype)[which].repeat(batch, 1)
+            features = self.encoders[0](x[:, which].reshape(-1, 1, *x.shape[2:]), one_hot)
+            levels = [f.view(batch, len(which), *f.shape[1:]) for f in features]
         else:
-            apart = [self.encoders[m](x[:, m : m + 1], present[:, m : m + 1]) for m in which]
-            levels = [torch.stack(level, dim=1) for level in zip(*apart, strict=True)]
-        there = present[:, which].view(batch, -1, 1, 1, 1, 1)
+            single = [self.encoders[m](x[:, m : m + 1], present[:, m : m + 1]) for m in which]
+            levels = [torch.stack(level, dim=1) for level in zip(*single, strict=True)]
+        available = present[:, which].view(batch, -1, 1, 1, 1, 1)
         return [
-            torch.where(there > 0, level, token[which].to(level.dtype).view(1, -1, level.shape[2], 1, 1, 1))
+            torch.where(available > 0, level, token[which].to(level.dtype).view(1, -1, level.shape[2], 1, 1, 1))
             for level, token in zip(levels, self.tokens, strict=True)
         ]
 
 
 class CrossEncoder(nn.Module):
-    """The primary features of each level, with what is heard from the other modalities."""
+    """Primary features of each level, with what attention adds from the other modalities."""
 
     def __init__(self, config: CrossModalConfig) -> None:
         super().__init__()
         self.config = config
-        self.apart = OneModality(config) if config.widths_apart else None
-        self.together = Encoder(config) if config.primary is None else None
-        self.dropouts = nn.ModuleList()  # it holds no chance
-        alone = zip(config.widths_apart, config.widths, strict=False) if config.primary is not None else ()
-        self.widened = nn.ModuleList(nn.Conv3d(a, b, 1, bias=False) for a, b in alone)
+        self.single = SingleModalityEncoders(config) if config.single_modality_widths else None
+        self.joint = Encoder(config) if config.primary is None else None
+        self.dropouts = nn.ModuleList()  # The encoder is deterministic.
+        widths = zip(config.single_modality_widths, config.widths, strict=False) if config.primary is not None else ()
+        self.widen = nn.ModuleList(nn.Conv3d(a, b, 1, bias=False) for a, b in widths)
         self.attention = nn.ModuleDict(
             {
                 str(level): CrossAttention(
@@ -123,8 +135,8 @@ class CrossEncoder(nn.Module):
                     len(config.others),
                     window=window,
                     heads=config.heads,
-                    heard=config.widths_apart[level],
-                    doubting=config.guided,
+                    other_channels=config.single_modality_widths[level],
+                    guided=config.guided,
                 )
                 for level, (width, window) in enumerate(zip(config.widths, config.windows, strict=True))
                 if window is not None
@@ -132,119 +144,136 @@ class CrossEncoder(nn.Module):
         )
         self.gates = nn.ModuleDict({level: UncertaintyGate() for level in self.attention}) if config.guided else None
 
-    def forward(self, x: Tensor, present: Tensor, kept: Masks | None = None) -> Features:  # noqa: ARG002
-        """The features of each level, full resolution first; it has no dropout to hold."""
-        features, _ = self.heard(x, present)
+    def forward(self, x: Tensor, present: Tensor, masks: DropoutMasks | None = None) -> Features:  # noqa: ARG002
+        """Features of each level, full resolution first; ``masks`` is unused, for there is no dropout."""
+        features, _ = self.attend(x, present)
         return features
 
-    def heard(self, x: Tensor, present: Tensor) -> tuple[Features, dict[int, Tensor]]:
-        """The features, and at each level with attention the share of each other modality, (B, M, X, Y, Z)."""
+    def attend(self, x: Tensor, present: Tensor) -> tuple[Features, dict[int, Tensor]]:
+        """The features, and for each level with attention the weight of each other modality, (B, M, X, Y, Z)."""
         config = self.config
         images, guidance = x[:, : len(config.modalities)], x[:, len(config.modalities) :]
         others = [config.modalities.index(m) for m in config.others]
-        levels = self.apart(images, present, others) if self.apart is not None else []
+        levels = self.single(images, present, others) if self.single is not None else []
         primary = self._primary(images, present)
-        features, shares = [], {}
+        features, weights = [], {}
         for level, own in enumerate(primary):
-            mixed = own
+            fused = own
             if str(level) in self.attention:
-                unsure = guidance[:, [1 + m for m in others]] if config.guided else None
-                said, shares[level] = self.attention[str(level)](own, levels[level], present[:, others], unsure)
-                mixed = own + (said if self.gates is None else self.gates[str(level)](guidance[:, :1]) * said)
-            features.append(mixed.to(own.dtype))
+                uncertainty = guidance[:, [1 + m for m in others]] if config.guided else None
+                attended, weights[level] = self.attention[str(level)](
+                    own, levels[level], present[:, others], uncertainty
+                )
+                fused = own + (attended if self.gates is None else self.gates[str(level)](guidance[:, :1]) * attended)
+            features.append(fused.to(own.dtype))
             if guidance.shape[1] and level + 1 < len(primary):
-                guidance = F.max_pool3d(guidance, 2)  # a doubtful voxel makes a doubtful cell
-        return tuple(features), shares
+                guidance = F.max_pool3d(guidance, 2)  # One uncertain voxel makes the coarser voxel uncertain.
+        return tuple(features), weights
 
-    def opened(self, x: Tensor) -> dict[int, Tensor]:
-        """How far the gate of each level with attention is open, (B, 1, X, Y, Z); empty where nothing guides it."""
+    def attention_gates(self, x: Tensor) -> dict[int, Tensor]:
+        """Gate of each level with attention, (B, 1, X, Y, Z); empty where nothing guides the network."""
         first = len(self.config.modalities)
         guidance = x[:, first : first + 1]
         gates = {} if self.gates is None else {int(level): gate for level, gate in self.gates.items()}
         return {level: gate(F.max_pool3d(guidance, 2**level)) for level, gate in gates.items()}
 
     def _primary(self, images: Tensor, present: Tensor) -> list[Tensor]:
-        if self.together is not None:
-            return list(self.together(images, present))
-        chosen = self.config.modalities.index(self.config.primary)  # type: ignore[arg-type]  # it is not None
-        alone = self.apart(images, present, [chosen])  # type: ignore[misc]  # nor is this: a primary one is seen alone
-        return [widen(level[:, 0]) for widen, level in zip(self.widened, alone, strict=True)]
+        if self.joint is not None:
+            return list(self.joint(images, present))
+        index = self.config.modalities.index(self.config.primary)  # type: ignore[arg-type]  # it is not None
+        levels = self.single(images, present, [index])  # type: ignore[misc]  # a primary modality is encoded alone
+        return [widen(level[:, 0]) for widen, level in zip(self.widen, levels, strict=True)]
 
 
 class CrossModal(UNet):
-    """Cross-modal encoder, decoder and head together; in all else a ``UNet``.
+    """Cross-modal encoder, decoder and head; in all else a ``UNet``.
 
     Args:
-        config: Its widths, channels and windows.
+        config: Widths, channels and attention windows.
     """
 
     config: CrossModalConfig
+    encoder: CrossEncoder
 
     def __init__(self, config: CrossModalConfig | None = None) -> None:
         super().__init__(config or CrossModalConfig())
 
-    def _encoder(self) -> nn.Module:
+    def _encoder(self) -> CrossEncoder:
         return CrossEncoder(self.config)
 
-    def attention_weights(self, x: Tensor, present: Tensor) -> dict[int, Tensor]:
-        """Which modalities are listened to, where: by level the share of each of ``config.others``, (B, M, X, Y, Z)."""
-        shares: dict[int, Tensor] = self.encoder.heard(x, present)[1]
-        return shares
+    @property
+    def cross_attention(self) -> CrossAttending | None:
+        """The network, where a level has attention; None elsewhere."""
+        return self if any(window is not None for window in self.config.windows) else None
 
-    def opened(self, x: Tensor) -> dict[int, Tensor]:
-        """How far doubt lets it listen: by level the gate, (B, 1, X, Y, Z), in (0, 1); empty if it is not guided."""
-        gates: dict[int, Tensor] = self.encoder.opened(x)
-        return gates
+    @property
+    def attention_config(self) -> CrossModalConfig:
+        """Which modalities attend to which."""
+        return self.config
+
+    def attention_weights(self, x: Tensor, present: Tensor) -> dict[int, Tensor]:
+        """Attention weight of each of ``config.others`` by level, (B, M, X, Y, Z)."""
+        return self.encoder.attend(x, present)[1]
+
+    def attention_gates(self, x: Tensor) -> dict[int, Tensor]:
+        """Attention gate by level, (B, 1, X, Y, Z), in (0, 1); empty where nothing guides the network."""
+        return self.encoder.attention_gates(x)
 
 
 @dataclass(frozen=True)
 class LateAverageConfig(UNetConfig):
-    """What it takes to build the network again: all is ``UNetConfig``'s."""
+    """Everything needed to build the network again; all fields are those of ``UNetConfig``."""
+
+    @property
+    def trainable_posteriors(self) -> tuple[str, ...]:
+        """Posteriors that a training can prepare for the network."""
+        return ("dropout", "laplace", "deterministic", "swag")
 
 
 class LateAverage(UNet):
-    """One U-Net that sees each modality alone; the probabilities of those that are there are averaged.
+    """One U-Net applied to each modality alone; the probabilities of the available modalities are averaged.
 
-    The parts of a U-Net cannot be shared by modalities before they are averaged, so draws begin with the encoder.
+    Modalities share no stage before they are averaged, so that draws begin with the encoder.
     """
 
     @property
     def first_stochastic_stage(self) -> NetworkStage:
-        """The encoder, for what follows is computed for each modality; the head where nothing is drawn."""
+        """The encoder, for all stages are computed for each modality; the head where nothing is stochastic."""
         return "encoder" if super().first_stochastic_stage != "head" else "head"
 
     @property
-    def supports_sparse_decoding(self) -> bool:
-        """Never: see ``first_stochastic_stage``."""
-        return False
+    def sparse_decoding(self) -> None:
+        """None: see ``first_stochastic_stage``."""
+        return
 
-    def features_before(self, part: NetworkStage, x: Tensor, present: Tensor) -> Features:  # noqa: ARG002
-        """The images themselves, whatever the part."""
+    def features_before(self, stage: NetworkStage, x: Tensor, present: Tensor) -> Features:  # noqa: ARG002
+        """The images themselves, whatever the stage."""
         return super().features_before("encoder", x, present)
 
     def forward(
         self,
         x: Tensor | Features,
         present: Tensor,
-        kept: Masks | None = None,
+        masks: DropoutMasks | None = None,
         *,
-        part: NetworkStage = "encoder",  # noqa: ARG002
+        stage: NetworkStage = "encoder",  # noqa: ARG002
     ) -> Tensor:
         """The logit of the mean probability, (B, targets, X, Y, Z); the arguments are those of ``UNet.forward``."""
         images = x if isinstance(x, Tensor) else x[0]
         batch, count = present.shape
-        alone = torch.eye(count, device=images.device, dtype=images.dtype)
-        seen = (images[:, None] * alone.view(1, count, count, 1, 1, 1)).flatten(0, 1)
-        told = (present[:, None] * alone.to(present)).flatten(0, 1)
-        logits = super().forward(seen, told, _each(kept, batch, count)).unflatten(0, (batch, count)).float()
+        one_hot = torch.eye(count, device=images.device, dtype=images.dtype)
+        single_images = (images[:, None] * one_hot.view(1, count, count, 1, 1, 1)).flatten(0, 1)
+        single_present = (present[:, None] * one_hot.to(present)).flatten(0, 1)
+        logits = super().forward(single_images, single_present, _for_each_modality(masks, batch, count))
+        logits = logits.unflatten(0, (batch, count)).float()
         share = (present / present.sum(dim=1, keepdim=True)).view(batch, count, 1, 1, 1, 1)
-        yes = torch.logsumexp(F.logsigmoid(logits) + share.log(), dim=1)
-        no = torch.logsumexp(F.logsigmoid(-logits) + share.log(), dim=1)
-        return yes - no
+        positive = torch.logsumexp(F.logsigmoid(logits) + share.log(), dim=1)
+        negative = torch.logsumexp(F.logsigmoid(-logits) + share.log(), dim=1)
+        return positive - negative
 
 
-def _each(kept: Masks | None, batch: int, count: int) -> Masks | None:
-    """Masks of a batch, for every modality of it."""
-    if kept is None:
+def _for_each_modality(masks: DropoutMasks | None, batch: int, count: int) -> DropoutMasks | None:
+    """Dropout masks of a batch, repeated for each of its modalities."""
+    if masks is None:
         return None
-    return tuple(m.repeat_interleave(count, dim=0) if m.ndim == 2 and len(m) == batch else m for m in kept)
+    return tuple(m.repeat_interleave(count, dim=0) if m.ndim == 2 and len(m) == batch else m for m in masks)

@@ -1,7 +1,7 @@
 """Weights on disk: safetensors with their card inside, never a pickle.
 
-float16 halves the file; its rounding (5e-4 relative) is far below that of the bfloat16 a network computes in, and
-training rounds before it measures, so that what was measured is what is stored.
+float16 halves the file. Its rounding (5e-4 relative) is far below that of the bfloat16 that networks compute in.
+Training rounds before it validates, so that the validated weights are the stored ones.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from torch import nn
 
 from adumbra.core.atomic_io import write_atomically
 from adumbra.core.errors import WeightsRejected
-from adumbra.core.legacy import current_names
+from adumbra.core.legacy import checkpoint_identity, current_names, current_tensor_name
 
 FORMAT = "adumbra-weights-1"
 FITTED = "posterior/"
@@ -28,20 +28,20 @@ _OURS = "give weights.safetensors of a training"
 
 @dataclass(frozen=True)
 class Card:
-    """What one must know of weights to use them.
+    """Facts of trained weights that one needs to use them.
 
     Attributes:
-        name: Such as ``"lesion"``; of a user's own file, its stem.
-        sha256: Of the file's bytes.
-        architecture: A name of ``networks.registry``.
+        name: Name such as ``"lesion"``; for a user's own file, its stem.
+        sha256: Hash of the file's bytes.
+        architecture: A name of ``networks.registry.ARCHITECTURES``.
         config: The architecture's config, plain values.
-        spacing_mm: Of the isotropic grid that the network was trained on.
+        spacing_mm: Spacing of the isotropic grid of the training.
         patch: Side of the training patches, in voxels.
-        threshold: The probability from which a voxel is called part of the target.
+        threshold: Probability from which a voxel belongs to the mask.
         training: Command, seed, hours, data, results: plain values, for people.
-        window: Side of the windows to predict with, in voxels; 0 is the patch.
-        high_threshold: The probability that each part of the target must reach somewhere; 0 asks nothing.
-        posterior: What was fitted to the weights beside them: its ``name`` and plain values; empty where nothing was.
+        window: Side of the windows for prediction, in voxels; 0 is the patch.
+        high_threshold: Probability that each component of the mask must reach somewhere (hysteresis); 0 asks nothing.
+        posterior: What was fitted to the weights: its ``name`` and plain values; empty where nothing was.
     """
 
     name: str
@@ -56,17 +56,23 @@ class Card:
     high_threshold: float = 0.0
     posterior: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def first_pass_draws(self) -> int:
+        """Number of draws of the first pass that a guided network was trained with; 4 where the card lacks it."""
+        guidance = checkpoint_identity(self.training).get("guidance")
+        return int(guidance["draws"]) if isinstance(guidance, Mapping) and "draws" in guidance else 4
 
-_ABOUT = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
+
+_REQUIRED = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
 
 
-def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, object]) -> str:
-    """Writes weights in float16 with what their card says, whole or not at all.
+def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, object]) -> str:
+    """Writes weights in float16 with their card, atomically.
 
     Args:
-        path: Ends in ``.safetensors``.
-        tensors: A network's state; and under ``posterior/``, kept in their own precision, what was fitted to it.
-        about: The fields of ``Card`` but ``name`` and ``sha256``; those with a default may be left out.
+        path: A file name that ends in ``.safetensors``.
+        tensors: The state of a network; under ``posterior/``, in their own precision, what was fitted to it.
+        facts: The fields of ``Card`` except ``name`` and ``sha256``; those with a default may be left out.
 
     Returns:
         sha256 of the file.
@@ -75,12 +81,12 @@ def save_weights(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
         OutputRefused: The file cannot be written.
     """
     stored = {name: _stored(name, t) for name, t in tensors.items()}
-    missing = [name for name in _ABOUT if name not in about]
+    missing = [name for name in _REQUIRED if name not in facts]
     if missing:
-        raise ValueError(f"about must tell {', '.join(missing)}")
-    card = {"format": FORMAT, **{name: about[name] for name in _ABOUT}}
-    card |= {name: about.get(name, 0) for name in ("window", "high_threshold")}
-    card |= {"posterior": about["posterior"]} if about.get("posterior") else {}
+        raise ValueError(f"facts: expected also {', '.join(missing)}")
+    card = {"format": FORMAT, **{name: facts[name] for name in _REQUIRED}}
+    card |= {name: facts.get(name, 0) for name in ("window", "high_threshold")}
+    card |= {"posterior": facts["posterior"]} if facts.get("posterior") else {}
     # One key only: safetensors writes several in an order that changes from run to run.
     data = save(stored, {"adumbra": json.dumps(card, sort_keys=True)})
     write_atomically(path, data)
@@ -99,19 +105,19 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
         WeightsRejected: Not there, not safetensors (a pickle is never opened), not ours, or altered.
     """
     data = _bytes_of(path)
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 and found != sha256:
-        raise _rejected(path, f"sha256 {sha256[:16]}…, as its card says", f"{found[:16]}…", "install the package again")
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 and digest != sha256:
+        raise _rejected(path, f"sha256 {sha256[:16]}…, as its card says", f"{digest[:16]}…", "install the package again")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {current_tensor_name(key): file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
         raise _rejected(path, "a safetensors file", _kind(data, error), _OURS) from error
-    about: dict[str, Any] = current_names("card", json.loads(metadata.get("adumbra", "{}")))  # type: ignore[assignment]
-    if about.pop("format", None) != FORMAT:
+    facts: dict[str, Any] = current_names("card", json.loads(metadata.get("adumbra", "{}")))  # type: ignore[assignment]
+    if facts.pop("format", None) != FORMAT:
         raise _rejected(path, f"weights written by adumbra ({FORMAT})", "no such mark in the file", _OURS)
-    return tensors, Card(name=name or path.stem, sha256=found, **about)
+    return tensors, Card(name=name or path.stem, sha256=digest, **facts)
 
 
 def _stored(name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -128,8 +134,8 @@ def load_into(network: nn.Module, tensors: Mapping[str, torch.Tensor], where: Pa
     try:
         network.load_state_dict(dict(tensors), strict=True)
     except RuntimeError as error:
-        found = str(error).splitlines()[1].strip()
-        raise _rejected(where, "the tensors of the architecture on its card", found, "train again") from error
+        difference = str(error).splitlines()[1].strip()
+        raise _rejected(where, "the tensors of the architecture on its card", difference, "train again") from error
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -145,5 +151,5 @@ def _kind(data: bytes, error: Exception) -> str:
     return f"something else or a damaged file ({error})"
 
 
-def _rejected(path: Path, expected: str, found: str, do: str) -> WeightsRejected:
-    return WeightsRejected(path.name, expected=expected, found=found, do=do)
+def _rejected(path: Path, expected: str, actual: str, do: str) -> WeightsRejected:
+    return WeightsRejected(path.name, expected=expected, found=actual, do=do)

@@ -1,12 +1,12 @@
-"""One network without chance: every draw is the same. Members of a deep ensemble are such."""
+"""One network without randomness: every draw is the same. Members of a deep ensemble are of this kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
+from adumbra.inference.posteriors import Realisation
+from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,15 @@ class Deterministic:
 
     @property
     def state(self) -> Mapping[str, object]:
-        """Nothing more than the weights."""
+        """The name alone."""
         return {"approximation": "deterministic"}
 
-    def part(self, loaded: Loaded) -> NetworkStage:
-        """Everything but the head is computed once."""
+    def stage(self, trained: TrainedNetwork) -> NetworkStage:
+        """The head: everything before it is computed once."""
         return "head"
 
-    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
+    def sample(
+        self, network: SegmentationNetwork, generator: np.random.Generator, shape: tuple[int, int, int]
+    ) -> Realisation:
         """The network itself."""
-        return lambda network, window: network(window.features, window.present, part="head")
+        return lambda network, window: network(window.features, window.present, stage="head")

@@ -1,19 +1,18 @@
-"""Monte-Carlo dropout: every draw is one network with some channels switched off.
+"""Monte-Carlo dropout: every draw is one network with some channels dropped.
 
-Gal & Ghahramani, ICML 2016; whole channels as in Tompson et al., CVPR 2015. Which sites hold dropout, and at what
-rate, is the network's own: it is sampled as it was trained. Usually all lie behind the encoder, which is then computed
-once.
+Gal & Ghahramani, ICML 2016; whole channels as in Tompson et al., CVPR 2015. The sites and rates of the dropout are those
+of the training. Usually all sites lie behind the encoder, which is then computed once.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from adumbra.core.errors import WeightsRejected
 from adumbra.core.references import cites
-from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
+from adumbra.inference.posteriors import Realisation
+from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork, device_of
 
 
 @cites("Gal2016")
@@ -23,27 +22,29 @@ class MCDropout:
 
     @property
     def state(self) -> Mapping[str, object]:
-        """Nothing is fixed but what the weights' own card tells."""
+        """The name alone; the rates stand on the weights' card."""
         return {"approximation": "dropout"}
 
-    def part(self, loaded: Loaded) -> NetworkStage:
-        """The part that holds the first site.
+    def stage(self, trained: TrainedNetwork) -> NetworkStage:
+        """The stage that holds the first dropout site.
 
         Raises:
-            WeightsRejected: The network was trained without dropout: all draws would be the same.
+            WeightsRejected: The network was trained without dropout, so that all draws would be the same.
         """
-        part: NetworkStage = loaded.network.first_stochastic_stage
-        if part == "head":
+        stage = trained.network.first_stochastic_stage
+        if stage == "head":
             raise WeightsRejected(
-                loaded.card.name,
+                trained.card.name,
                 expected="a network that was trained with dropout",
-                found=f"dropout {loaded.network.config.dropout}",
+                found=f"dropout {trained.network.config.dropout}",
                 do="choose another posterior, or train with dropout",
             )
-        return part
+        return stage
 
-    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
-        """One network: its masks are the same in all windows."""
-        kept, part = network.sample_dropout_masks(generator), network.first_stochastic_stage
-        kept = tuple(mask.to(next(network.parameters()).device) for mask in kept)
-        return lambda network, window: network(window.features, window.present, kept, part=part)
+    def sample(
+        self, network: SegmentationNetwork, generator: np.random.Generator, shape: tuple[int, int, int]
+    ) -> Realisation:
+        """One network: its dropout masks are the same in all windows."""
+        stage, device = network.first_stochastic_stage, device_of(network)
+        masks = tuple(mask.to(device) for mask in network.sample_dropout_masks(generator))
+        return lambda network, window: network(window.features, window.present, masks, stage=stage)

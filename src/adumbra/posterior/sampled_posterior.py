@@ -1,7 +1,7 @@
-"""A network with a chance: the part before it is computed once a window, the part from it on for every draw.
+"""The posterior of one network: the stages before the first stochastic one are computed once per window.
 
-A draw is *one* network (or one noise, one view) in all windows of a volume: a fresh one in every window would tile the
-volume with different networks.
+A draw is *one* network (or one noise, one augmentation) in all windows of a volume. A new one in every window would
+tile the volume with different networks.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,10 +11,14 @@ import numpy as np
 
 from adumbra.core.case import Case
 from adumbra.core.errors import WeightsRejected
+from adumbra.core.options import ComputeConfig
+from adumbra.core.results import AttentionMaps
 from adumbra.core.rng import children
-from adumbra.core.types import Target, Volume
-from adumbra.inference.protocols import Loaded, Sampler, StochasticApproximation, require_some
-from adumbra.inference.windowed_inference import InferenceConfig, WindowedInference
+from adumbra.core.types import Channels, Target, Volume
+from adumbra.inference.attention_maps import attention_maps
+from adumbra.inference.posteriors import StochasticApproximation, require_draws
+from adumbra.inference.protocols import TrainedNetwork
+from adumbra.inference.windowed_inference import WindowedInference
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,61 +26,90 @@ class SampledPosterior:
     """The posterior of one network under one approximation.
 
     Attributes:
-        loaded: A network and its card.
-        approximation: What differs between draws.
-        target: Which of the network's targets; None is its first.
-        inference: How it is computed.
+        trained: A network and its card.
+        approximation: What differs from draw to draw.
+        target: The target to segment; None is the network's first.
+        compute: How the network is applied.
 
     Raises:
-        WeightsRejected: The network does not outline the target, or the chance is not one of these weights.
+        WeightsRejected: The network does not segment the target, or the weights do not support the approximation.
     """
 
-    loaded: Loaded
+    trained: TrainedNetwork
     approximation: StochasticApproximation
     target: Target | None = None
-    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     def __post_init__(self) -> None:
         if self.target is not None and self.target not in self.targets:
             raise WeightsRejected(
-                self.loaded.card.name,
-                expected=f"weights that outline the {self.target}",
+                self.trained.card.name,
+                expected=f"weights that segment the {self.target}",
                 found=f"weights for {', '.join(self.targets)}",
                 do="give the weights of that target",
             )
-        self.approximation.part(self.loaded)  # so that weights it cannot use are refused here
+        self.approximation.stage(self.trained)  # weights that do not support it are refused here
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What the network outlines."""
-        return tuple(self.loaded.network.config.targets)
+        """Targets that the network segments."""
+        return tuple(self.trained.network.config.targets)
 
     @property
     def state(self) -> Mapping[str, object]:
-        """What is fixed: the weights and the approximation."""
-        card = self.loaded.card
-        return {"weights": card.sha256, "from": self.approximation.part(self.loaded), **self.approximation.state}
+        """The weights and the settings of the approximation."""
+        card = self.trained.card
+        return {"weights": card.sha256, "from": self.approximation.stage(self.trained), **self.approximation.state}
 
     @property
     def methods(self) -> tuple[object, ...]:
-        """What a manifest names the papers of."""
+        """The class whose papers a manifest names."""
         return (type(self.approximation),)
 
-    def sampler(self, case: Case) -> Sampler:
-        """The case's windows, ready for draws."""
-        run = self._run(case)
-        return lambda generator: run.probability(self.approximation.drawn(run.network, generator, run.shape))
+    def prepare(self, case: Case, guidance: Channels | None = None) -> "SampledCase":
+        """The windows of a case; see ``inference.posteriors.Posterior.prepare``."""
+        stage = self.approximation.stage(self.trained)
+        inference = WindowedInference(
+            case, self.trained, stage, target=self.target, compute=self.compute, guidance=guidance
+        )
+        return SampledCase(inference, self.approximation)
 
     def draws(self, case: Case, n: int, generator: np.random.Generator) -> Iterator[Volume]:
-        """``n`` draws, one at a time; see ``inference.protocols.Posterior.draws``. What is wrong is said at the call."""
-        require_some(n)
-        return map(self.sampler(case), children(generator, n))
-
-    def _run(self, case: Case) -> WindowedInference:
-        channel = 0 if self.target is None else self.targets.index(self.target)
-        return WindowedInference(case, self.loaded, self.approximation.part(self.loaded), channel, self.inference)
+        """``n`` draws, one at a time; see ``inference.posteriors.Posterior.draws``. Errors are raised at the call."""
+        require_draws(n)
+        return self.prepare(case).draws(n, generator)
 
     def deterministic(self, case: Case) -> Volume:
-        """The probability volume of the network without chance."""
-        run = self._run(case)
-        return run.probability(lambda network, window: network(window.features, window.present, part=run.part))
+        """The probability volume without any randomness."""
+        return self.prepare(case).deterministic()
+
+
+@dataclass(frozen=True, eq=False)
+class SampledCase:
+    """A case prepared for draws.
+
+    Attributes:
+        inference: Its windows before the first stochastic stage.
+        approximation: What differs from draw to draw.
+    """
+
+    inference: WindowedInference
+    approximation: StochasticApproximation
+
+    def draw(self, generator: np.random.Generator) -> Volume:
+        """One draw."""
+        network, shape = self.inference.network, self.inference.shape
+        return self.inference.probability(self.approximation.sample(network, generator, shape))
+
+    def draws(self, n: int, generator: np.random.Generator) -> Iterator[Volume]:
+        """``n`` draws, one at a time."""
+        require_draws(n)
+        return map(self.draw, children(generator, n))
+
+    def deterministic(self) -> Volume:
+        """The probability volume without any randomness."""
+        return self.inference.deterministic()
+
+    def attention_maps(self) -> AttentionMaps | None:
+        """Cross-attention weights on the case's grid; None where there are none."""
+        return attention_maps(self.inference)

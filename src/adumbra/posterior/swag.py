@@ -1,4 +1,4 @@
-"""SWAG: a Gaussian fitted to the weights that training wanders through once it has come near the minimum.
+"""SWAG: a Gaussian fitted to the weights that stochastic gradient descent visits near the end of the training.
 
 Maddox et al., NeurIPS 2019. With the mean θ of the snapshots, their variance Σ and the last K deviations D from the
 running mean, a draw is
@@ -9,15 +9,15 @@ running mean, a draw is
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adumbra.core.references import cites
-from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
-from adumbra.posterior.weightspace import part_of, require_fitted, standard_normal, with_weights
+from adumbra.inference.posteriors import Realisation
+from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork
+from adumbra.posterior.weightspace import first_stage, require_fitted, standard_normal, with_weights
 
 NAME = "swag"
 
@@ -25,12 +25,12 @@ NAME = "swag"
 @cites("Maddox2019")
 @dataclass(frozen=True, eq=False)
 class Swag:
-    """Diagonal and low rank; the mean is the network's weights.
+    """A Gaussian with a diagonal and a low-rank covariance; its mean is the network's weights.
 
     Attributes:
-        variance: Of each weight, by the parameter's name.
-        deviations: (K, ...) of each parameter.
-        scale: Of the whole covariance; 1 is the paper's.
+        variance: Variance of each weight, by the parameter's name.
+        deviations: Last K deviations of each parameter, (K, ...).
+        scale: Factor of the whole covariance; 1 is the paper's.
     """
 
     variance: Mapping[str, Tensor] = field(default_factory=dict)
@@ -38,22 +38,22 @@ class Swag:
     scale: float = 1.0
 
     @classmethod
-    def of(cls, loaded: Loaded) -> "Swag":
-        """What was gathered at the end of the training.
+    def of(cls, trained: TrainedNetwork) -> "Swag":
+        """The Gaussian that was fitted at the end of the training.
 
         Raises:
-            WeightsRejected: Nothing was.
+            WeightsRejected: None was.
         """
-        require_fitted(loaded, NAME)
+        require_fitted(trained, NAME)
         parts: dict[str, dict[str, Tensor]] = {"variance": {}, "deviations": {}}
-        for key, tensor in loaded.fitted.items():
+        for key, tensor in trained.fitted.items():
             kind, _, name = key.partition("/")
             parts[kind][name] = tensor
         return cls(parts["variance"], parts["deviations"])
 
     @property
     def rank(self) -> int:
-        """How many deviations there are."""
+        """Number of deviations."""
         return len(next(iter(self.deviations.values())))
 
     @property
@@ -61,26 +61,28 @@ class Swag:
         """Rank and scale."""
         return {"approximation": "low rank and diagonal", "rank": self.rank, "scale": self.scale}
 
-    def part(self, loaded: Loaded) -> NetworkStage:
-        """The first part with an uncertain weight."""
-        return part_of(self.variance)
+    def stage(self, trained: TrainedNetwork) -> NetworkStage:
+        """The first stage with a stochastic weight."""
+        return first_stage(self.variance)
 
-    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
-        """One network; all weights share the low-rank part's numbers."""
+    def sample(
+        self, network: SegmentationNetwork, generator: np.random.Generator, shape: tuple[int, int, int]
+    ) -> Realisation:
+        """One network; all weights share the random numbers of the low-rank part."""
         own, rank = dict(network.named_parameters()), self.rank
         shared = torch.from_numpy(generator.standard_normal(rank).astype(np.float32))
         root = sqrt(0.5 * self.scale)
         weights = {}
         for name, variance in self.variance.items():
             like = own[name]
-            wide = variance.to(like).clamp(min=0.0).sqrt() * standard_normal(generator, like)
-            along = torch.tensordot(shared.to(like), self.deviations[name].to(like), dims=1) / sqrt(max(1, rank - 1))
-            weights[name] = like + root * (wide + along)
-        return with_weights(weights, part_of(self.variance))
+            diagonal = variance.to(like).clamp(min=0.0).sqrt() * standard_normal(generator, like)
+            low_rank = torch.tensordot(shared.to(like), self.deviations[name].to(like), dims=1) / sqrt(max(1, rank - 1))
+            weights[name] = like + root * (diagonal + low_rank)
+        return with_weights(weights, first_stage(self.variance))
 
 
 class SwagMoments:
-    """Running moments of the weights over snapshots; the last ``rank`` deviations are kept."""
+    """Running moments of the weights over snapshots, and the last ``rank`` deviations."""
 
     def __init__(self, rank: int) -> None:
         self.rank, self.count = rank, 0
@@ -89,20 +91,20 @@ class SwagMoments:
         self.deviations: dict[str, list[Tensor]] = {}
 
     def add(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes in one snapshot."""
+        """Adds one snapshot."""
         self.count += 1
-        for name, now in weights.items():
-            value = now.detach().double().cpu()
+        for name, weight in weights.items():
+            value = weight.detach().double().cpu()
             mean = self.mean.setdefault(name, torch.zeros_like(value))
-            before = value - mean
-            mean += before / self.count
-            self.squares.setdefault(name, torch.zeros_like(value)).add_(before * (value - mean))
-            kept = self.deviations.setdefault(name, [])
-            kept.append((value - mean).float())
-            del kept[: -self.rank]
+            difference = value - mean
+            mean += difference / self.count
+            self.squares.setdefault(name, torch.zeros_like(value)).add_(difference * (value - mean))
+            deviations = self.deviations.setdefault(name, [])
+            deviations.append((value - mean).float())
+            del deviations[: -self.rank]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it, by ``part/name``; nothing before the first snapshot."""
+        """The moments by ``kind/parameter``; empty before the first snapshot."""
         if not self.count:
             return {}
         parts: dict[str, Tensor] = {"count": torch.tensor(self.count)}
@@ -112,7 +114,7 @@ class SwagMoments:
         return parts
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over what ``tensors`` gave."""
+        """Restores the moments that ``tensors`` gave."""
         self.count = int(tensors["count"]) if tensors else 0
         of = {kind: {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}
               for kind in ("mean", "squares", "deviations")}  # fmt: skip
@@ -120,13 +122,13 @@ class SwagMoments:
         self.squares = {name: t.clone() for name, t in of["squares"].items()}
         self.deviations = {name: list(t.clone()) for name, t in of["deviations"].items()}
 
-    def fitted(self) -> Swag:
+    def fit(self) -> Swag:
         """The Gaussian of the snapshots so far.
 
         Raises:
-            ValueError: There were fewer than two.
+            ValueError: There are fewer than two.
         """
         if self.count < 2:
             raise ValueError(f"snapshots: expected at least 2, found {self.count}")
         variance = {name: (s / self.count).float() for name, s in self.squares.items()}
-        return Swag(variance, {name: torch.stack(kept) for name, kept in self.deviations.items()})
+        return Swag(variance, {name: torch.stack(last) for name, last in self.deviations.items()})

@@ -1,6 +1,6 @@
-"""Mean-field variational inference: every weight a Gaussian of its own, q(w) = N(μ, σ²).
+"""Mean-field variational inference: every weight has an independent Gaussian, q(w) = N(μ, σ²).
 
-Blundell et al., ICML 2015. Training maximises the evidence's lower bound
+Blundell et al., ICML 2015. Training maximises the evidence lower bound
 
     E_q log p(D | w) - KL(q ‖ p),        p(w) = N(0, s²)
 
@@ -9,14 +9,14 @@ with noise that differs between the examples of a batch (Flipout; Wen et al., IC
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from adumbra.core.references import cites
-from adumbra.inference.protocols import Loaded, NetworkStage, Realisation
-from adumbra.posterior.weightspace import part_of, require_fitted, standard_normal, with_weights
+from adumbra.inference.posteriors import Realisation
+from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork
+from adumbra.posterior.weightspace import first_stage, require_fitted, standard_normal, with_weights
 
 NAME = "variational"
 
@@ -33,29 +33,31 @@ class MeanField:
     log_sigma: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, loaded: Loaded) -> "MeanField":
-        """What was trained with the weights.
+    def of(cls, trained: TrainedNetwork) -> "MeanField":
+        """The Gaussians that were trained with the weights.
 
         Raises:
-            WeightsRejected: They were not trained variationally.
+            WeightsRejected: The weights were not trained variationally.
         """
-        require_fitted(loaded, NAME)
-        return cls(dict(loaded.fitted))
+        require_fitted(trained, NAME)
+        return cls(dict(trained.fitted))
 
     @property
     def state(self) -> Mapping[str, object]:
-        """How many weights are uncertain."""
-        return {"approximation": "mean field", "weights_drawn": sum(t.numel() for t in self.log_sigma.values())}
+        """Number of stochastic weights."""
+        return {"approximation": "mean field", "stochastic_weights": sum(t.numel() for t in self.log_sigma.values())}
 
-    def part(self, loaded: Loaded) -> NetworkStage:
-        """The first part with an uncertain weight."""
-        return part_of(self.log_sigma)
+    def stage(self, trained: TrainedNetwork) -> NetworkStage:
+        """The first stage with a stochastic weight."""
+        return first_stage(self.log_sigma)
 
-    def drawn(self, network: Any, generator: np.random.Generator, shape: tuple[int, int, int]) -> Realisation:
+    def sample(
+        self, network: SegmentationNetwork, generator: np.random.Generator, shape: tuple[int, int, int]
+    ) -> Realisation:
         """One network."""
         own = dict(network.named_parameters())
         weights = {
             name: own[name] + log_sigma.to(own[name]).exp() * standard_normal(generator, own[name])
             for name, log_sigma in self.log_sigma.items()
         }
-        return with_weights(weights, part_of(self.log_sigma))
+        return with_weights(weights, first_stage(self.log_sigma))
