@@ -1,15 +1,15 @@
-"""Masks as raters draw them."""
+"""Masks of simulated raters."""
 
 import numpy as np
 
 from adumbra.phantom.annotator import annotate, lumen_mask
 
 
-def test_outline_takes_half_of_the_peak_and_drops_the_invisible() -> None:
+def test_annotation_uses_half_of_the_maximum_and_omits_invisible_components() -> None:
     fraction = np.zeros((20, 20, 8), np.float32)
     fraction[4:8, 4:8, 3:5] = 1.0
-    fraction[8, 5, 3] = 0.4  # below half of the peak beside it
-    fraction[15, 15, 4] = 0.3  # a spot of its own: visible only where contrast is high
+    fraction[8, 5, 3] = 0.4  # below half of the maximum beside it
+    fraction[15, 15, 4] = 0.3  # a component of its own, visible at high contrast only
     low = annotate(fraction, contrast=1.5, noise=0.01)
     high = annotate(fraction, contrast=2.0, noise=0.01)
     assert low[5, 5, 3]

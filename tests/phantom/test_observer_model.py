@@ -1,4 +1,4 @@
-"""What readers see of clots: shares of a point spread and blooming by hand, then trunks and branches of the atlas."""
+"""Visibility of clots: point spread and blooming by hand, then trunks and branches of the atlas."""
 
 import numpy as np
 import pytest
@@ -8,16 +8,16 @@ from adumbra.phantom.observer_model import (
     SUSCEPTIBILITY,
     Image,
     blooming_mm,
-    seen_on_swi,
-    seen_on_tof,
-    share_of_spread,
-    shown_mm,
+    point_spread_share,
+    visible_length_mm,
+    visible_on_swi,
+    visible_on_tof,
 )
-from adumbra.phantom.pathology.clot import Clot, clot_from
+from adumbra.phantom.pathology.clot import Clot, sample_clot_at
 from adumbra.phantom.pathology.perfusion import Collaterals
 from adumbra.phantom.physics.inflow import TimeOfFlight
 from adumbra.phantom.physics.susceptibility import blood_chi, radians_per_ppm
-from adumbra.phantom.vasculature.arteries import arteries
+from adumbra.phantom.vasculature.arteries import grow_arteries
 from adumbra.phantom.vasculature.vessels import Tree
 
 SLABS = TimeOfFlight(-45.0, 45.0, slabs=3, overlap=0.2, ramp=0.25, edge_mm=4.0)
@@ -38,25 +38,25 @@ def rod(
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
-    return arteries()[0]
+    return grow_arteries()[0]
 
 
-def starting(tree: Tree, name: str, place: float, seed: int = 0) -> Clot:
-    """A clot that begins at a part of the length of a segment's skeleton."""
+def clot_in(tree: Tree, name: str, place: float, seed: int = 0) -> Clot:
+    """A clot that begins at a relative position along a segment."""
     nodes = tree.nodes(name)
-    return clot_from(np.random.default_rng(seed), tree, int(nodes[int(place * (len(nodes) - 1))]))
+    return sample_clot_at(np.random.default_rng(seed), tree, int(nodes[int(place * (len(nodes) - 1))]))
 
 
-def test_a_lumen_of_one_standard_deviation_takes_two_fifths_of_the_point_spread() -> None:
+def test_a_lumen_of_one_standard_deviation_has_two_fifths_of_the_point_spread() -> None:
     """In a plane across z, a voxel of 1 mm has 1.2/sqrt(12) mm."""
     spread = 1.2 / np.sqrt(12)
-    share = share_of_spread(np.array([spread, 10.0, 0.0]), np.tile([0.0, 0.0, 1.0], (3, 1)), (1.0, 1.0, 5.0))
+    share = point_spread_share(np.array([spread, 10.0, 0.0]), np.tile([0.0, 0.0, 1.0], (3, 1)), (1.0, 1.0, 5.0))
     assert share == pytest.approx([1 - np.exp(-0.5), 1, 0])
 
 
-def test_thick_slices_hide_what_runs_within_them() -> None:
+def test_thick_slices_hide_vessels_within_them() -> None:
     radius, along = np.full(2, 0.4), np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    upright, lying = share_of_spread(radius, along, (0.6, 0.6, 2.0))
+    upright, lying = point_spread_share(radius, along, (0.6, 0.6, 2.0))
     assert upright > 1.5 * lying
 
 
@@ -74,22 +74,22 @@ def test_blooming_reaches_to_where_the_phase_is_one_radian() -> None:
     assert (reach > 2).all()
 
 
-def test_along_b0_nothing_blooms_and_at_half_the_field_it_does_less() -> None:
+def test_there_is_no_blooming_along_b0_and_less_at_half_the_field() -> None:
     assert blooming_mm(rod((0.0, 0.0, 1.0))) == pytest.approx(1.0)
     assert blooming_mm(rod(), b0_tesla=1.5) == pytest.approx(blooming_mm(rod()) / np.sqrt(2))
 
 
 def test_swi_shows_red_clots_of_some_length() -> None:
-    assert seen_on_swi(rod())
-    assert seen_on_swi(rod((0.0, 0.0, 1.0)))
-    assert not seen_on_swi(rod(red=0.2))
-    assert not seen_on_swi(rod(length_mm=2.0))
-    assert not seen_on_swi(rod(radius_mm=0.02))
-    assert not seen_on_swi(rod(), image=Image(SUSCEPTIBILITY.voxel_mm, 3.0))
+    assert visible_on_swi(rod())
+    assert visible_on_swi(rod((0.0, 0.0, 1.0)))
+    assert not visible_on_swi(rod(red=0.2))
+    assert not visible_on_swi(rod(length_mm=2.0))
+    assert not visible_on_swi(rod(radius_mm=0.02))
+    assert not visible_on_swi(rod(), image=Image(SUSCEPTIBILITY.voxel_mm, 3.0))
 
 
 def test_tof_shows_trunks_within_the_slabs(tree: Tree) -> None:
-    length = shown_mm(tree, (), FAIR, SLABS)
+    length = visible_length_mm(tree, (), FAIR, SLABS)
     for name in ("M1_R", "ICA_L", "basilar", "P1_R"):
         inside = np.abs(tree.points_mm[tree.nodes(name)][:, 2]) < 44
         assert (length[tree.nodes(name)[inside]][1:12] > 0).all(), name
@@ -99,7 +99,7 @@ def test_tof_shows_trunks_within_the_slabs(tree: Tree) -> None:
 
 def test_worse_images_show_less(tree: Tree) -> None:
     best, noisy, coarse = (
-        shown_mm(tree, (), FAIR, SLABS, image=image).sum()
+        visible_length_mm(tree, (), FAIR, SLABS, image=image).sum()
         for image in (ANGIOGRAM, Image(ANGIOGRAM.voxel_mm, 6.0), Image((1.5, 1.5, 2.0), ANGIOGRAM.snr))
     )
     assert best > 1.2 * noisy
@@ -107,24 +107,24 @@ def test_worse_images_show_less(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("name", ["ICA_R", "M1_L", "basilar", "P1_R"])
-def test_tof_gives_away_every_closed_trunk(tree: Tree, name: str) -> None:
-    clot = clot_from(np.random.default_rng(0), tree, int(tree.nodes(name)[-1 if name == "ICA_R" else 3]))
-    assert seen_on_tof(tree, (clot,), FAIR, SLABS) == (True,)
+def test_tof_shows_every_occluded_trunk(tree: Tree, name: str) -> None:
+    clot = sample_clot_at(np.random.default_rng(0), tree, int(tree.nodes(name)[-1 if name == "ICA_R" else 3]))
+    assert visible_on_tof(tree, (clot,), FAIR, SLABS) == (True,)
 
 
-def test_tof_does_not_tell_a_closed_twig_from_one_that_was_never_there(tree: Tree) -> None:
-    clot = starting(tree, "M3 temporal_R", 0.9)
-    assert seen_on_tof(tree, (clot,), FAIR, SLABS) == (False,)
-    assert seen_on_swi(Clot("M3+", clot.nodes, clot.points_mm, clot.radius_mm, 0.8, False, 0.1))
+def test_tof_does_not_show_an_occluded_distal_branch(tree: Tree) -> None:
+    clot = clot_in(tree, "M3 temporal_R", 0.9)
+    assert visible_on_tof(tree, (clot,), FAIR, SLABS) == (False,)
+    assert visible_on_swi(Clot("M3+", clot.nodes, clot.points_mm, clot.radius_mm, 0.8, False, 0.1))
 
 
-def test_no_clot_no_answer(tree: Tree) -> None:
-    assert seen_on_tof(tree, (), FAIR, SLABS) == ()
+def test_without_clots_the_result_is_empty(tree: Tree) -> None:
+    assert visible_on_tof(tree, (), FAIR, SLABS) == ()
 
 
-def test_tof_gives_away_nothing_behind_another_clot_nor_outside_the_slabs(tree: Tree) -> None:
-    first = starting(tree, "M1_R", 0.02)
-    behind = clot_from(np.random.default_rng(1), tree, int(tree.nodes("M2 inferior_R")[2]))
-    assert seen_on_tof(tree, (first, behind), FAIR, SLABS) == (True, False)
+def test_tof_shows_no_clot_behind_another_one_nor_outside_the_slabs(tree: Tree) -> None:
+    first = clot_in(tree, "M1_R", 0.02)
+    behind = sample_clot_at(np.random.default_rng(1), tree, int(tree.nodes("M2 inferior_R")[2]))
+    assert visible_on_tof(tree, (first, behind), FAIR, SLABS) == (True, False)
     low = TimeOfFlight(-75.0, -40.0)
-    assert seen_on_tof(tree, (first,), FAIR, low) == (False,)
+    assert visible_on_tof(tree, (first,), FAIR, low) == (False,)

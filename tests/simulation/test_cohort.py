@@ -32,22 +32,22 @@ def test_two_workers_write_what_one_writes(written: Path, tmp_path: Path) -> Non
     assert _files(tmp_path / "two") == _files(written)
 
 
-def test_a_cohort_can_be_made_longer(written: Path, tmp_path: Path) -> None:
+def test_a_cohort_can_be_extended(written: Path, tmp_path: Path) -> None:
     cohort.simulate(tmp_path / "later", cases=1, seed=9, preset_name="diffusion", first=1)
     later, all_of_it = _files(tmp_path / "later"), _files(written)
     assert {k for k in later if "n00001" in k}
     assert all(all_of_it[name] == content for name, content in later.items())
 
 
-def test_it_reads_back_as_it_was_drawn(written: Path) -> None:
-    simulate_patient = generate(cohort.case_seed(9, 1), preset_name="diffusion").case
+def test_a_written_case_reads_back_as_simulated(written: Path) -> None:
+    simulated = generate(cohort.case_seed(9, 1), preset_name="diffusion").case
     read = open_case(written / "sub-phantom09n00001")
-    assert set(read.scans) == set(simulate_patient.scans)
-    for modality, scan in simulate_patient.scans.items():
+    assert set(read.scans) == set(simulated.scans)
+    for modality, scan in simulated.scans.items():
         assert read.scans[modality].grid.coincides(scan.grid)
         assert np.array_equal(read.scans[modality].data, scan.data), modality
-    assert np.array_equal(read.masks["lesion"].data, simulate_patient.masks["lesion"].data)
-    assert read.scans["dwi"].b_value == simulate_patient.scans["dwi"].b_value
+    assert np.array_equal(read.masks["lesion"].data, simulated.masks["lesion"].data)
+    assert read.scans["dwi"].b_value == simulated.scans["dwi"].b_value
     assert [c.subject for c in read.provenance if c.warning and "not a patient" in c.what] == ["case"]
 
 
@@ -55,11 +55,11 @@ def test_every_case_is_found_by_its_reference(written: Path) -> None:
     assert [ref.name for ref in find_cases(written)] == ["sub-phantom09n00000", "sub-phantom09n00001"]
 
 
-def test_side_cars_hold_what_was_drawn(written: Path) -> None:
+def test_side_cars_contain_the_sampled_parameters(written: Path) -> None:
     truth = written / "derivatives/truth/sub-phantom09n00000/dwi/sub-phantom09n00000_label-lesion_mask.json"
-    simulate_patient = json.loads(truth.read_text("utf-8"))["Drawn"]
-    assert simulate_patient["seed"] == cohort.case_seed(9, 0)
-    assert 0.5 <= simulate_patient["stage"]["hours"] <= 336
+    parameters = json.loads(truth.read_text("utf-8"))["SimulationParameters"]
+    assert parameters["seed"] == cohort.case_seed(9, 0)
+    assert 0.5 <= parameters["stage"]["hours"] <= 336
 
 
 def test_an_existing_case_is_not_replaced_unasked(written: Path) -> None:
@@ -74,14 +74,14 @@ def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
         cohort.simulate(tmp_path / "out", cases=1, seed=1, preset_name="diffusion", lesion_masks=tmp_path)
 
 
-def test_real_outlines_are_used_and_implausible_ones_passed_over(shared_data: Path) -> None:
+def test_real_lesion_masks_are_used_and_implausible_ones_skipped(shared_data: Path) -> None:
     files = cohort.lesion_mask_files(shared_data / "soop-lesions")
     assert len(files) == 1449
     giants = tuple(f for f in files if f.name in {"bwsrsub-1373_lesion.nii.gz", "bwsrsub-1395_lesion.nii.gz"})
     assert cohort.sample_lesion_shape(giants, 1) is None
     lesion_shape = cohort.sample_lesion_shape(files, 1)
     assert lesion_shape is not None
-    used = [cohort.phantom(1, n, files).parameters["outline"] for n in range(4)]
+    used = [cohort.simulate_case(1, n, files).parameters["lesion_mask"] for n in range(4)]
     assert any(used)
     assert not all(used)
 
@@ -92,6 +92,6 @@ def test_the_data_set_is_valid_bids(written: Path) -> None:
     if validator is None:
         pytest.skip("bids-validator-deno is not installed")
     command = [validator, str(written), "--json"]
-    told = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
-    errors = [issue for issue in told["issues"]["issues"] if issue["severity"] == "error"]
+    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    errors = [issue for issue in report["issues"]["issues"] if issue["severity"] == "error"]
     assert errors == []

@@ -1,5 +1,5 @@
-"""The phantom: an acute stroke drawn from one seed. Stations: anatomy, lesion, signal, scanner, generate.
+"""The phantom: a simulated patient with acute stroke, computed from one seed.
 
-The phantom is not a patient. A figure measured on it says what a method does on the phantom, and nothing about a
-clinic.
+A phantom is not a patient. A result measured on it describes a method's behaviour on the phantom and says nothing about
+clinical performance.
 """

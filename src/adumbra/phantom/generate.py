@@ -1,28 +1,30 @@
-"""One seed, one stroke: what a scanner makes of a head with a clot in it, and all that is known of it."""
+"""Generates a phantom from one seed: the simulated images of a stroke with their ground truth."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from adumbra.core.case import Case, Conversion, Scan
-from adumbra.core.ground_truth import REFERENCE_MODALITIES, GroundTruth
+from adumbra.core.ground_truth import GroundTruth
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality
 from adumbra.phantom.ground_truth import ground_truths
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.patient import SimulatedPatient, simulate_patient
-from adumbra.phantom.presets import Setup, preset
+from adumbra.phantom.presets import preset_named
 from adumbra.phantom.rng import stream
+from adumbra.phantom.scanner.setup import ScannerSetup
 
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """A drawn stroke.
+    """A simulated stroke.
 
     Attributes:
-        case: The scans that were made, and the masks ``lesion``, ``thrombus`` and ``hypoperfusion``, each on the slices
-            on which raters outline it.
-        truths: Everything that is known.
-        stored: How files hold ``adc`` and ``phase``.
-        parameters: Everything that was drawn, JSON-serialisable.
+        case: The acquired scans, and the masks ``lesion``, ``thrombus`` and ``hypoperfusion``, each on the grid of its
+            reference modality.
+        truths: All ground truth.
+        stored: Encoding of ``adc`` and ``phase`` in files.
+        parameters: All sampled parameters, JSON-serialisable.
     """
 
     case: Case
@@ -34,58 +36,71 @@ class Phantom:
 def generate(
     seed: int, *, preset_name: str = "monocentric", lesion_shape: LesionShape | None = None, name: str | None = None
 ) -> Phantom:
-    """A stroke drawn from one seed.
+    """Generates the phantom of a seed.
 
     Args:
-        seed: Of every random choice; the same seed gives the same bytes.
-        preset_name: Of ``presets.PRESETS``.
-        lesion_shape: A real lesion's outline in MNI space; half of the infarcts that get one take its shape.
-        name: Of the case; ``sub-phantom<seed>`` unless given.
+        seed: Seed of every random choice; the same seed gives the same bytes.
+        preset_name: A key of ``presets.PRESETS``.
+        lesion_shape: A real lesion in MNI space. Half of the infarcts take its shape where one is given.
+        name: Name of the case; ``sub-phantom<seed>`` by default.
 
     Raises:
         InputRejected: There is no such preset.
     """
-    return phantom_of(
-        simulate_patient(seed, plan=preset(preset_name), lesion_shape=lesion_shape), seed, preset_name, name
-    )
+    patient = simulate_patient(seed, preset=preset_named(preset_name), lesion_shape=lesion_shape)
+    return phantom_from(patient, seed, preset_name, name)
 
 
-def phantom_of(made: SimulatedPatient, seed: int, preset_name: str, name: str | None = None) -> Phantom:
-    """A phantom from its stages: the scans, what is known of them, and what was drawn."""
+def phantom_from(patient: SimulatedPatient, seed: int, preset_name: str, name: str | None = None) -> Phantom:
+    """The phantom of a simulated patient: scans, ground truth and sampled parameters.
+
+    Args:
+        patient: The simulated patient.
+        seed: The seed of the patient.
+        preset_name: Name of the patient's preset.
+        name: Name of the case; ``sub-phantom<seed>`` by default.
+    """
     level = float(stream(seed, "rater").uniform(0.2, 0.5))
-    truths = ground_truths(made, level=level)
-    said = Conversion("phantom.generate", "case", f"Drawn from seed {seed}; a phantom, not a patient", {"seed": seed})
-    scans = {m: s for a in made.acquired.values() for m, s in a.scans.items() if m in made.setup.sequences}
-    case = Case(name or f"sub-phantom{seed:06d}", scans, _masks(truths), (said,))
-    about = {"seed": seed, "preset": preset_name, "rater_level": level} | _parameters(made)
-    return Phantom(case, truths, made.setup.stored, about)
+    truths = ground_truths(patient, level=level)
+    note = Conversion(
+        "phantom.generate", "case", f"Simulated from seed {seed}; a phantom, not a patient", {"seed": seed}
+    )
+    scans = {m: s for a in patient.acquisitions.values() for m, s in a.scans.items() if m in patient.setup.sequences}
+    case = Case(name or f"sub-phantom{seed:06d}", scans, _target_masks(truths), (note,))
+    parameters = {"seed": seed, "preset": preset_name, "rater_level": level} | _parameters(patient)
+    return Phantom(case, truths, patient.setup.stored, parameters)
 
 
-def _masks(truths: tuple[GroundTruth, ...]) -> dict[str, Scan]:
-    outlines = {(t.name, t.space): t.scan for t in truths if t.kind == "mask"}
-    made = {n: [outlines[n, s] for s in spaces if (n, s) in outlines] for n, spaces in REFERENCE_MODALITIES.items()}
-    return {name: scans[0] for name, scans in made.items() if scans}
+def _target_masks(truths: tuple[GroundTruth, ...]) -> dict[str, Scan]:
+    """The mask of each target on the first of its reference modalities that was acquired."""
+    masks = {(t.name, t.space): t.scan for t in truths if t.kind == "mask"}
+    candidates = {
+        target: [masks[target, space] for space in spec.reference_modalities if (target, space) in masks]
+        for target, spec in TARGET_SPECS.items()
+    }
+    return {target: scans[0] for target, scans in candidates.items() if scans}
 
 
-def _parameters(made: SimulatedPatient) -> dict[str, object]:
-    disease, setup = made.disease, made.setup
-    about: dict[str, object] = {
+def _parameters(patient: SimulatedPatient) -> dict[str, object]:
+    """The sampled parameters of a patient and its examination."""
+    disease, setup = patient.disease, patient.setup
+    parameters: dict[str, object] = {
         "pattern": disease.pattern,
-        "outline": disease.lesion_shape,
-        "stage": asdict(disease.since),
-        "head": dict(made.about_head),
+        "lesion_mask": disease.lesion_shape,
+        "stage": asdict(disease.stage),
+        "head": dict(patient.head_parameters),
         "tesla": setup.tesla,
         "setup": asdict(setup),
-        "tissues": {n: asdict(t) for n, t in made.body.tissues.items()},
-        "acquired": {n: dict(a.drawn) for n, a in made.acquired.items()},
-        "sequences": _headers(setup),
+        "tissues": {n: asdict(t) for n, t in patient.body.tissues.items()},
+        "acquired": {n: dict(a.parameters) for n, a in patient.acquisitions.items()},
+        "sequences": _sidecar_fields(setup),
     }
-    happened = disease.stroke
-    if made.vessels is not None and happened is not None:
-        about["variants"] = made.vessels.variants
-        about["collateral_grade"] = happened.collaterals.grade
-        about["hours_closed"], about["is_open"] = happened.hours_closed, happened.is_open
-        about["clots"] = [
+    stroke = disease.stroke
+    if patient.vessels is not None and stroke is not None:
+        parameters["variants"] = patient.vessels.variants
+        parameters["collateral_grade"] = stroke.collaterals.grade
+        parameters["hours_closed"], parameters["is_open"] = stroke.hours_closed, stroke.is_open
+        parameters["clots"] = [
             {
                 "site": c.site,
                 "length_mm": c.length_mm,
@@ -95,29 +110,33 @@ def _parameters(made: SimulatedPatient) -> dict[str, object]:
                 "oxygenation": c.oxygenation,
                 "vessel_sign": c.has_vessel_sign,
             }
-            for c in happened.clots
+            for c in stroke.clots
         ]
-    return about
+    return parameters
 
 
-def _headers(setup: Setup) -> dict[Modality, dict[str, object]]:
-    """What the side-car of each sequence says, by the names of BIDS; times in seconds."""
+def _sidecar_fields(setup: ScannerSetup) -> dict[Modality, dict[str, object]]:
+    """The BIDS side-car fields of each sequence; times in seconds."""
     field: dict[str, object] = {"MagneticFieldStrength": setup.tesla}
-    p, echo, tof = setup.diffusion, setup.gradient_echo, setup.angiography
-    spin = field | {"EchoTime": p.te_dwi_ms / 1000}
+    diffusion, echo, tof = setup.diffusion, setup.gradient_echo, setup.angiography
+    spin_echo = field | {"EchoTime": diffusion.te_dwi_ms / 1000}
     flair = {
-        "EchoTime": p.te_flair_ms / 1000,
-        "InversionTime": p.ti_flair_ms / 1000,
-        "RepetitionTime": p.tr_flair_ms / 1000,
+        "EchoTime": diffusion.te_flair_ms / 1000,
+        "InversionTime": diffusion.ti_flair_ms / 1000,
+        "RepetitionTime": diffusion.tr_flair_ms / 1000,
     }
-    common = {"RepetitionTime": echo.tr_ms / 1000, "FlipAngle": echo.flip_deg, "EchoTime": echo.te_ms[-1] / 1000}
-    angio = {"EchoTime": tof.te_ms / 1000, "RepetitionTime": tof.tr_ms / 1000, "FlipAngle": tof.flip_deg}
+    gradient_echo = {
+        "RepetitionTime": echo.tr_ms / 1000,
+        "FlipAngle": echo.flip_deg,
+        "EchoTime": echo.te_ms[-1] / 1000,
+    }
+    angiography = {"EchoTime": tof.te_ms / 1000, "RepetitionTime": tof.tr_ms / 1000, "FlipAngle": tof.flip_deg}
     return {
-        "dwi": spin | {"TotalReadoutTime": setup.readout_s},
+        "dwi": spin_echo | {"TotalReadoutTime": setup.readout_s},
         "adc": dict(field),
-        "b0": dict(spin),
+        "b0": dict(spin_echo),
         "flair": field | flair,
-        "swi": field | common,
-        "phase": field | common,
-        "tof": field | angio,
+        "swi": field | gradient_echo,
+        "phase": field | gradient_echo,
+        "tof": field | angiography,
     }

@@ -1,92 +1,109 @@
-"""The stages of a phantom, in the order of nature: scanner, anatomy, vessels, disease, matter, images.
+"""The simulation steps of a phantom in causal order: scanner, anatomy, vessels, disease, tissue composition, images.
 
-Each draws from its own stream of the seed, so that the same seed gives the same bytes, and the same patient at another
-scanner.
+Each step has its own random stream of the seed. The same seed therefore gives the same bytes, and the same patient when
+only the scanner differs.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adumbra.phantom.anatomy.head import Head, head
-from adumbra.phantom.body import Body, body_of
+from adumbra.phantom.anatomy.head import Head, sample_head
+from adumbra.phantom.body import Body, build_body
 from adumbra.phantom.pathology.disease import Disease, sample_disease
 from adumbra.phantom.pathology.lesion import LesionShape
-from adumbra.phantom.pathology.perfusion import rerouted
-from adumbra.phantom.pathology.stroke import Vasculature, flow_shares, vasculature
-from adumbra.phantom.presets import Preset, Setup, sample_setup
+from adumbra.phantom.pathology.perfusion import reroute
+from adumbra.phantom.pathology.stroke import flow_shares
+from adumbra.phantom.presets import ExaminationPreset
 from adumbra.phantom.rng import stream
 from adumbra.phantom.scanner import artefacts, sequences
-from adumbra.phantom.scanner.examination import SEQUENCES, Acquired, ExaminedPatient
+from adumbra.phantom.scanner.examination import SEQUENCES, Acquisition, ExaminedPatient
+from adumbra.phantom.scanner.setup import ScannerSetup, sample_setup
+from adumbra.phantom.vasculature.subject import Vasculature, sample_vasculature
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPatient:
-    """The stages of one phantom, for whoever wants to look at them.
+    """The result of every simulation step of one phantom.
 
     Attributes:
-        plan: The preset.
-        setup: The scanner.
+        preset: The examination preset.
+        setup: The scanner with its protocol.
         head: The anatomy.
-        vessels: None where none are drawn.
-        disease: What befell it.
-        body: The anatomy as matter.
-        subject: All that the sequences are told.
-        acquired: By the name of their slices.
-        about_head: What was drawn for it.
+        vessels: Arteries and veins; None where the preset has none.
+        disease: Infarct, clots and older damage.
+        body: Tissue fractions, relaxation constants and susceptibility on the grid of the head.
+        examined: The input of the sequences.
+        acquisitions: The acquired images, by the name of their slice stack.
+        head_parameters: Sampled parameters of the head, by name.
     """
 
-    plan: Preset
-    setup: Setup
+    preset: ExaminationPreset
+    setup: ScannerSetup
     head: Head
     vessels: Vasculature | None
     disease: Disease
     body: Body
-    subject: ExaminedPatient
-    acquired: Mapping[str, Acquired]
-    about_head: Mapping[str, float]
+    examined: ExaminedPatient
+    acquisitions: Mapping[str, Acquisition]
+    head_parameters: Mapping[str, float]
 
 
-def simulate_patient(seed: int, *, plan: Preset, lesion_shape: LesionShape | None = None) -> SimulatedPatient:
-    """The phantom of a seed, stage by stage.
+def simulate_patient(
+    seed: int, *, preset: ExaminationPreset, lesion_shape: LesionShape | None = None
+) -> SimulatedPatient:
+    """Simulates the patient of a seed and the examination of that patient.
 
     Args:
-        seed: Of every random choice.
-        plan: What examination it has.
-        lesion_shape: A real lesion in MNI space; half of the infarcts that get one take its shape.
+        seed: Seed of every random choice.
+        preset: The examination.
+        lesion_shape: A real lesion in MNI space. Half of the infarcts take its shape where one is given.
     """
-    setup, anatomy, about_head, vessels, disease = _befallen(seed, plan, lesion_shape)
-    magnetic = bool({"swi", "tof"} & set(plan.sequences))
-    body = body_of(stream(seed, "body"), anatomy, vessels, disease, b0_tesla=setup.tesla, magnetic=magnetic)
-    happened, arteries, flow = disease.stroke, None, None
-    if vessels is not None and happened is not None:
-        flow = flow_shares(vessels.arteries, happened.clots, happened.collaterals)
-        arteries = rerouted(vessels.arteries, happened.clots)  # blood takes the ways that it finds
-    subject = ExaminedPatient(
+    setup, head, head_parameters, vessels, disease = _sample_patient(seed, preset, lesion_shape)
+    magnetic = bool({"swi", "tof"} & set(preset.sequences))
+    body = build_body(stream(seed, "body"), head, vessels, disease, b0_tesla=setup.tesla, magnetic=magnetic)
+    stroke, arteries, flow = disease.stroke, None, None
+    if vessels is not None and stroke is not None:
+        flow = flow_shares(vessels.arteries, stroke.clots, stroke.collaterals)
+        arteries = reroute(vessels.arteries, stroke.clots)
+    examined = ExaminedPatient(
         seed,
-        anatomy,
+        head,
         body,
-        sequences.sample_texture(stream(seed, "texture"), anatomy, body),
+        sequences.sample_texture(stream(seed, "texture"), head, body),
         arteries,
         flow,
-        artefacts.shimmed(body.field_ppm, anatomy) if body.field_ppm is not None else None,
+        artefacts.shim(body.field_ppm, head) if body.field_ppm is not None else None,
     )
     wanted = {n: f for n, (modalities, f) in SEQUENCES.items() if set(modalities) & set(setup.sequences)}
-    acquired = {name: acquire(subject, setup) for name, acquire in wanted.items()}
-    return SimulatedPatient(plan, setup, anatomy, vessels, disease, body, subject, acquired, about_head)
+    acquisitions = {name: acquire(examined, setup) for name, acquire in wanted.items()}
+    return SimulatedPatient(preset, setup, head, vessels, disease, body, examined, acquisitions, head_parameters)
 
 
-def has_clot(seed: int, *, plan: Preset, lesion_shape: LesionShape | None = None) -> bool:
-    """Whether the case of a seed has a clot; a quarter of the work of drawing it whole."""
-    happened = _befallen(seed, plan, lesion_shape)[-1].stroke
-    return happened is not None and bool(happened.clots)
+def has_clot(seed: int, *, preset: ExaminationPreset, lesion_shape: LesionShape | None = None) -> bool:
+    """Whether the patient of a seed has a clot at the scan; no images are simulated, which saves three quarters.
+
+    Args:
+        seed: Seed of every random choice.
+        preset: The examination.
+        lesion_shape: As for ``simulate_patient``; the answer depends on it.
+    """
+    stroke = _sample_patient(seed, preset, lesion_shape)[-1].stroke
+    return stroke is not None and bool(stroke.clots)
 
 
-def _befallen(
-    seed: int, plan: Preset, lesion_shape: LesionShape | None
-) -> tuple[Setup, Head, Mapping[str, float], Vasculature | None, Disease]:
-    """Scanner, anatomy and what was drawn for it, vessels, disease."""
-    setup = sample_setup(stream(seed, "setup"), plan)
-    anatomy, about_head = head(stream(seed, "head"), spacing_mm=plan.spacing_mm)
-    vessels = vasculature(stream(seed, "vessels"), anatomy) if plan.vessels else None
-    disease = sample_disease(stream(seed, "disease"), anatomy, vessels, plan=plan, lesion_shape=lesion_shape)
-    return setup, anatomy, about_head, vessels, disease
+def _sample_patient(
+    seed: int, preset: ExaminationPreset, lesion_shape: LesionShape | None
+) -> tuple[ScannerSetup, Head, Mapping[str, float], Vasculature | None, Disease]:
+    """Scanner, head, parameters of the head, vessels and disease of a seed."""
+    setup = sample_setup(stream(seed, "setup"), preset)
+    head, head_parameters = sample_head(stream(seed, "head"), spacing_mm=preset.spacing_mm)
+    vessels = sample_vasculature(stream(seed, "vessels"), head) if preset.vessels else None
+    disease = sample_disease(
+        stream(seed, "disease"),
+        head,
+        vessels,
+        patterns=preset.patterns,
+        latest_h=preset.latest_h,
+        lesion_shape=lesion_shape,
+    )
+    return setup, head, head_parameters, vessels, disease

@@ -1,11 +1,17 @@
-"""Independent streams of randomness, one for each stage of a phantom: what one stage draws shifts no other's numbers.
+"""Independent random streams, one for each simulation step.
 
-The same seed is then the same patient at another scanner, or with a sequence less.
+A step that consumes more random numbers does not change those of any other step. The same seed therefore gives the same
+patient at another scanner, or with fewer sequences.
 """
 
 import numpy as np
 
 
-def stream(seed: int, stage: str) -> np.random.Generator:
-    """The generator of one stage of the phantom of a seed."""
-    return np.random.default_rng([seed, *stage.encode()])
+def stream(seed: int, step: str) -> np.random.Generator:
+    """The random generator of one simulation step.
+
+    Args:
+        seed: Seed of the phantom.
+        step: Name of the simulation step; other names give independent streams.
+    """
+    return np.random.default_rng([seed, *step.encode()])

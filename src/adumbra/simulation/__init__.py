@@ -1,1 +1,1 @@
-"""Cohorts of phantoms: seeds in, a BIDS data set out."""
+"""Simulation of phantom cohorts as BIDS data sets."""

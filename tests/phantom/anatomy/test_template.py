@@ -1,11 +1,11 @@
-"""Places of the template: what it has there, and shapes put there."""
+"""The template: interpolation, ellipsoids and blocks."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from adumbra.phantom.anatomy.head import head
-from adumbra.phantom.anatomy.template import block_around, put_ellipsoid, sampled
+from adumbra.phantom.anatomy.head import sample_head
+from adumbra.phantom.anatomy.template import block_around, interpolate, put_ellipsoid
 
 
 def _coordinates(*sizes: int) -> np.ndarray:
@@ -13,7 +13,7 @@ def _coordinates(*sizes: int) -> np.ndarray:
     return np.stack(np.meshgrid(*(np.arange(n) - n // 2 for n in sizes), indexing="ij")).astype(np.float32)
 
 
-def test_sampled_is_linear_interpolation_with_nothing_outside() -> None:
+def test_interpolation_is_linear_and_0_outside() -> None:
     volume = np.zeros((9, 8, 7), np.float32)
     volume[3:6, 2:7, 1:4] = np.random.default_rng(0).random((3, 5, 3))
     affine = np.diag([2.0, 3.0, 1.5, 1.0])
@@ -21,8 +21,8 @@ def test_sampled_is_linear_interpolation_with_nothing_outside() -> None:
     points = np.float32([7, 14, 6])[:, None, None, None] * np.random.default_rng(1).uniform(-1, 1, (3, 20, 20, 20))
     index = (points - affine[:3, 3].reshape(3, 1, 1, 1)) / np.diag(affine)[:3].reshape(3, 1, 1, 1)
     expected = ndimage.map_coordinates(volume, index, order=1, mode="constant")
-    np.testing.assert_allclose(sampled(volume, affine, points.astype(np.float32)), expected, atol=1e-4)
-    assert not sampled(np.zeros_like(volume), affine, points.astype(np.float32)).any()
+    np.testing.assert_allclose(interpolate(volume, affine, points.astype(np.float32)), expected, atol=1e-4)
+    assert not interpolate(np.zeros_like(volume), affine, points.astype(np.float32)).any()
 
 
 def test_an_ellipsoid_has_its_volume_whichever_way_it_is_turned() -> None:
@@ -39,8 +39,8 @@ def test_an_ellipsoid_has_its_volume_whichever_way_it_is_turned() -> None:
     assert along_y[21, 32, 20] == 1
 
 
-def test_a_block_holds_all_that_lies_in_a_box() -> None:
-    subject = head(np.random.default_rng(11))[0]
+def test_a_block_contains_all_voxels_of_a_box() -> None:
+    subject = sample_head(np.random.default_rng(11))[0]
     low, high = (-31.0, 2.0, 6.0), (-20.0, 30.0, 22.0)
     inside = np.all([(c > a) & (c < b) for c, a, b in zip(subject.mni_mm, low, high, strict=True)], axis=0)
     block = block_around(subject.mni_mm, low, high)

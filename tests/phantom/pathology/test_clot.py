@@ -1,23 +1,23 @@
-"""Clots: a line by hand, then sites, lengths and signs over many seeds."""
+"""Clots: continuity in one artery, then sites, lengths and vessel signs over many seeds."""
 
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from adumbra.phantom.pathology.clot import SEVERAL, SITES, Clot, clots, sample_clot
-from adumbra.phantom.vasculature.arteries import arteries
+from adumbra.phantom.pathology.clot import SEVERAL_CLOTS, SITES, Clot, sample_clot, sample_clots
+from adumbra.phantom.vasculature.arteries import grow_arteries
 from adumbra.phantom.vasculature.vessels import Tree
 
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
-    return arteries()[0]
+    return grow_arteries()[0]
 
 
 @pytest.fixture(scope="module")
 def many(tree: Tree) -> list[tuple[Clot, ...]]:
-    return [clots(np.random.default_rng(seed), tree) for seed in range(400)]
+    return [sample_clots(np.random.default_rng(seed), tree) for seed in range(400)]
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -57,12 +57,12 @@ def test_the_vessel_sign_is_as_frequent_as_published(many: list[tuple[Clot, ...]
     assert all(clot.red > 0.45 for case in many for clot in case if clot.layered)
 
 
-def test_sites_and_several_clots_come_as_often_as_they_should(many: list[tuple[Clot, ...]]) -> None:
-    found = [case[0].site for case in many]
-    for site, chance in SITES.items():
-        assert np.mean([s == site for s in found]) == pytest.approx(chance, abs=0.06), site
+def test_sites_and_several_clots_have_their_frequencies(many: list[tuple[Clot, ...]]) -> None:
+    sites = [case[0].site for case in many]
+    for site, probability in SITES.items():
+        assert np.mean([s == site for s in sites]) == pytest.approx(probability, abs=0.06), site
     assert sum(SITES.values()) == pytest.approx(1.0)
-    assert np.mean([len(case) > 1 for case in many]) == pytest.approx(SEVERAL, abs=0.04)
+    assert np.mean([len(case) > 1 for case in many]) == pytest.approx(SEVERAL_CLOTS, abs=0.04)
 
 
 def test_further_clots_lie_downstream_of_the_first(tree: Tree, many: list[tuple[Clot, ...]]) -> None:
@@ -72,8 +72,8 @@ def test_further_clots_lie_downstream_of_the_first(tree: Tree, many: list[tuple[
         assert all(tree.downstream(filled)[clot.nodes].all() for clot in more)
 
 
-def test_emboli_go_where_the_blood_goes(tree: Tree) -> None:
-    """Of two branches of a site the larger one catches more."""
+def test_emboli_follow_the_flow(tree: Tree) -> None:
+    """Larger branches of a site have more clots."""
     starts = [sample_clot(np.random.default_rng(seed), tree, site="M3+").nodes[0] for seed in range(150)]
     named = np.isin(tree.segment, [i for i, n in enumerate(tree.names) if n.startswith(("M3 ", "M4_"))])
     places = named & (tree.radius_mm > 0.35)

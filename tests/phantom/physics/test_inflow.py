@@ -16,13 +16,13 @@ from adumbra.phantom.physics.inflow import (
 )
 from adumbra.phantom.physics.relaxation import TISSUES, Relaxation
 from adumbra.phantom.physics.signal import gradient_echo, inversion_recovery
-from adumbra.phantom.vasculature.arteries import arteries
+from adumbra.phantom.vasculature.arteries import grow_arteries
 from adumbra.phantom.vasculature.vessels import Tree
 
 BLOOD = TISSUES[3.0]["arterial_blood"]
 WHITE = TISSUES[3.0]["white"]
 PULSES = {"flip_deg": 18.0, "tr_ms": 21.0, "t1_ms": BLOOD.t1_ms}
-BARE = Relaxation(1.0, BLOOD.t1_ms, 1e9, 1e9, 1.5)  # neither density nor T2*: M·sinα is what is left
+BARE = Relaxation(1.0, BLOOD.t1_ms, 1e9, 1e9, 1.5)  # without density and T2* effects, so that the signal is M·sinα
 WHOLE = TimeOfFlight(-80.0, 90.0)
 
 
@@ -39,7 +39,7 @@ def steady(flip_deg: float = 18.0) -> float:
     return float(longitudinal(np.array([np.inf]), **{**PULSES, "flip_deg": flip_deg})[0])
 
 
-def test_fresh_blood_gives_all_and_old_blood_the_steady_state() -> None:
+def test_magnetisation_is_full_in_fresh_blood_and_steady_after_many_pulses() -> None:
     e1, cosine = np.exp(-21 / BLOOD.t1_ms), np.cos(np.radians(18))
     left = longitudinal(np.array([0.0, 1.0, 2.0, np.inf]), **PULSES)
     assert left[0] == 1
@@ -65,7 +65,7 @@ def test_velocity_is_flow_over_area() -> None:
     assert velocity_cm_s(tree, per_100_ml=60.0, flow=np.full(1, 0.5)) == pytest.approx(15.92, abs=0.01)
 
 
-def test_transit_is_length_over_velocity_and_without_end_behind_a_stop() -> None:
+def test_transit_is_length_over_velocity_and_infinite_behind_an_occlusion() -> None:
     tree = straight(velocity=20.0)
     assert transit_s(tree) == pytest.approx(tree.points_mm[:, 2] / 200)
     slowed = np.where(tree.points_mm[:, 2] > 50, 0.5, 1.0)
@@ -74,13 +74,13 @@ def test_transit_is_length_over_velocity_and_without_end_behind_a_stop() -> None
     assert np.isinf(transit_s(tree, flow=closed)).nonzero()[0].tolist() == list(range(60, 101))
 
 
-def test_along_a_vessel_in_one_slab_blood_is_what_its_age_tells() -> None:
+def test_along_a_vessel_in_one_slab_the_signal_follows_the_transit_time() -> None:
     tree = straight()
-    found = blood_signal(tree, TimeOfFlight(-1.0, 101.0), BARE)
+    signal = blood_signal(tree, TimeOfFlight(-1.0, 101.0), BARE)
     expected = longitudinal(transit_s(tree) / 0.021, **PULSES) * np.sin(np.radians(18))
-    assert found == pytest.approx(expected)
-    assert found[0] == pytest.approx(np.sin(np.radians(18)))
-    assert (np.diff(found) < 0).all()
+    assert signal == pytest.approx(expected)
+    assert signal[0] == pytest.approx(np.sin(np.radians(18)))
+    assert (np.diff(signal) < 0).all()
 
 
 def test_density_and_t2_star_scale_the_signal() -> None:
@@ -89,14 +89,14 @@ def test_density_and_t2_star_scale_the_signal() -> None:
     assert ratio == pytest.approx(BLOOD.density * np.exp(-3.5 / BLOOD.t2_star_ms))
 
 
-def test_below_the_slab_blood_stays_fresh_and_beyond_it_there_is_no_image() -> None:
+def test_blood_is_fresh_below_the_slab_and_invisible_outside_it() -> None:
     tree = straight()
-    found = blood_signal(tree, TimeOfFlight(29.0, 79.0), BARE)
+    signal = blood_signal(tree, TimeOfFlight(29.0, 79.0), BARE)
     z = tree.points_mm[:, 2]
-    assert not found[(z < 29) | (z > 79)].any()
+    assert not signal[(z < 29) | (z > 79)].any()
     age = (z[(z >= 29) & (z <= 79)] - 29) / 200
     expected = longitudinal(age / 0.021, **PULSES) * np.sin(np.radians(18))
-    assert found[found > 0] == pytest.approx(expected)
+    assert signal[signal > 0] == pytest.approx(expected)
 
 
 def test_standing_blood_is_as_dark_as_tissue_with_its_constants() -> None:
@@ -107,18 +107,18 @@ def test_standing_blood_is_as_dark_as_tissue_with_its_constants() -> None:
     assert stationary_signal(BLOOD, protocol, tree.points_mm[:, 2]) == pytest.approx(rest)
 
 
-def test_behind_a_clot_blood_comes_saturated_and_the_slower_the_flow_the_darker_it_is_before() -> None:
+def test_blood_is_saturated_behind_a_clot_and_darker_with_slower_flow_before_it() -> None:
     tree, protocol = straight(), TimeOfFlight(-1.0, 101.0)
     z = tree.points_mm[:, 2]
     clot = np.where((z >= 40) & (z < 50), 0.0, np.where(z >= 50, 0.3, 1.0))
-    found = blood_signal(tree, protocol, BARE, flow=clot)
-    assert found[z < 40] == pytest.approx(blood_signal(tree, protocol, BARE)[z < 40])
-    assert found[z >= 40] == pytest.approx(steady() * np.sin(np.radians(18)))
+    signal = blood_signal(tree, protocol, BARE, flow=clot)
+    assert signal[z < 40] == pytest.approx(blood_signal(tree, protocol, BARE)[z < 40])
+    assert signal[z >= 40] == pytest.approx(steady() * np.sin(np.radians(18)))
     fast, slow = (blood_signal(tree, protocol, BARE, flow=np.full(101, share)) for share in (0.8, 0.2))
     assert (fast[1:] > slow[1:]).all()
 
 
-def test_each_of_several_slabs_gets_fresh_blood() -> None:
+def test_blood_is_fresh_in_each_of_several_slabs() -> None:
     tree = straight()
     one, four = (blood_signal(tree, TimeOfFlight(-1.0, 101.0, slabs=n), BARE) for n in (1, 4))
     begins = -1.0 + np.arange(1, 4) * 102 / 4
@@ -129,7 +129,7 @@ def test_each_of_several_slabs_gets_fresh_blood() -> None:
     assert (four >= one - 1e-12).all()
 
 
-def test_slabs_cover_the_volume_overlap_and_are_shown_up_to_the_middle_of_what_they_share() -> None:
+def test_slabs_cover_the_volume_and_are_imaged_up_to_the_middle_of_their_overlap() -> None:
     protocol = TimeOfFlight(0.0, 100.0, slabs=3, overlap=0.25)
     assert protocol.thickness_mm == pytest.approx(40)
     excited = protocol.flips_deg(np.array([-1.0, 10.0, 35.0, 65.0, 99.0, 101.0])) > 0
@@ -147,7 +147,7 @@ def test_a_ramp_flips_less_at_the_entry_and_keeps_distal_blood_brighter() -> Non
     assert blood_signal(tree, ramped, BARE)[-1] > 1.15 * blood_signal(tree, flat, BARE)[-1]
 
 
-def test_at_a_slabs_edge_the_flip_angle_rises_and_entering_blood_has_seen_it_already() -> None:
+def test_the_flip_angle_rises_at_the_edge_of_a_slab_and_affects_entering_blood() -> None:
     sharp, soft = TimeOfFlight(20.0, 80.0), TimeOfFlight(20.0, 80.0, edge_mm=8.0)
     assert soft.flips_deg(np.array([15.9, 20.0, 24.1, 80.0]))[:, 0] == pytest.approx([0, 9, 18, 9])
     z = np.array([21.0, 50.0])
@@ -159,12 +159,12 @@ def test_at_a_slabs_edge_the_flip_angle_rises_and_entering_blood_has_seen_it_alr
     assert white[0][0] != pytest.approx(white[1][0])
 
 
-def test_tissue_can_be_asked_for_a_whole_volume() -> None:
+def test_tissue_signal_accepts_a_whole_volume() -> None:
     z = np.broadcast_to(np.linspace(-50, 50, 5, dtype=np.float32), (3, 4, 5))
-    found = stationary_signal(WHITE, TimeOfFlight(-40.0, 60.0, slabs=2), z)
-    assert found.shape == (3, 4, 5)
-    assert not found[..., 0].any()
-    assert found[..., 1:].all()
+    signal = stationary_signal(WHITE, TimeOfFlight(-40.0, 60.0, slabs=2), z)
+    assert signal.shape == (3, 4, 5)
+    assert not signal[..., 0].any()
+    assert signal[..., 1:].all()
 
 
 @pytest.mark.parametrize(
@@ -176,16 +176,16 @@ def test_impossible_protocols_are_refused(wrong: dict) -> None:
 
 
 @pytest.mark.parametrize("flow", [np.full(101, 1.2), np.full(101, np.nan), np.ones(7)])
-def test_a_flow_that_is_no_share_of_each_node_is_refused(flow: np.ndarray) -> None:
+def test_a_flow_without_a_share_for_each_node_is_refused(flow: np.ndarray) -> None:
     with pytest.raises(InputRejected, match="flow"):
         transit_s(straight(), flow=flow)
 
 
 def test_flair_shows_standing_blood_and_no_moving_blood() -> None:
     times = {"te_ms": 120.0, "ti_ms": 2500.0, "tr_ms": 9000.0}
-    found = vascular_hyperintensity(BLOOD, np.array([1.0, 0.75, 0.0]), **times)
+    signal = vascular_hyperintensity(BLOOD, np.array([1.0, 0.75, 0.0]), **times)
     still = inversion_recovery(BLOOD, **times)
-    assert found == pytest.approx([0, still / 4, still])
+    assert signal == pytest.approx([0, still / 4, still])
     with pytest.raises(InputRejected, match="flow"):
         vascular_hyperintensity(BLOOD, np.array([-0.1]), **times)
 
@@ -201,11 +201,11 @@ def test_hyperintense_vessels_are_brighter_than_brain_on_flair(b0_tesla: float) 
 
 @pytest.fixture(scope="module")
 def atlas() -> Tree:
-    return arteries()[0]
+    return grow_arteries()[0]
 
 
 def named(tree: Tree, *starts: str, above_mm: float) -> np.ndarray:
-    """Nodes of segments whose names begin so, with a lumen above a radius: trunks, not the twigs that share names."""
+    """Nodes of segments by the start of their names, above a radius: trunks without their small branches."""
     chosen = [i for i, name in enumerate(tree.names) if name.startswith(starts)]
     return np.isin(tree.segment, chosen) & (tree.radius_mm > above_mm)
 
@@ -223,11 +223,11 @@ def test_velocities_are_those_of_arteries(atlas: Tree) -> None:
     ranges = {"ICA_": (1.0, 40, 60), "M1_": (1.0, 30, 60), "basilar": (1.0, 30, 60), "M3 ": (0.4, 10, 40),
               "M4_": (0.2, 5, 30)}  # fmt: skip
     for name, (radius, low, high) in ranges.items():
-        found = velocity[named(atlas, name, above_mm=radius)]
-        assert low < found.min() <= found.max() < high, name
+        signal = velocity[named(atlas, name, above_mm=radius)]
+        assert low < signal.min() <= signal.max() < high, name
     smallest = velocity[(atlas.radius_mm > 0) & (atlas.radius_mm < 0.12)]
     assert 1 < smallest.min() <= smallest.max() < 6
-    assert not velocity[atlas.radius_mm == 0].any()  # communicating arteries through which nothing goes
+    assert not velocity[atlas.radius_mm == 0].any()  # communicating arteries without flow
 
 
 def test_blood_reaches_the_cortex_within_seconds(atlas: Tree) -> None:
@@ -240,8 +240,8 @@ def test_blood_reaches_the_cortex_within_seconds(atlas: Tree) -> None:
 
 
 @pytest.mark.parametrize("protocol", [WHOLE, TimeOfFlight(-80.0, 90.0, flip_deg=20.0)], ids=["18°", "20°"])
-def test_distal_branches_fade_by_themselves(atlas: Tree, protocol: TimeOfFlight) -> None:
-    """Contrast to white matter in one slab: M1 is bright, M3 and M4 are less so, the twigs are gone."""
+def test_distal_branches_are_saturated_without_occlusion(atlas: Tree, protocol: TimeOfFlight) -> None:
+    """Contrast to white matter in one slab: M1 is bright, M3 and M4 are less so, small branches are invisible."""
     contrast = blood_signal(atlas, protocol, BLOOD) / stationary_signal(WHITE, protocol, atlas.points_mm[:, 2])
     m1, m3, m4 = (contrast[named(atlas, n, above_mm=r)].mean() for n, r in (("M1_", 1.0), ("M3", 0.2), ("M4", 0.2)))
     assert m1 > 2.2
@@ -250,27 +250,27 @@ def test_distal_branches_fade_by_themselves(atlas: Tree, protocol: TimeOfFlight)
     assert contrast[named(atlas, "M4", above_mm=0.0)].mean() < 1.05
 
 
-def test_several_slabs_bring_distal_branches_back(atlas: Tree) -> None:
+def test_several_slabs_show_distal_branches(atlas: Tree) -> None:
     several = TimeOfFlight(-80.0, 90.0, slabs=5, overlap=0.2)
     m4 = named(atlas, "M4", above_mm=0.2)
     one, five = (blood_signal(atlas, p, BLOOD)[m4].mean() for p in (WHOLE, several))
     assert five > 1.3 * one
 
 
-def test_beyond_a_stop_no_slab_shows_fresh_blood() -> None:
-    """What comes round behind a clot has crept through the slabs: where another slab begins it is not fresh."""
+def test_beyond_an_occlusion_no_slab_shows_fresh_blood() -> None:
+    """Collateral blood behind a clot crosses slabs slowly and is not fresh where another slab begins."""
     tree, protocol = straight(), TimeOfFlight(-1.0, 101.0, slabs=4)
     z = tree.points_mm[:, 2]
     flow = np.where((z >= 30) & (z < 40), 0.0, np.where(z >= 40, 0.6, 1.0))
-    found = blood_signal(tree, protocol, BARE, flow=flow)
-    assert found[z >= 30] == pytest.approx(steady() * np.sin(np.radians(18)))
-    assert found[z < 30] == pytest.approx(blood_signal(tree, protocol, BARE)[z < 30])
+    signal = blood_signal(tree, protocol, BARE, flow=flow)
+    assert signal[z >= 30] == pytest.approx(steady() * np.sin(np.radians(18)))
+    assert signal[z < 30] == pytest.approx(blood_signal(tree, protocol, BARE)[z < 30])
 
 
 def test_behind_a_closed_m1_the_territory_is_as_dark_as_tissue(atlas: Tree) -> None:
     behind = atlas.downstream(atlas.named("M1_R"))
     flow = np.where(behind, 0.0, 1.0)
-    found, before = (blood_signal(atlas, WHOLE, BLOOD, flow=f) for f in (flow, np.ones(len(flow))))
+    signal, before = (blood_signal(atlas, WHOLE, BLOOD, flow=f) for f in (flow, np.ones(len(flow))))
     tissue = gradient_echo(WHITE, tr_ms=21.0, te_ms=3.5, flip_deg=18.0)
-    assert (found[behind] < tissue).all()
-    assert found[~behind].tobytes() == before[~behind].tobytes()
+    assert (signal[behind] < tissue).all()
+    assert signal[~behind].tobytes() == before[~behind].tobytes()

@@ -1,4 +1,4 @@
-"""Signals against their closed forms and limits, and the fit that gives back the ADC that went in."""
+"""Signals against their closed forms and limits, and recovery of the ADC by the fit."""
 
 import numpy as np
 import pytest
@@ -18,21 +18,21 @@ def volume(value: float) -> np.ndarray:
 
 @pytest.mark.parametrize("b_value", [800.0, 1000.0, 1200.0, 2500.0])
 @pytest.mark.parametrize("tissue", ALL)
-def test_adc_refitted_from_noiseless_diffusion_is_the_one_that_went_in(tissue: Relaxation, b_value: float) -> None:
+def test_the_fit_recovers_the_adc_from_noiseless_images(tissue: Relaxation, b_value: float) -> None:
     b0, dwi = (volume(1000 * signal.spin_echo(tissue, te_ms=80.0, b_value=b)) for b in (0.0, b_value))
     assert signal.adc_fit(b0, dwi, b_value=b_value) == pytest.approx(tissue.adc, rel=1e-3)
     assert signal.adc_fit(dwi, b0, b_value=b_value) == pytest.approx(-tissue.adc, rel=1e-3)
 
 
 @pytest.mark.parametrize("tissue", ALL)
-def test_adc_is_refitted_for_a_sick_tissue(tissue: Relaxation) -> None:
-    sick = signal.altered(tissue, adc=0.55, t2=1.1)
-    b0, dwi = (volume(signal.spin_echo(sick, te_ms=70.0, b_value=b)) for b in (0.0, 1000.0))
+def test_the_fit_recovers_the_adc_of_infarcted_tissue(tissue: Relaxation) -> None:
+    infarcted = signal.altered(tissue, adc=0.55, t2=1.1)
+    b0, dwi = (volume(signal.spin_echo(infarcted, te_ms=70.0, b_value=b)) for b in (0.0, 1000.0))
     assert signal.adc_fit(b0, dwi, b_value=1000.0) == pytest.approx(0.55 * tissue.adc, rel=1e-3)
 
 
 def test_partial_volume_lowers_the_fitted_adc_below_the_mean() -> None:
-    """Signals are summed, not constants: half fluid, half grey matter is nearer to grey, for fluid's signal is gone."""
+    """Signals are summed, not constants: a mixture is nearer to grey matter, since fluid has lost its signal."""
     grey, csf = TISSUES[3.0]["grey"], TISSUES[3.0]["csf"]
     halves = [sum(0.5 * signal.spin_echo(t, te_ms=0.0, b_value=b) for t in (grey, csf)) for b in (0.0, 1000.0)]
     fitted = float(signal.adc_fit(volume(halves[0]), volume(halves[1]), b_value=1000.0)[0, 0, 0])
@@ -64,8 +64,8 @@ def test_the_gradient_echo_is_brightest_at_the_ernst_angle(tissue: Relaxation) -
     def darkness(flip_deg: float) -> float:
         return -signal.gradient_echo(tissue, tr_ms=35.0, te_ms=5.0, flip_deg=float(flip_deg))
 
-    found = minimize_scalar(darkness, bounds=(0, 90), method="bounded").x
-    assert found == pytest.approx(signal.ernst_angle_deg(tissue, tr_ms=35.0), abs=0.01)
+    brightest = minimize_scalar(darkness, bounds=(0, 90), method="bounded").x
+    assert brightest == pytest.approx(signal.ernst_angle_deg(tissue, tr_ms=35.0), abs=0.01)
 
 
 def test_the_ernst_angle_by_hand() -> None:
@@ -103,8 +103,8 @@ def test_flair_nulls_fluid(name: str, b0_tesla: float) -> None:
 
 
 def test_tissues_of_a_subject_share_their_calibration_and_vary_by_some_per_cent() -> None:
-    drawn = [signal.sample_tissues(np.random.default_rng(seed), b0_tesla=3.0) for seed in range(300)]
-    ratios = np.log([[d[name].adc / TISSUES[3.0][name].adc for name in ("grey", "white")] for d in drawn])
+    subjects = [signal.sample_tissues(np.random.default_rng(seed), b0_tesla=3.0) for seed in range(300)]
+    ratios = np.log([[d[name].adc / TISSUES[3.0][name].adc for name in ("grey", "white")] for d in subjects])
     assert ratios.mean() == pytest.approx(0, abs=0.01)
     assert ratios.std() == pytest.approx(np.hypot(0.055, 0.05), abs=0.01)
     assert 0.3 < np.corrcoef(ratios.T)[0, 1] < 0.6  # 0.05² of 0.05² + 0.055² is common to both

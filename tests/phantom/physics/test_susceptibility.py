@@ -18,7 +18,7 @@ from adumbra.phantom.physics.susceptibility import (
 )
 
 ALONG_Z, ALONG_X, OBLIQUE = (0.0, 0.0, 1.0), (1.0, 0.0, 0.0), (0.3, -0.5, 0.8)
-CENTRE = (0.2, 0.3, -0.1)  # of a sphere, in voxels off the middle of the volume: no symmetry helps
+CENTRE = (0.2, 0.3, -0.1)  # of a sphere, in voxels from the middle of the volume; breaks the symmetry
 LAYER = 2  # voxels on either side of a surface in which voxels cannot follow it
 
 
@@ -61,13 +61,13 @@ def share_inside(distance_squared, shape, spacing, centre, *, radius: float, ove
 
 
 @cache
-def drawn_sphere(radius, spacing, shape) -> np.ndarray:
+def sphere(radius, spacing, shape) -> np.ndarray:
     return share_inside(lambda position: (position**2).sum(axis=0), shape, spacing, CENTRE, radius=radius)
 
 
-def worst(field, truth, kept) -> float:
-    """The largest error over the voxels kept, relative to the largest true field there."""
-    return float(np.abs(field - truth)[kept].max() / np.abs(truth[kept]).max())
+def worst(field, truth, compared) -> float:
+    """The largest error over the compared voxels, relative to the largest true field there."""
+    return float(np.abs(field - truth)[compared].max() / np.abs(truth[compared]).max())
 
 
 SPHERES = [
@@ -81,9 +81,9 @@ SPHERES = [
 
 @pytest.mark.parametrize("b0", [ALONG_Z, ALONG_X, OBLIQUE])
 @pytest.mark.parametrize(("radius", "spacing", "shape"), SPHERES)
-def test_a_sphere_makes_the_field_of_theory(radius, spacing, shape, b0) -> None:
+def test_the_field_of_a_sphere_is_analytic(radius, spacing, shape, b0) -> None:
     chi = -3.0
-    field = relative_field(chi * drawn_sphere(radius, spacing, shape), spacing, b0_direction=b0)
+    field = relative_field(chi * sphere(radius, spacing, shape), spacing, b0_direction=b0)
     position = positions(shape, spacing, CENTRE)
     truth = sphere_field(position, radius=radius, chi=chi, b0=unit(b0))
     off = np.linalg.norm(position, axis=0) - radius
@@ -108,7 +108,7 @@ CYLINDERS = [
 
 @pytest.mark.parametrize("b0", [ALONG_Z, ALONG_X, OBLIQUE])
 @pytest.mark.parametrize(("radius", "spacing", "along"), CYLINDERS)
-def test_an_infinite_cylinder_makes_the_field_of_theory(radius, spacing, along, b0) -> None:
+def test_the_field_of_an_infinite_cylinder_is_analytic(radius, spacing, along, b0) -> None:
     """Three voxels of it, continued by the margin: 150 mm to either side stand for infinity."""
     axis = np.eye(3)[along]
     shape = tuple(3 if a == along else int(40 / s) for a, s in enumerate(spacing))
@@ -119,36 +119,36 @@ def test_an_infinite_cylinder_makes_the_field_of_theory(radius, spacing, along, 
     def from_axis(position):
         return (position**2).sum(axis=0) - position[along] ** 2
 
-    drawn = chi * share_inside(from_axis, shape, spacing, centre, radius=radius, over=over)
-    field = relative_field(drawn, spacing, b0_direction=b0, margin=margin)
+    chi_map = chi * share_inside(from_axis, shape, spacing, centre, radius=radius, over=over)
+    field = relative_field(chi_map, spacing, b0_direction=b0, margin=margin)
     position = positions(shape, spacing, centre)
     truth = cylinder_field(position, axis=axis, radius=radius, chi=chi, b0=unit(b0))
     off = np.sqrt(from_axis(position)) - radius
-    kept = np.abs(off) > LAYER * max(s for a, s in enumerate(spacing) if a != along)
-    assert (off[kept] < 0).any()
-    assert worst(field, truth, kept) < 0.02
+    compared = np.abs(off) > LAYER * max(s for a, s in enumerate(spacing) if a != along)
+    assert (off[compared] < 0).any()
+    assert worst(field, truth, compared) < 0.02
 
 
 @pytest.mark.parametrize("b0", [ALONG_Z, OBLIQUE])
-def test_a_cylinder_oblique_in_the_grid_makes_the_field_of_theory(b0) -> None:
-    """Running through a cube from corner to corner; it ends there, hence only the middle is looked at."""
+def test_the_field_of_an_oblique_cylinder_is_analytic(b0) -> None:
+    """Running through a cube from corner to corner; it ends there, hence only the middle is compared."""
     axis, shape, spacing, centre, radius = unit((1.0, 1.0, 1.0)), (60, 60, 60), (1.0, 1.0, 1.0), (0, 0, 0), 3.5
 
     def from_axis(position):
         return np.maximum((position**2).sum(axis=0) - np.tensordot(axis, position, 1) ** 2, 0)
 
-    drawn = share_inside(from_axis, shape, spacing, centre, radius=radius, over=(4, 4, 4))
-    field = relative_field(drawn, spacing, b0_direction=b0)
+    chi_map = share_inside(from_axis, shape, spacing, centre, radius=radius, over=(4, 4, 4))
+    field = relative_field(chi_map, spacing, b0_direction=b0)
     position = positions(shape, spacing, centre)
     truth = cylinder_field(position, axis=axis, radius=radius, chi=1.0, b0=unit(b0))
     off = np.sqrt(from_axis(position)) - radius
-    kept = (np.abs(off) > LAYER) & (np.linalg.norm(position, axis=0) < 14)
-    assert worst(field, truth, kept) < 0.02
+    compared = (np.abs(off) > LAYER) & (np.linalg.norm(position, axis=0) < 14)
+    assert worst(field, truth, compared) < 0.02
 
 
 def test_phase_of_a_sphere_is_that_of_theory() -> None:
     (radius, spacing, shape), chi = SPHERES[1], CHI_PPM["red_thrombus"]
-    phase = phase_rad(relative_field(chi * drawn_sphere(radius, spacing, shape), spacing), b0_tesla=3.0, te_ms=20.0)
+    phase = phase_rad(relative_field(chi * sphere(radius, spacing, shape), spacing), b0_tesla=3.0, te_ms=20.0)
     position = positions(shape, spacing, CENTRE)
     # γ of the proton is 2.6752218744e8 rad/s/T
     truth = 2.6752218744e8 * 3.0 * 20e-3 * 1e-6 * sphere_field(position, radius=radius, chi=chi, b0=unit(ALONG_Z))
@@ -157,7 +157,7 @@ def test_phase_of_a_sphere_is_that_of_theory() -> None:
     assert worst(phase, truth, outside) < 0.01
 
 
-def test_phase_is_one_turn_where_it_must_be() -> None:
+def test_phase_of_one_turn_by_hand() -> None:
     """1 ppm of 3 T is 127.732 Hz: one turn takes 7.8289 ms, and a raised field turns it forwards."""
     field = np.full((1, 1, 1), 1.0, np.float32)
     assert phase_rad(field, b0_tesla=3.0, te_ms=1e3 / (42.577478518 * 3)) == pytest.approx(2 * np.pi, rel=1e-6)
@@ -194,16 +194,16 @@ def test_the_sum_over_three_perpendicular_directions_is_nothing(spacing, rng) ->
 
 def test_linear_in_susceptibility(rng) -> None:
     one, two = rng.normal(size=(2, 12, 9, 14)).astype(np.float32)
-    made = [relative_field(chi, (1.0, 2.0, 1.5), b0_direction=OBLIQUE) for chi in (one, two, 2 * one - 3 * two)]
-    np.testing.assert_allclose(made[2], 2 * made[0] - 3 * made[1], atol=2e-5)
+    fields = [relative_field(chi, (1.0, 2.0, 1.5), b0_direction=OBLIQUE) for chi in (one, two, 2 * one - 3 * two)]
+    np.testing.assert_allclose(fields[2], 2 * fields[0] - 3 * fields[1], atol=2e-5)
 
 
-def test_nothing_makes_nothing_and_a_constant_to_infinity_too() -> None:
+def test_zero_and_constant_susceptibility_have_no_field() -> None:
     assert not relative_field(np.zeros((5, 6, 7), np.float32), (1.0, 1.0, 2.0)).any()
     assert not relative_field(np.full((5, 6, 7), 9.4, np.float32), (1.0, 1.0, 2.0), outside_ppm=9.4).any()
 
 
-def test_what_lies_outside_counts_as_a_difference(rng) -> None:
+def test_only_the_difference_to_the_outside_matters(rng) -> None:
     chi = rng.random((8, 8, 8), dtype=np.float32)
     shifted = relative_field(chi + np.float32(9.4), (1.0, 1.0, 1.0), outside_ppm=9.4)
     np.testing.assert_allclose(shifted, relative_field(chi, (1.0, 1.0, 1.0)), atol=1e-5)
@@ -256,25 +256,25 @@ def test_a_direction_has_neither_length_nor_sign(rng) -> None:
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_the_field_knows_proportions_not_millimetres(rng) -> None:
+def test_the_field_depends_on_proportions_not_on_millimetres(rng) -> None:
     chi = rng.random((7, 8, 9), dtype=np.float32)
     small, large = (relative_field(chi, (0.1 * s, 0.2 * s, 0.3 * s)) for s in (1.0, 70.0))
     np.testing.assert_allclose(small, large, atol=1e-6)
 
 
 @pytest.mark.parametrize("direction", [(0.0, 0.0, 0.0), (1.0, 0.0), (np.nan, 0.0, 1.0)])
-def test_a_direction_that_is_none_is_refused(direction) -> None:
+def test_an_invalid_direction_is_refused(direction) -> None:
     with pytest.raises(InputRejected, match="b0_direction"):
         relative_field(np.zeros((3, 3, 3), np.float32), (1.0, 1.0, 1.0), b0_direction=direction)
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 0.0, 1.0), (1.0, -1.0, 1.0), (np.nan, 1.0, 1.0)])
-def test_a_spacing_that_is_none_is_refused(spacing) -> None:
+def test_an_invalid_spacing_is_refused(spacing) -> None:
     with pytest.raises(InputRejected, match="spacing_mm"):
         relative_field(np.zeros((3, 3, 3), np.float32), spacing)
 
 
-def test_the_kernel_is_made_once(rng) -> None:
+def test_the_kernel_is_computed_once(rng) -> None:
     susceptibility._spectra.cache_clear()
     for _ in range(3):
         relative_field(rng.random((6, 6, 6), dtype=np.float32), (1.0, 1.0, 2.0))
@@ -318,7 +318,7 @@ def test_without_a_field_the_mean_is_left(rng) -> None:
 
 def test_a_vein_dephases_alike_on_finer_grids() -> None:
     """A vein of 1 mm across B0 in voxels of 2 mm, from grids of 1/4 and 1/8 mm: the same loss to 2 % of the signal."""
-    made = []
+    fields = []
     for refined in (8, 16):
         spacing, shape = (2 / refined, 2 / refined, 2.0), (6 * refined, 6 * refined, 1)
 
@@ -328,9 +328,9 @@ def test_a_vein_dephases_alike_on_finer_grids() -> None:
         share = share_inside(from_axis, shape, spacing, (0.0, 0.0, 0.0), radius=0.5, over=(4, 4, 1))
         field = relative_field(CHI_PPM["vein"] * share, spacing, b0_direction=ALONG_X, margin=(0, 0, 15))
         signal = np.ones(shape, np.float32)
-        made.append(dephased(signal, field, (refined, refined, 1)))
-    assert np.abs(made[1]).min() < 0.95
-    assert np.abs(made[0] - made[1]).max() < 0.02
+        fields.append(dephased(signal, field, (refined, refined, 1)))
+    assert np.abs(fields[1]).min() < 0.95
+    assert np.abs(fields[0] - fields[1]).max() < 0.02
 
 
 def test_the_bore_of_an_oblique_grid() -> None:

@@ -1,24 +1,24 @@
-"""What the scanner adds: noise that is Rician, a shim that takes away what it can, slices that brighten at the ends."""
+"""Artefacts: Rician noise, the shim, displacement, brighter slices at the ends of a stack."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from adumbra.phantom.anatomy.head import head
+from adumbra.phantom.anatomy.head import sample_head
 from adumbra.phantom.anatomy.random_fields import smooth_field
-from adumbra.phantom.pathology.lesion import stage
+from adumbra.phantom.pathology.lesion import sample_stage
 from adumbra.phantom.scanner import artefacts
 
 QUIET = artefacts.Receiver(noise=1.0, ghost=0.0, shading=0.0)
 
 
 def test_noise_floor_is_rician() -> None:
-    floor = artefacts.received(np.random.default_rng(0), np.zeros((40, 40, 40), np.float32), QUIET)
+    floor = artefacts.magnitude_image(np.random.default_rng(0), np.zeros((40, 40, 40), np.float32), QUIET)
     assert float(floor.mean()) == pytest.approx(np.sqrt(np.pi / 2), rel=0.01)
 
 
 def test_both_channels_of_a_complex_image_have_the_noise() -> None:
-    image = artefacts.with_noise(np.random.default_rng(0), np.full((40, 40, 40), 3 + 4j), QUIET)
+    image = artefacts.add_complex_noise(np.random.default_rng(0), np.full((40, 40, 40), 3 + 4j), QUIET)
     assert image.dtype == np.complex64
     assert image.mean() == pytest.approx(3 + 4j, abs=0.02)
     assert (image.real.std(), image.imag.std()) == pytest.approx((1, 1), rel=0.02)
@@ -27,18 +27,18 @@ def test_both_channels_of_a_complex_image_have_the_noise() -> None:
 def test_a_ghost_lies_half_a_field_of_view_away() -> None:
     volume = np.zeros((4, 20, 4), np.float32)
     volume[1, 3, 1] = 100
-    haunted = artefacts.received(np.random.default_rng(0), volume, artefacts.Receiver(1e-6, 0.05, 0.0))
-    assert haunted[1, 13, 1] == pytest.approx(5, abs=1e-3)
+    ghosted = artefacts.magnitude_image(np.random.default_rng(0), volume, artefacts.Receiver(1e-6, 0.05, 0.0))
+    assert ghosted[1, 13, 1] == pytest.approx(5, abs=1e-3)
 
 
-def test_the_shim_takes_away_what_is_quadratic_and_leaves_the_rest() -> None:
-    subject, _ = head(np.random.default_rng(1), spacing_mm=4.0)
+def test_the_shim_removes_quadratic_fields_only() -> None:
+    subject, _ = sample_head(np.random.default_rng(1), spacing_mm=4.0)
     x, y, z = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in subject.grid.shape), indexing="ij")
     smooth = (2 + x - 3 * z + 0.5 * x * y + y * y - z * z).astype(np.float32)
     inside = subject.tissue + subject.csf > 0.5
-    assert np.abs(artefacts.shimmed(smooth, subject)[inside]).max() < 1e-3
+    assert np.abs(artefacts.shim(smooth, subject)[inside]).max() < 1e-3
     bump = np.exp(-(x**2 + (y - 0.5) ** 2 + (z + 0.3) ** 2) / 0.02).astype(np.float32)
-    assert artefacts.shimmed(smooth + bump, subject).max() > 0.7
+    assert artefacts.shim(smooth + bump, subject).max() > 0.7
 
 
 def test_displacement_by_hand() -> None:
@@ -50,8 +50,8 @@ def test_displacement_by_hand() -> None:
     np.testing.assert_allclose(back, -there)
 
 
-def test_ends_of_stacks_are_brighter_if_anything() -> None:
-    gains = np.stack([artefacts.edge_slices(np.random.default_rng(s), 30) for s in range(100)])
+def test_only_the_ends_of_stacks_are_brighter() -> None:
+    gains = np.stack([artefacts.sample_slice_gain(np.random.default_rng(s), 30) for s in range(100)])
     assert gains.min() == 1.0
     assert 0.3 < (gains[:, 0] > 1.05).mean() < 0.6
     np.testing.assert_allclose(gains[:, 15], 1.0, atol=0.1)
@@ -67,7 +67,7 @@ def test_smooth_field_has_unit_variance_and_its_scale() -> None:
 
 
 def test_stage_runs_from_low_adc_to_pseudonormal_under_raised_t2() -> None:
-    stages = [stage(np.random.default_rng(s)) for s in range(600)]
+    stages = [sample_stage(np.random.default_rng(s)) for s in range(600)]
     acute = [s for s in stages if 3 < s.hours < 48]
     late = [s for s in stages if s.hours > 230]
     assert 0.5 <= min(s.adc_factor for s in acute) < max(s.adc_factor for s in acute) < 0.82
@@ -76,12 +76,12 @@ def test_stage_runs_from_low_adc_to_pseudonormal_under_raised_t2() -> None:
 
 
 def test_beyond_the_signal_the_field_is_that_of_the_nearest_tissue() -> None:
-    """Air's own field, however strong, is not asked."""
-    subject, _ = head(np.random.default_rng(1), spacing_mm=4.0)
+    """The field of air has no effect, however strong it is."""
+    subject, _ = sample_head(np.random.default_rng(1), spacing_mm=4.0)
     air = subject.air + subject.bone >= 0.5
     field = np.where(air, np.float32(50), np.float32(2))
-    made = artefacts.within_signal(field, subject)
-    assert (made[~air] == 2).all()
+    extended = artefacts.extend_beyond_signal(field, subject)
+    assert (extended[~air] == 2).all()
     near = ndimage.binary_dilation(~air) & air
-    assert np.quantile(made[near], 0.05) == pytest.approx(2, abs=0.01)  # where next to nothing is near it fades to 0
-    assert made.max() <= 2 + 1e-4
+    assert np.quantile(extended[near], 0.05) == pytest.approx(2, abs=0.01)  # it decays to 0 far from tissue
+    assert extended.max() <= 2 + 1e-4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adumbra.phantom.vasculature.arteries import MEASURED_SHARES, VARIANTS, arteries, skeleton, territory
+from adumbra.phantom.vasculature.arteries import MEASURED_SHARES, VARIANTS, grow_arteries, skeleton, territory
 from adumbra.phantom.vasculature.vessels import Tree
 
 MAIN = ("ICA", "M1", "M2 superior", "M2 inferior", "A1", "A2", "A3", "P1", "P2", "P3", "AChA", "SCA", "AICA", "PICA")
@@ -11,7 +11,7 @@ MAIN = ("ICA", "M1", "M2 superior", "M2 inferior", "A1", "A2", "A3", "P1", "P2",
 
 @pytest.fixture(scope="module")
 def atlas() -> Tree:
-    return arteries()[0]
+    return grow_arteries()[0]
 
 
 def shares(tree: Tree) -> dict[str, float]:
@@ -48,40 +48,40 @@ def test_calibres_are_those_of_adults(atlas: Tree) -> None:
 
 
 def test_territories_have_the_shares_that_flow_measurements_give(atlas: Tree) -> None:
-    found = shares(atlas)
-    assert sum(found.values()) == pytest.approx(1.0)
+    measured = shares(atlas)
+    assert sum(measured.values()) == pytest.approx(1.0)
     for name, expected in MEASURED_SHARES.items():
-        assert found[name] == pytest.approx(expected, abs=0.03), name
-    assert 0.10 < found["vertebrobasilar"] < 0.17
+        assert measured[name] == pytest.approx(expected, abs=0.03), name
+    assert 0.10 < measured["vertebrobasilar"] < 0.17
 
 
 def test_subjects_differ_in_their_territories_and_keep_about_these_shares() -> None:
-    found = [shares(arteries(np.random.default_rng(seed))[0]) for seed in range(6)]
+    subjects = [shares(grow_arteries(np.random.default_rng(seed))[0]) for seed in range(6)]
     for name, expected in MEASURED_SHARES.items():
-        values = np.array([share[name] for share in found])
+        values = np.array([share[name] for share in subjects])
         assert values.std() > 0.001, name
         assert np.abs(values - expected).max() < 0.08, name
 
 
 def test_the_same_seed_grows_the_same_tree() -> None:
-    one, other = (arteries(np.random.default_rng(5))[0] for _ in range(2))
+    one, other = (grow_arteries(np.random.default_rng(5))[0] for _ in range(2))
     assert one.points_mm.tobytes() == other.points_mm.tobytes()
     assert one.radius_mm.tobytes() == other.radius_mm.tobytes()
 
 
-def test_variants_come_about_as_often_as_they_should_and_change_the_tree() -> None:
-    drawn = [skeleton(np.random.default_rng(seed))[1][side] for seed in range(400) for side in "RL"]
-    for variant, chance in VARIANTS.items():
-        assert np.mean([v == variant for v in drawn]) == pytest.approx(chance, abs=0.045), variant
+def test_variants_have_their_frequencies() -> None:
+    variants = [skeleton(np.random.default_rng(seed))[1][side] for seed in range(400) for side in "RL"]
+    for variant, probability in VARIANTS.items():
+        assert np.mean([v == variant for v in variants]) == pytest.approx(probability, abs=0.045), variant
 
 
 @pytest.mark.parametrize("variant", ["fetal PCA", "absent A1"])
-def test_a_variant_changes_who_feeds_whom(variant: str) -> None:
+def test_a_variant_changes_the_supplying_artery(variant: str) -> None:
     seed = next(s for s in range(300) if skeleton(np.random.default_rng(s))[1] == {"R": variant, "L": ""})
-    tree, _ = arteries(np.random.default_rng(seed))
-    fed = {"fetal PCA": ("P3_R", "ICA_R"), "absent A1": ("A3_R", "ICA_L")}[variant]
-    path = tree.upstream(int(tree.nodes(fed[0])[-1]))
-    assert tree.names[tree.segment[path[-1]]] == fed[1]
+    tree, _ = grow_arteries(np.random.default_rng(seed))
+    supplied = {"fetal PCA": ("P3_R", "ICA_R"), "absent A1": ("A3_R", "ICA_L")}[variant]
+    path = tree.upstream(int(tree.nodes(supplied[0])[-1]))
+    assert tree.names[tree.segment[path[-1]]] == supplied[1]
     assert any(tree.names[tree.segment[i]] == {"fetal PCA": "PCom_R", "absent A1": "ACom"}[variant] for i in path)
 
 

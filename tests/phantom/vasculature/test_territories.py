@@ -1,9 +1,9 @@
-"""Territories: known places of the brain belong to the arteries that anatomy says feed them."""
+"""Territories: known places of the brain belong to the arteries that supply them anatomically."""
 
 import numpy as np
 import pytest
 
-from adumbra.phantom.vasculature.arteries import TERRITORIES, arteries
+from adumbra.phantom.vasculature.arteries import TERRITORIES, grow_arteries
 from adumbra.phantom.vasculature.territories import LABELS, atlas, end_labels, labelled_territories, nearest_ends
 
 # MNI mm of the right side, in the middle of each territory.
@@ -47,7 +47,7 @@ def test_sides_are_alike_and_do_not_mix() -> None:
 
 
 def test_the_label_of_a_voxel_is_that_of_its_nearest_end() -> None:
-    tree = arteries()[0]
+    tree = grow_arteries()[0]
     tissue = np.ones((2, 1, 1), dtype=bool)
     places = np.array([tree.points_mm[tree.ends[5]], tree.points_mm[tree.ends[-7]]])
     nearest = nearest_ends(tree, places)

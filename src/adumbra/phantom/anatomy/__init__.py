@@ -1,1 +1,1 @@
-"""The head of a phantom: template, deep nuclei, random deformation, tissue fractions."""
+"""Anatomy of the head: template, random deformation, tissue fractions, deep nuclei."""

@@ -1,6 +1,6 @@
-"""The MNI152 template: its tissue maps, looked up at template millimetres, and shapes put where it has them.
+"""The MNI152 template: interpolation of its tissue maps, and shapes placed in template coordinates.
 
-Template: Fonov et al. 2011, the symmetric 2009a maps that nilearn ships.
+Template: Fonov et al. 2011, the symmetric 2009a maps included in nilearn.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,23 @@ from scipy import ndimage
 
 from adumbra.core.types import Volume
 
-_SLAB = 200_000  # voxels worked on at a time: what lies between two steps stays in the cache
+_SLAB = 200_000  # voxels processed at a time, so that intermediate results stay in the cache
 
 Block = tuple[slice, slice, slice]
-Deterministic = Sequence[float] | np.ndarray  # three numbers
+Point = Sequence[float] | np.ndarray  # three numbers
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """MNI152 maps at 1 mm: grey and white matter and T1 as 0–255, and the signed distance to the surface in mm."""
+    """MNI152 maps at 1 mm.
+
+    Attributes:
+        grey: (X, Y, Z), grey matter, 0 to 255.
+        white: (X, Y, Z), white matter, 0 to 255.
+        t1: (X, Y, Z), T1-weighted intensity, 0 to 255.
+        depth_mm: (X, Y, Z), signed distance to the surface of the brain in mm, negative inside.
+        affine: (4, 4), voxel index to MNI152 millimetres.
+    """
 
     grey: np.ndarray
     white: np.ndarray
@@ -33,7 +41,7 @@ class Template:
 
 @cache
 def template() -> Template:
-    """The MNI152 symmetric 2009a maps that nilearn ships, read once per process."""
+    """The MNI152 symmetric 2009a maps of nilearn, read once per process."""
     import nilearn.datasets
 
     folder = Path(nilearn.datasets.__file__).parent / "data"
@@ -47,28 +55,39 @@ def template() -> Template:
     return Template(grey, white, t1, np.pad(depth_mm, pad, mode="edge"), np.asarray(images[0].affine, np.float64))
 
 
-def sampled(volume: np.ndarray, affine: np.ndarray, points_mm: np.ndarray) -> Volume:
-    """Linear interpolation of a template volume at template millimetres (3, X, Y, Z); 0 outside."""
+def interpolate(volume: np.ndarray, affine: np.ndarray, points_mm: np.ndarray) -> Volume:
+    """Interpolates a template volume linearly; 0 outside.
+
+    Args:
+        volume: The volume.
+        affine: (4, 4), its voxel index to template millimetres.
+        points_mm: (3, X, Y, Z), the points in template millimetres.
+    """
     inverse = np.linalg.inv(affine).astype(np.float32)
     out = np.zeros(points_mm.shape[1:], np.float32)
-    occupied = volume != 0
-    if not occupied.any():
+    nonzero = volume != 0
+    if not nonzero.any():
         return out
-    places = [np.flatnonzero(occupied.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    places = [np.flatnonzero(nonzero.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     low, high = (np.array([p[end] for p in places], np.float32).reshape(3, 1) for end in (0, -1))
     for slab in slabs(out.shape):
         points = points_mm[:, slab].reshape(3, -1)
         index = inverse[:3, :3] @ points + inverse[:3, 3:]
-        inside = np.flatnonzero(((index > low - 1) & (index < high + 1)).all(axis=0))  # elsewhere it is 0
-        found = ndimage.map_coordinates(volume, index[:, inside], order=1, output=np.float32, mode="constant")
-        out[slab].reshape(-1)[inside] = found
+        inside = np.flatnonzero(((index > low - 1) & (index < high + 1)).all(axis=0))  # the result is 0 elsewhere
+        values = ndimage.map_coordinates(volume, index[:, inside], order=1, output=np.float32, mode="constant")
+        out[slab].reshape(-1)[inside] = values
     return out
 
 
-def looked_up(volumes: Sequence[np.ndarray], affine: np.ndarray, points_mm: np.ndarray) -> list[np.ndarray]:
-    """Linear interpolation of template volumes on one grid at points (3, N); beyond, they go on as at their borders.
+def interpolate_all(volumes: Sequence[np.ndarray], affine: np.ndarray, points_mm: np.ndarray) -> list[np.ndarray]:
+    """Interpolates several template volumes on one grid linearly; beyond the grid they keep their border values.
 
-    The eight neighbours and their weights are found once for all volumes.
+    The eight neighbours and their weights are computed once for all volumes.
+
+    Args:
+        volumes: The volumes, of one shape.
+        affine: (4, 4), their voxel index to template millimetres.
+        points_mm: (3, N), the points in template millimetres.
     """
     inverse = np.linalg.inv(affine).astype(np.float32)
     shape = volumes[0].shape
@@ -88,15 +107,24 @@ def looked_up(volumes: Sequence[np.ndarray], affine: np.ndarray, points_mm: np.n
 
 
 def slabs(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Slices along x that cut a volume into slabs of some planes each."""
+    """Slices along x that divide a volume into slabs of a few planes.
+
+    Args:
+        shape: Shape of the volume.
+    """
     planes = max(1, _SLAB // (shape[1] * shape[2]))
     return (slice(start, min(start + planes, shape[0])) for start in range(0, shape[0], planes))
 
 
-def block_around(mni_mm: np.ndarray, low_mm: Deterministic, high_mm: Deterministic) -> Block | None:
-    """The smallest block that holds all voxels whose template millimetres (3, X, Y, Z) lie in a box; None if none do.
+def block_around(mni_mm: np.ndarray, low_mm: Point, high_mm: Point) -> Block | None:
+    """The smallest block that contains all voxels within a box of template millimetres; None where there are none.
 
-    It is looked for among every fourth voxel first, with a margin for what may lie between, and then exactly.
+    A search over every fourth voxel, with a margin for the voxels between, precedes the exact search.
+
+    Args:
+        mni_mm: (3, X, Y, Z), template millimetres of each voxel.
+        low_mm: Lower corner of the box.
+        high_mm: Upper corner of the box.
     """
     block = [slice(0, n) for n in mni_mm.shape[1:]]
     for step in (4, 1):
@@ -119,23 +147,23 @@ def block_around(mni_mm: np.ndarray, low_mm: Deterministic, high_mm: Determinist
 def put_ellipsoid(
     amount: Volume,
     mni_mm: np.ndarray,
-    centre_mm: Deterministic,
-    radii_mm: Deterministic,
+    centre_mm: Point,
+    radii_mm: Point,
     *,
     axes: np.ndarray | None = None,
     edge_mm: float = 1.5,
     height: float = 1.0,
 ) -> None:
-    """Raise ``amount`` to ``height`` inside an ellipsoid of the template, over an edge of about ``edge_mm``.
+    """Raises ``amount`` to ``height`` inside an ellipsoid of the template, with a soft edge.
 
     Args:
-        amount: Is changed, where it is lower.
-        mni_mm: (3, X, Y, Z) template millimetres of each voxel.
-        centre_mm: Of the ellipsoid.
-        radii_mm: Along its axes.
-        axes: (3, 3), its axes as orthonormal columns; without them those of the template.
-        edge_mm: Over which it falls from 1 to 0, half of it inside.
-        height: Inside, at most 1.
+        amount: (X, Y, Z), changed in place where it is lower.
+        mni_mm: (3, X, Y, Z), template millimetres of each voxel.
+        centre_mm: Centre of the ellipsoid.
+        radii_mm: Radii along its axes.
+        axes: (3, 3), its axes as orthonormal columns; those of the template by default.
+        edge_mm: Width of the edge, half of which lies inside.
+        height: Value inside, at most 1.
     """
     axes = np.eye(3) if axes is None else axes
     centre, radii = np.asarray(centre_mm, float), np.asarray(radii_mm, float)
@@ -148,6 +176,6 @@ def put_ellipsoid(
     unit = (scaled @ points.reshape(3, -1)) - (scaled @ centre.astype(np.float32))[:, None]
     from_centre = np.sqrt((unit**2).sum(axis=0))
     steepness = np.sqrt(((unit / radii.astype(np.float32)[:, None]) ** 2).sum(axis=0)) / np.maximum(from_centre, 1e-6)
-    # The distance to the surface, to first order: (1 − r) over the gradient of r.
+    # To first order the distance to the surface is (1 − r) over the gradient of r.
     inside = np.clip((1 - from_centre) / np.maximum(steepness * np.float32(edge_mm), 1e-6) + np.float32(0.5), 0, 1)
     np.maximum(amount[block], np.float32(height) * inside.reshape(amount[block].shape), out=amount[block])

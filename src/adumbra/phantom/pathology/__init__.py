@@ -1,1 +1,1 @@
-"""What goes wrong: clot, perfusion, infarct, older damage."""
+"""Disease: clots, perfusion, infarcts and older damage."""

@@ -1,1 +1,1 @@
-"""One equation per contrast: relaxation, signal, inflow, susceptibility."""
+"""Physics of the images: relaxation, signal equations, inflow, susceptibility, iron."""

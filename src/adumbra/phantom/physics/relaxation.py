@@ -1,4 +1,4 @@
-"""Relaxation of tissues, blood and clots at 1.5 T and 3 T: T1, T2, T2*, proton density, ADC, each with its source.
+"""Relaxation constants of tissues, blood and clots at 1.5 T and 3 T: T1, T2, T2*, proton density, ADC, with sources.
 
 Blood's transverse rates grow with the square of its deoxygenation 1 − Y (Thulborn et al., Biochim Biophys Acta
 1982;714:265) and depend on its haematocrit H. At 3 T, in 1/s:
@@ -7,8 +7,8 @@ R2  = −13.5 + 80.2·H − 75.9·H² + (3.4·H² − 0.5·H)·(1 − Y) + 247.4
 R2* = 14.9·H + 14.7 + (302.1·H + 41.8)·(1 − Y)²       (Zhao 2007, as Cherukara et al., NeuroImage 2019;202, give them)
 1/T1 = 0.52·H + 0.38 at Y = 0.92, and 0.83·H + 0.28 at Y = 0.69                                              (Lu 2004)
 
-T2* is that of a voxel without large vessels or air nearby: what those do is dephasing, ``susceptibility.in_phase``.
-"About" marks what no single measurement gives; the other numbers are means of the papers named beside them.
+T2* is that of a voxel far from large vessels and air, whose effect is dephasing (``susceptibility.in_phase``). "About"
+marks values without a single measurement; the other numbers are means of the cited papers.
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,14 @@ FIELDS_TESLA = (1.5, 3.0)
 @cites("Peters2007", "Rooney2007", "Stanisz2005")
 @dataclass(frozen=True)
 class Relaxation:
-    """What one field strength makes of a tissue.
+    """The constants of a tissue at one field strength.
 
     Attributes:
-        density: Protons, of water = 1.
-        t1_ms: Longitudinal.
-        t2_ms: Transverse, of a spin echo.
-        t2_star_ms: Transverse, of a gradient echo; shorter than T2.
-        adc: In 10⁻³ mm²/s.
+        density: Proton density relative to water.
+        t1_ms: Longitudinal relaxation time.
+        t2_ms: Transverse relaxation time of a spin echo.
+        t2_star_ms: Transverse relaxation time of a gradient echo; shorter than T2.
+        adc: Apparent diffusion coefficient in 10⁻³ mm²/s.
     """
 
     density: float
@@ -45,36 +45,39 @@ class Relaxation:
 
 @cites("Lu2004", "Zhao2007", "Lu2012")
 def blood(oxygenation: float, *, b0_tesla: float, haematocrit: float = 0.42) -> Relaxation:
-    """Blood at rest.
+    """The constants of stationary blood.
 
-    At 1.5 T the deoxygenated part is a quarter of that at 3 T, for it grows with B0² (Thulborn 1982); the rest is about
-    T2 250 ms and T2* 150 ms of full oxygenation, and T1 1.4 s in arteries (1441 ms: Stanisz et al. 2005).
+    At 1.5 T the deoxygenated part is a quarter of that at 3 T, since it grows with B0² (Thulborn 1982). The other
+    constants are about T2 250 ms and T2* 150 ms at full oxygenation, and T1 1.4 s in arteries (1441 ms: Stanisz et al.
+    2005).
 
     Args:
-        oxygenation: Of its haemoglobin, 0 to 1: about 0.98 in arteries and 0.65 in cerebral veins.
-        b0_tesla: 1.5 or 3.0.
-        haematocrit: Measured from 0.38 to 0.46 for T1, and to about 0.6 for T2; beyond, the formulas are extended.
+        oxygenation: Oxygenation of the haemoglobin, 0 to 1: about 0.98 in arteries and 0.65 in cerebral veins.
+        b0_tesla: Field strength, 1.5 or 3.0.
+        haematocrit: Measured from 0.38 to 0.46 for T1, and to about 0.6 for T2; beyond, the formulas are
+            extrapolated.
 
     Raises:
-        InputRejected: A fraction outside [0, 1], or another field.
+        InputRejected: A fraction lies outside [0, 1], or the field strength is another one.
     """
     _check(oxygenation, haematocrit, b0_tesla)
     h, lacking = haematocrit, 1 - oxygenation
-    arterial = float(np.clip((oxygenation - 0.69) / (0.92 - 0.69), 0, 1))  # no farther than was measured
+    arterial = float(np.clip((oxygenation - 0.69) / (0.92 - 0.69), 0, 1))  # limited to the measured range
     r1 = arterial * (0.52 * h + 0.38) + (1 - arterial) * (0.83 * h + 0.28)
     r2, r2_star = -13.5 + 80.2 * h - 75.9 * h**2, 14.9 * h + 14.7
     deoxygenated = (3.4 * h**2 - 0.5 * h) * lacking + 247.4 * h * (1 - h) * lacking**2
     deoxygenated_star = (302.1 * h + 41.8) * lacking**2
     if b0_tesla == 1.5:
-        r1, r2, r2_star = 1.19 * r1, 4.0, 6.5  # about: see above
+        r1, r2, r2_star = 1.19 * r1, 4.0, 6.5  # about; see the docstring
         deoxygenated, deoxygenated_star = deoxygenated / 4, deoxygenated_star / 4
     t2_ms, t2_star_ms = 1000 / (r2 + deoxygenated), 1000 / (r2_star + deoxygenated_star)
-    # 0.87 ml of water in a ml (Herscovitch & Raichle, J Cereb Blood Flow Metab 1985;5:65); ADC about, and of no use
-    # while blood moves: any b leaves it without signal.
+    # 0.87 ml of water in a ml (Herscovitch & Raichle, J Cereb Blood Flow Metab 1985;5:65); the ADC is
+    # approximate, and has no effect on moving blood, which loses its signal at any b.
     return Relaxation(0.87, 1000 / r1, t2_ms, t2_star_ms, 1.5)
 
 
 def _check(oxygenation: float, haematocrit: float, b0_tesla: float) -> None:
+    """Raises ``InputRejected`` for a fraction outside [0, 1] or an unknown field strength."""
     for name, fraction in (("oxygenation", oxygenation), ("haematocrit", haematocrit)):
         if not 0 <= fraction <= 1:
             raise InputRejected(
@@ -86,17 +89,17 @@ def _check(oxygenation: float, haematocrit: float, b0_tesla: float) -> None:
 
 # Density, T1, T2, T2*, ADC. T2* of grey and white matter, caudate and putamen: Peters et al. 2007, at both fields.
 _AT_3T: Mapping[str, Relaxation] = {
-    # The sources of the first five stand in ``signal``.
+    # ``signal`` gives the sources of the first five.
     "grey": Relaxation(0.82, 1400.0, 92.0, 66.0, 0.83),
     "white": Relaxation(0.70, 860.0, 74.0, 53.2, 0.72),
-    "csf": Relaxation(1.00, 4200.0, 1400.0, 500.0, 3.00),  # T2* about: beyond any echo time in use
+    "csf": Relaxation(1.00, 4200.0, 1400.0, 500.0, 3.00),  # T2* about; longer than any echo time in use
     "vitreous": Relaxation(0.98, 4200.0, 1100.0, 500.0, 2.90),  # T2* about
     "soft": Relaxation(0.55, 700.0, 42.0, 25.0, 1.20),  # T2* about; muscle and fat together
     "arterial_blood": blood(0.98, b0_tesla=3.0),
     "venous_blood": blood(0.65, b0_tesla=3.0),
     # T2* of clots in patients is 18 to 60 ms, shortest where the vessel sign is (Bourcier et al., J Neuroradiol
     # 2017;44:241): its ends, about, for red and white. T1 and T2 about: both fall with every further red cell and with
-    # fibrin (Invest Radiol 1992;27:341); days later methaemoglobin shortens T1 to a third, and is not in here.
+    # fibrin (Invest Radiol 1992;27:341); days later methaemoglobin shortens T1 to a third, and is not modelled.
     "red_thrombus": Relaxation(0.72, 1100.0, 40.0, 18.0, 0.90),
     "white_thrombus": Relaxation(0.85, 1400.0, 90.0, 50.0, 1.20),
     # T1 of deep nuclei about, the putamen's by the power law of Rooney et al. 2007 (1.3 s); T2 and T2* of the pallidum:
@@ -110,7 +113,7 @@ _AT_3T: Mapping[str, Relaxation] = {
 }
 _AT_1_5T: Mapping[str, Relaxation] = {
     # T1 and T2 of grey and T2 of white matter: Stanisz et al. 2005 (1124, 95 and 72 ms); T1 of white matter by the
-    # power law of Rooney et al. 2007 (0.68 s), which at 3 T has the 0.88 s that the table above is near to.
+    # power law of Rooney et al. 2007 (0.68 s), which gives 0.88 s at 3 T, close to the table above.
     "grey": Relaxation(0.82, 1124.0, 95.0, 84.0, 0.83),
     "white": Relaxation(0.70, 680.0, 72.0, 66.2, 0.72),
     "csf": Relaxation(1.00, 4200.0, 1400.0, 800.0, 3.00),  # T1 of fluids does not depend on the field (Rooney 2007)
@@ -121,7 +124,7 @@ _AT_1_5T: Mapping[str, Relaxation] = {
     "red_thrombus": Relaxation(0.72, 950.0, 65.0, 28.0, 0.90),  # about
     "white_thrombus": Relaxation(0.85, 1200.0, 100.0, 60.0, 1.20),  # about
     # T1 of deep nuclei: those at 3 T over 2^0.376, the law of Rooney et al. 2007. R2* is about linear in the field
-    # (Peters 2007), to which the last four keep.
+    # (Peters 2007), which gives the last four.
     "caudate": Relaxation(0.82, 1040.0, 78.0, 58.8, 0.75),
     "putamen": Relaxation(0.82, 1000.0, 73.0, 55.5, 0.75),
     "pallidum": Relaxation(0.75, 770.0, 58.0, 43.0, 0.78),
@@ -132,4 +135,4 @@ _AT_1_5T: Mapping[str, Relaxation] = {
 TISSUES: Mapping[float, Mapping[str, Relaxation]] = MappingProxyType(
     {1.5: MappingProxyType(_AT_1_5T), 3.0: MappingProxyType(_AT_3T)}
 )
-"""By field strength in tesla, then by name; the names of clots and nuclei are those of ``susceptibility.CHI_PPM``."""
+"""Constants by field strength in tesla and tissue; clots and nuclei have their names in ``susceptibility.CHI_PPM``."""

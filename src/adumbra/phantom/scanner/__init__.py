@@ -1,1 +1,1 @@
-"""How a scanner sees the head: slices, motion, distortion, noise, one function per sequence."""
+"""Image acquisition: scanner setup, slices, movement, distortion, noise, one function for each sequence."""

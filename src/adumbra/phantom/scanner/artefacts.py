@@ -1,8 +1,9 @@
-"""What a scanner adds to what it samples: distortion by the field, eddy currents, coils, ghosts, noise.
+"""Artefacts of the acquisition: distortion by the field, eddy currents, coil sensitivity, ghosts, noise.
 
-Echo-planar distortion: off-resonance moves signal along the phase-encoding axis by ΔB · γ · T_readout voxels and stacks
-it up by the Jacobian, 1 − ∂f/∂y (Jezzard & Balaban, MRM 1995;34:65): near air, signal piles up and looks like a lesion
+Echo-planar distortion: off-resonance displaces signal along the phase-encoding axis by ΔB · γ · T_readout voxels and
+scales it by the Jacobian, 1 − ∂f/∂y (Jezzard & Balaban, MRM 1995;34:65). Near air, piled-up signal resembles a lesion
 on DWI, while the ADC, a ratio, stays normal.
+
 Noise: the magnitude of a complex signal with Gaussian noise, M = |S + n₁ + i·n₂| (Gudbjartsson & Patz 1995).
 """
 
@@ -17,13 +18,19 @@ from adumbra.phantom.anatomy.head import AIR_MM, Head
 from adumbra.phantom.anatomy.random_fields import smooth_field
 from adumbra.phantom.scanner.acquisition import Warp
 
-_COARSER, _REACH_MM = 3, 6.0  # of the grid on which the field is carried beyond the signal, and over which length
-_FARTHEST_MM = 15.0  # of a displacement: what lies beyond is spread out until nothing is seen of it
+_COARSER, _REACH_MM = 3, 6.0  # downsampling and length scale of the continuation of the field beyond the signal
+_FARTHEST_MM = 15.0  # largest displacement; signal displaced farther is spread too thin to be visible
 
 
 @dataclass(frozen=True)
 class Receiver:
-    """One acquisition: noise σ, ghost share, depth of the coil's shading."""
+    """The receiver of one acquisition.
+
+    Attributes:
+        noise: Standard deviation of the noise.
+        ghost: Relative amplitude of the ghost.
+        shading: Standard deviation of the log coil sensitivity.
+    """
 
     noise: float
     ghost: float
@@ -31,13 +38,24 @@ class Receiver:
 
 
 def sample_receiver(rng: np.random.Generator, *, snr: float, signal: float) -> Receiver:
-    """A receiver whose noise gives ``signal`` the wanted signal-to-noise ratio."""
+    """Samples a receiver.
+
+    Args:
+        rng: Source of ghost and shading.
+        snr: Signal-to-noise ratio of ``signal``, which determines the noise.
+        signal: The signal of normal white matter.
+    """
     ghost = float(rng.choice([0.0, rng.uniform(0.005, 0.03)], p=[0.7, 0.3]))
     return Receiver(signal / snr, ghost, float(rng.uniform(0.03, 0.28)))
 
 
-def shimmed(field_ppm: Volume, head: Head) -> Volume:
-    """The field without what the shim coils take away: the polynomial of second order that fits it in the brain."""
+def shim(field_ppm: Volume, head: Head) -> Volume:
+    """Shims a field: subtracts the polynomial of second order that fits it in the brain.
+
+    Args:
+        field_ppm: (X, Y, Z), the relative field in ppm.
+        head: The anatomy.
+    """
     every = (slice(None, None, 4),) * 3
     weight = np.clip(head.tissue + head.csf, 0, 1)
     inside = weight[every] > 0.5
@@ -48,7 +66,7 @@ def shimmed(field_ppm: Volume, head: Head) -> Volume:
 
 
 def _terms(grid: Grid, every: tuple[slice, slice, slice]) -> list[np.ndarray]:
-    """1, x, y, z and their products of second order over the grid, each in [−1, 1]."""
+    """1, x, y, z and their products of second order on every n-th voxel of the grid, each in [−1, 1]."""
     x, y, z = np.meshgrid(
         *(np.linspace(-1, 1, n, dtype=np.float32)[e] for n, e in zip(grid.shape, every, strict=True)),
         indexing="ij",
@@ -58,11 +76,15 @@ def _terms(grid: Grid, every: tuple[slice, slice, slice]) -> list[np.ndarray]:
     return [np.broadcast_to(p, np.broadcast_shapes(x.shape, y.shape, z.shape)) for p in parts]
 
 
-def within_signal(field: Volume, head: Head) -> Volume:
-    """The field where there is signal, and beyond what it is in the nearest tissue, smoothly.
+def extend_beyond_signal(field: Volume, head: Head) -> Volume:
+    """The field where there is signal, continued smoothly beyond it from the nearest tissue.
 
-    Signal is displaced by the field at the place that it comes from. A warp asks for the field at the place where it is
-    seen, which is nearly the same as long as the field is smooth: that of air would fetch brain into the air.
+    The field at its origin displaces the signal, but a warp needs the field at the destination. For a smooth field
+    these are nearly the same. The field of air, which is not smooth, would displace brain into the air.
+
+    Args:
+        field: (X, Y, Z), the field.
+        head: The anatomy.
     """
     every = (slice(None, None, _COARSER),) * 3
     signal = (head.air + head.bone < 0.5).astype(np.float32)
@@ -75,20 +97,25 @@ def within_signal(field: Volume, head: Head) -> Volume:
 
 
 def echo_planar_shift_mm(field_hz: Volume, *, readout_s: float, in_plane_mm: float, polarity: int) -> Volume:
-    """The displacement along the phase-encoding axis that a field in Hz makes.
+    """The displacement along the phase-encoding axis due to a field, (X, Y, Z) in mm.
 
     Args:
-        field_hz: After the shim.
-        readout_s: From the first to the last line of k-space, as parallel imaging shortens it.
+        field_hz: (X, Y, Z), the field after the shim in Hz.
+        readout_s: Time from the first to the last line of k-space, including the effect of parallel imaging.
         in_plane_mm: Length of a voxel along the phase-encoding axis.
-        polarity: 1 or -1, of the blips.
+        polarity: Polarity of the blips, 1 or -1.
     """
     shift = np.float32(polarity * readout_s * in_plane_mm) * field_hz
     return np.clip(shift, -_FARTHEST_MM, _FARTHEST_MM)
 
 
 def sample_shift_mm(rng: np.random.Generator, head: Head) -> Volume:
-    """A displacement like that of the air sinuses' and petrous bones' field, where no field is computed."""
+    """Samples a displacement in mm like that near air sinuses and petrous bones, where no field is computed.
+
+    Args:
+        rng: Source of every random choice.
+        head: The anatomy.
+    """
     grid, mni = head.grid, head.mni_mm
     shift_mm = 0.4 * smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=40)
     ripple = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=10)
@@ -101,48 +128,61 @@ def sample_shift_mm(rng: np.random.Generator, head: Head) -> Volume:
     return shift_mm.astype(np.float32)
 
 
-def warp(rng: np.random.Generator, head: Head, shift_mm: Volume) -> Warp:
-    """The warp that a displacement makes, with what stacks up where the field is steeper than the grid can hold."""
+def sample_warp(rng: np.random.Generator, head: Head, shift_mm: Volume) -> Warp:
+    """Samples the warp of a displacement, with signal pile-up where the field varies on less than the grid's scale.
+
+    Args:
+        rng: Source of the pile-up.
+        head: The anatomy.
+        shift_mm: (X, Y, Z), the displacement in mm.
+    """
     stacking = np.clip(1 - np.gradient(shift_mm, head.grid.spacing_mm[1], axis=1), 0.2, 4.0)
-    stacking *= 1 + np.float32(rng.uniform(0.2, 1.3)) * _pile_up(rng, head)
+    stacking *= 1 + np.float32(rng.uniform(0.2, 1.3)) * _sample_pile_up(rng, head)
     return Warp(shift_mm, stacking.astype(np.float32))
 
 
-def eddy_currents(rng: np.random.Generator, field: Warp, head: Head) -> Warp:
-    """The field as the diffusion-weighted image sees it: eddy currents shift, shear and stretch it along y.
+def add_eddy_currents(rng: np.random.Generator, field: Warp, head: Head) -> Warp:
+    """Adds the distortion of eddy currents to a warp: shift, shear and scaling along y in the diffusion-weighted image.
 
-    b0 and DWI then do not quite fit, and the ADC, their ratio, is falsely low along one edge of the brain and falsely
+    b0 and DWI are then misaligned, and the ADC, their ratio, is falsely low along one edge of the brain and falsely
     high along the other (Haselgrove & Moore, MRM 1996;36:960).
+
+    Args:
+        rng: Source of every random choice.
+        field: The warp of b0.
+        head: The anatomy.
     """
     lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in head.grid.shape]
     shift, along_x, along_y, along_z = rng.normal(0, [0.36, 0.3, 0.4, 0.24]) * rng.uniform(0, 1.5)
     x, y, z = lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :]
     extra = (shift + along_x * x + along_y * y + along_z * z).astype(np.float32)
-    share = np.float32(rng.uniform(0, 0.4)) * _poles(rng, head)  # the edges across y stack up unlike those of b0
+    share = np.float32(rng.uniform(0, 0.4)) * _sample_pole_bands(
+        rng, head
+    )  # pile-up at edges across y differs from that of b0
     return Warp(field.shift_mm + extra, field.stacking * (1 + share))
 
 
-def _patches(rng: np.random.Generator, head: Head) -> Volume:
-    """Where along a surface signal stacks up: here and there, 0 to 2."""
+def _sample_patches(rng: np.random.Generator, head: Head) -> Volume:
+    """Samples where along a surface signal piles up, 0 to 2."""
     scale_mm = rng.uniform(8, 16)
     field = smooth_field(rng, head.grid.shape, spacing_mm=head.grid.spacing_mm, scale_mm=scale_mm)
     return np.clip(field + 0.1, 0, 2)
 
 
-def _poles(rng: np.random.Generator, head: Head) -> Volume:
-    """Thin bands at the frontal and occipital poles, where the brain's edge lies across the phase-encoding axis."""
+def _sample_pole_bands(rng: np.random.Generator, head: Head) -> Volume:
+    """Samples thin bands at the frontal and occipital poles, where the brain's edge crosses the phase-encoding axis."""
     band = np.exp(-(((head.depth_mm + 1) / rng.uniform(2, 5)) ** 2))
-    return np.clip((np.abs(head.mni_mm[1] + 18) - 55) / 20, 0, 1) * band * _patches(rng, head)
+    return np.clip((np.abs(head.mni_mm[1] + 18) - 55) / 20, 0, 1) * band * _sample_patches(rng, head)
 
 
-def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
-    """Signal stacked up where the field is steeper than the smooth part can make it, as a share of the signal.
+def _sample_pile_up(rng: np.random.Generator, head: Head) -> Volume:
+    """Samples the pile-up due to steep fields that the smooth displacement lacks, relative to the signal.
 
-    Bands of some millimetres to two centimetres along the skull base and at the petrous bones, where air is near, and
-    thin ones at the poles.
+    It consists of bands of some millimetres to two centimetres along the skull base and at the petrous bones, near air,
+    and of thin bands at the poles.
     """
     mni, depth = head.mni_mm, head.depth_mm
-    patches = _patches(rng, head)
+    patches = _sample_patches(rng, head)
     base = np.clip((4 - mni[2]) / 14, 0, 1) * np.exp(-(((depth + 1) / rng.uniform(2.5, 8)) ** 2)) * patches
     near = np.zeros_like(base)
     for air in AIR_MM:
@@ -154,11 +194,19 @@ def _pile_up(rng: np.random.Generator, head: Head) -> Volume:
             for i, (c, f) in enumerate(zip(centre, stretch, strict=True))
         )
         near += np.float32(height) * np.exp(-(squared**2)) * (0.6 + 0.6 * patches)
-    return np.float32(rng.uniform(0, 2.2)) * base + near + np.float32(rng.uniform(0, 1.2)) * _poles(rng, head)
+    return (
+        np.float32(rng.uniform(0, 2.2)) * base + near + np.float32(rng.uniform(0, 1.2)) * _sample_pole_bands(rng, head)
+    )
 
 
-def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
-    """The coils' smooth sensitivity, about 1: uneven, and higher where they lie close, mostly back and below."""
+def sample_sensitivity(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
+    """Samples the smooth sensitivity of the coils, about 1; it is higher near the coils, mostly at the back and below.
+
+    Args:
+        rng: Source of the sensitivity.
+        grid: Grid of the image.
+        receiver: Gives the strength of the variation.
+    """
     field = smooth_field(rng, grid.shape, spacing_mm=grid.spacing_mm, scale_mm=70)
     for axis, slope in enumerate(rng.normal([0, -0.5, -0.5], [0.4, 0.8, 0.8])):
         line = np.linspace(-1, 1, grid.shape[axis], dtype=np.float32)
@@ -166,27 +214,44 @@ def shading(rng: np.random.Generator, grid: Grid, receiver: Receiver) -> Volume:
     return np.exp(receiver.shading * field)
 
 
-def edge_slices(rng: np.random.Generator, count: int) -> np.ndarray:
-    """The gain of each slice, (slices,): the outermost lack neighbours that saturate them, and may be brighter.
+def sample_slice_gain(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Samples the gain of each slice, (slices,): the outermost lack saturation by neighbours, and may be brighter.
 
-    A real stack of 2 mm slices began 1.5 times as bright as it went on, and took five slices to fall to that.
+    In a real stack of 2 mm slices the first was 1.5 times as bright as the others, and the gain fell over five slices.
+
+    Args:
+        rng: Source of the gain.
+        count: Number of slices.
     """
     gain, place = np.ones(count), np.arange(count)
-    for likely, from_end in ((0.45, place), (0.15, place[::-1])):
-        if rng.random() < likely:
+    for probability, from_end in ((0.45, place), (0.15, place[::-1])):
+        if rng.random() < probability:
             gain *= 1 + rng.uniform(0, 1.2) * np.exp(-from_end / rng.uniform(0.4, 5.0))
     return gain.astype(np.float32)
 
 
-def received(rng: np.random.Generator, volume: Volume, receiver: Receiver, *, averages: int = 1) -> Volume:
-    """The magnitude image: ghost of half the field of view, then Rician noise, averaged over ``averages`` repeats."""
+def magnitude_image(rng: np.random.Generator, volume: Volume, receiver: Receiver, *, averages: int = 1) -> Volume:
+    """Samples the magnitude image of a volume, with a ghost at half the field of view and Rician noise.
+
+    Args:
+        rng: Source of the noise.
+        volume: (X, Y, slices), the noise-free signal.
+        receiver: Noise and ghost.
+        averages: Number of averaged repetitions.
+    """
     ghosted = volume + np.float32(receiver.ghost) * np.roll(volume, volume.shape[1] // 2, axis=1)
     sigma = np.float32(receiver.noise / np.sqrt(averages))
     real = ghosted + sigma * rng.standard_normal(volume.shape, dtype=np.float32)
     return np.hypot(real, sigma * rng.standard_normal(volume.shape, dtype=np.float32))
 
 
-def with_noise(rng: np.random.Generator, image: np.ndarray, receiver: Receiver) -> np.ndarray:
-    """A complex image with the noise of both channels, complex64."""
+def add_complex_noise(rng: np.random.Generator, image: np.ndarray, receiver: Receiver) -> np.ndarray:
+    """Adds noise to both channels of a complex image, complex64.
+
+    Args:
+        rng: Source of the noise.
+        image: (X, Y, slices), the complex signal.
+        receiver: Gives the standard deviation of the noise.
+    """
     real, imaginary = (rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
     return np.asarray(image + np.float32(receiver.noise) * (real + 1j * imaginary), np.complex64)

@@ -1,1 +1,1 @@
-"""Arteries and veins as trees, their territories and their lumen."""
+"""Vasculature: arterial and venous trees, arterial territories, vessel fractions of voxels."""

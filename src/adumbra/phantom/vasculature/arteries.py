@@ -1,9 +1,9 @@
 """The arteries of the brain: their names, courses and variants in MNI space, and the territory of each.
 
-Courses are drawn by hand on MNI152 after the textbook anatomy of the circle of Willis; everything beyond them grows
-(``vessels``). How often a variant is met is about right only, for series differ widely: the posterior communicating
-artery and the fetal origin after Krabbe-Hartkamp et al., Radiology 1998;207:103; a hypoplastic first segment of the
-anterior cerebral artery in 6 of 117 subjects, Tanaka et al., AJNR 2006;27:1770.
+The courses were placed manually on MNI152 after the textbook anatomy of the circle of Willis; their branches grow
+(``vessels``). The frequencies of variants are approximate, since published series differ widely: the posterior
+communicating artery and the fetal origin after Krabbe-Hartkamp et al., Radiology 1998;207:103; a hypoplastic first
+segment of the anterior cerebral artery in 6 of 117 subjects, Tanaka et al., AJNR 2006;27:1770.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from adumbra.phantom.anatomy.template import template
-from adumbra.phantom.vasculature.vessels import Segment, Supply, Tree, grown, shared
+from adumbra.phantom.vasculature.vessels import Segment, Supply, Tree, grow_tree, share_flow
 
-Deterministic = tuple[float, float, float]
+Point = tuple[float, float, float]
 
-# Name, parent, control points of the right side in MNI mm, what grows from it, reluctance. ``*`` stands for the side.
-_PAIRED: tuple[tuple[str, str, tuple[Deterministic, ...], str, float], ...] = (
+# Name, parent, control points on the right side in MNI mm, name of the branches, reluctance. ``*`` is the side.
+_PAIRED: tuple[tuple[str, str, tuple[Point, ...], str, float], ...] = (
     ("ICA_*", "", ((27, -26, -72), (25, -22, -56), (20, -14, -46), (15, -8, -36), (13, 4, -30), (13, 8, -22),
                    (13, 0, -13)), "", 0),
     ("M1_*", "ICA_*", ((13, 0, -13), (20, 2, -13), (28, 4, -15), (36, 3, -16)), "M1_*", 20),
@@ -41,11 +41,11 @@ _PAIRED: tuple[tuple[str, str, tuple[Deterministic, ...], str, float], ...] = (
     ("AICA_*", "basilar", ((0, -23, -38), (12, -28, -38), (24, -42, -42)), "AICA_*", 4),
     ("PICA_*", "vertebral_*", ((6, -38, -60), (11, -48, -60), (12, -60, -54)), "PICA_*", 0),
 )  # fmt: skip
-_VERTEBRAL: tuple[Deterministic, ...] = ((16, -46, -76), (10, -42, -66), (5, -36, -58), (0, -28, -50))
-_BASILAR: tuple[Deterministic, ...] = ((0, -28, -50), (0, -24, -42), (0, -20, -32), (0, -17, -20))
-_ACOM: tuple[Deterministic, ...] = ((3, 11, -13), (0, 12, -13), (-3, 11, -13))
-_PCOM: tuple[Deterministic, ...] = ((13, -1, -15), (12, -9, -16), (11, -19, -17))
-# The large territories that reports speak of, by the first letters of a segment's name.
+_VERTEBRAL: tuple[Point, ...] = ((16, -46, -76), (10, -42, -66), (5, -36, -58), (0, -28, -50))
+_BASILAR: tuple[Point, ...] = ((0, -28, -50), (0, -24, -42), (0, -20, -32), (0, -17, -20))
+_ACOM: tuple[Point, ...] = ((3, 11, -13), (0, 12, -13), (-3, 11, -13))
+_PCOM: tuple[Point, ...] = ((13, -1, -15), (12, -9, -16), (11, -19, -17))
+# The large arterial territories, with the first word of the names of their segments.
 TERRITORIES: dict[str, tuple[str, ...]] = {
     "ACA": ("A1", "A2", "A3"),
     "MCA": ("M1", "M2", "M3", "M4"),
@@ -53,53 +53,54 @@ TERRITORIES: dict[str, tuple[str, ...]] = {
     "AChA": ("AChA",),
     "vertebrobasilar": ("basilar", "vertebral", "SCA", "AICA", "PICA"),
 }
-# What phase-contrast MRI finds of the brain's blood in both sides' arteries (Zarrinkoob et al., J Cereb Blood Flow
-# Metab 2015;35:648), the ophthalmic arteries' share left out; the tree's volumes are held against it.
+# Share of the cerebral blood flow in the arteries of both sides by phase-contrast MRI (Zarrinkoob et al., J Cereb Blood
+# Flow Metab 2015;35:648), without the ophthalmic arteries; tests compare the volumes of the tree with it.
 MEASURED_SHARES: dict[str, float] = {"MCA": 0.42, "ACA": 0.24, "PCA": 0.16}
-VARIANTS: dict[str, float] = {"fetal PCA": 0.11, "absent A1": 0.04, "absent PCom": 0.25}  # chance on each side
-_RADIUS_OF_A_LITRE_MM = 1.95  # so that M1, with some 340 ml to supply, has a lumen of 2.7 mm
+VARIANTS: dict[str, float] = {"fetal PCA": 0.11, "absent A1": 0.04, "absent PCom": 0.25}  # probability on each side
+_RADIUS_OF_A_LITRE_MM = 1.95  # gives M1, which supplies about 340 ml, a lumen of 2.7 mm
 _COST = {"surface": 1.0, "grey": 2.5, "white": 5.0}
 
 
 def skeleton(rng: np.random.Generator | None = None) -> tuple[tuple[Segment, ...], dict[str, str]]:
-    """The named arteries, each after its parent, and the variants that were drawn, by side.
+    """The named arteries, each after its parent, and the variant of each side.
 
     Args:
-        rng: Draws variants, bends the courses by some millimetres and moves the borders between territories; without
-            one the courses are those of the atlas.
+        rng: Source of the variants, of the courses' variation by some millimetres, and of the borders between
+            territories; None for the courses of the atlas.
     """
     variants = dict.fromkeys("RL", "")
     if rng is not None:
-        chances = {**VARIANTS, "": 1 - sum(VARIANTS.values())}
-        variants = {side: str(rng.choice(list(chances), p=list(chances.values()))) for side in "RL"}
-        if variants["R"] == variants["L"] == "absent A1":  # one side must feed the other
+        probability = {**VARIANTS, "": 1 - sum(VARIANTS.values())}
+        variants = {side: str(rng.choice(list(probability), p=list(probability.values()))) for side in "RL"}
+        if variants["R"] == variants["L"] == "absent A1":  # one side must supply the other
             variants["L"] = ""
     segments = _in_order(list(_all_segments(variants)))
     if rng is not None:
-        segments = [bent(rng, s) for s in segments]
+        segments = [vary_course(rng, s) for s in segments]
     return tuple(segments), variants
 
 
 def _all_segments(variants: dict[str, str]) -> Iterator[Segment]:
+    """The segments of both sides, with the variant of each."""
     yield Segment("vertebral_R", "", _VERTEBRAL, "vertebral", 6)
-    yield Segment("vertebral_L", "", mirrored(_VERTEBRAL), "vertebral", 6)
+    yield Segment("vertebral_L", "", mirror_course(_VERTEBRAL), "vertebral", 6)
     yield Segment("basilar", "vertebral_R", _BASILAR, "basilar", 6, midline=True)
-    fed_from_left = variants["R"] == "absent A1"
-    donor = "L" if fed_from_left else "R"
-    yield Segment("ACom", f"A1_{donor}", mirrored(_ACOM) if fed_from_left else _ACOM)
+    supplied_from_left = variants["R"] == "absent A1"
+    donor = "L" if supplied_from_left else "R"
+    yield Segment("ACom", f"A1_{donor}", mirror_course(_ACOM) if supplied_from_left else _ACOM)
     for side in "RL":
         for name, parent, points, offshoots, reluctance in _PAIRED:
-            course = points if side == "R" else mirrored(points)
+            course = points if side == "R" else mirror_course(points)
             s = Segment(
                 name.replace("*", side), parent.replace("*", side), course, offshoots.replace("*", side), reluctance
             )
             yield from _varied(s, variants[side], side)
         if variants[side] != "absent PCom":
-            yield Segment(f"PCom_{side}", f"ICA_{side}", _PCOM if side == "R" else mirrored(_PCOM))
+            yield Segment(f"PCom_{side}", f"ICA_{side}", _PCOM if side == "R" else mirror_course(_PCOM))
 
 
 def _varied(segment: Segment, variant: str, side: str) -> Iterator[Segment]:
-    """The segment as the variant has it, or nothing."""
+    """The segment in this variant; nothing where the variant lacks it."""
     if variant == "absent A1" and segment.name == f"A1_{side}":
         return
     if variant == "absent A1" and segment.name == f"A2_{side}":
@@ -110,34 +111,44 @@ def _varied(segment: Segment, variant: str, side: str) -> Iterator[Segment]:
 
 
 def _in_order(segments: list[Segment]) -> list[Segment]:
-    """Every segment after its parent."""
+    """The segments, each after its parent."""
     placed: dict[str, Segment] = {}
     while len(placed) < len(segments):
-        ready = [s for s in segments if s.name not in placed and (not s.parent or s.parent in placed)]
-        placed |= {s.name: s for s in ready}
+        next_segments = [s for s in segments if s.name not in placed and (not s.parent or s.parent in placed)]
+        placed |= {s.name: s for s in next_segments}
     return list(placed.values())
 
 
-def mirrored(points: tuple[Deterministic, ...]) -> tuple[Deterministic, ...]:
-    """The same course on the other side of the midline."""
+def mirror_course(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """The same course on the other side of the midline.
+
+    Args:
+        points: Control points in MNI mm.
+    """
     return tuple((-x, y, z) for x, y, z in points)
 
 
-def bent(rng: np.random.Generator, segment: Segment) -> Segment:
-    """The course moved by about a millimetre between its ends, and its share of the border moved a little."""
+def vary_course(rng: np.random.Generator, segment: Segment) -> Segment:
+    """Varies the course of a segment by about a millimetre between its ends, and its reluctance.
+
+    Args:
+        rng: Source of the variation.
+        segment: The segment.
+    """
     points = np.array(segment.points_mm, dtype=np.float64)
     points[1:-1] += rng.normal(0, 0.9, points[1:-1].shape)
     reluctance = max(0.0, segment.reluctance + rng.normal(0, 2.0))
     return replace(segment, points_mm=tuple(map(tuple, points.tolist())), reluctance=reluctance)
 
 
-def growing_points(rng: np.random.Generator | None, *, cost: Mapping[str, float], spacing_mm: int = 4) -> Supply:
-    """Points on the brain's surface and in its tissue where vessels grow: one at random in every cube of some mm.
+def supply_points(rng: np.random.Generator | None, *, cost: Mapping[str, float], spacing_mm: int = 4) -> Supply:
+    """The points that vessels can reach on the brain's surface and in its tissue: a random point in each cube of a
+    grid.
 
     Args:
-        rng: Draws the points; without one they are the atlas's, whose left side mirrors its right.
-        cost: Of running on the ``surface``, in ``grey`` and in ``white`` matter.
-        spacing_mm: Of the cubes; each point in tissue asks for the blood of one.
+        rng: Source of the points; None for those of the atlas, whose left side mirrors its right.
+        cost: Cost of a course on the ``surface``, in ``grey`` and in ``white`` matter.
+        spacing_mm: Side of the cubes; each point in tissue demands the blood supply of one cube.
     """
     t = template()
     corners = np.stack(
@@ -150,36 +161,40 @@ def growing_points(rng: np.random.Generator | None, *, cost: Mapping[str, float]
     index, white, tissue = index[tissue | surface], (white > grey)[tissue | surface], tissue[tissue | surface]
     points = index @ t.affine[:3, :3].T + t.affine[:3, 3]
     prices = np.where(tissue, np.where(white, cost["white"], cost["grey"]), cost["surface"])
-    places = Supply(points, prices, np.where(tissue, spacing_mm**3 / 1000, 0.0))
-    return _symmetric(places) if rng is None else places
+    supply = Supply(points, prices, np.where(tissue, spacing_mm**3 / 1000, 0.0))
+    return _symmetric(supply) if rng is None else supply
 
 
 def _symmetric(supply: Supply) -> Supply:
-    """The right side's points, and their mirror images."""
+    """The points of the right side, and their mirror images."""
     right = supply.points_mm[:, 0] > 0
     points = supply.points_mm[right]
     twice = (np.tile(values[right], 2) for values in (supply.cost, supply.demand_ml))
     return Supply(np.concatenate([points, points * [-1, 1, 1]]), *twice)
 
 
-def arteries(rng: np.random.Generator | None = None) -> tuple[Tree, dict[str, str]]:
-    """An arterial tree in MNI space, from the internal carotid and vertebral arteries to about 0.1 mm of radius.
+def grow_arteries(rng: np.random.Generator | None = None) -> tuple[Tree, dict[str, str]]:
+    """Grows an arterial tree in MNI space, from the carotid and vertebral arteries to a radius of about 0.1 mm.
 
     Args:
-        rng: Of the subject; without one the tree is that of the atlas.
+        rng: Source of the subject's variation; None for the tree of the atlas.
 
     Returns:
-        The tree, and the variant of the circle of Willis on each side (empty: none).
+        The tree, and the variant of the circle of Willis on each side (empty where there is none).
     """
     segments, variants = skeleton(rng)
-    places = growing_points(rng, cost=_COST)
-    tree = grown(segments, places, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
+    supply = supply_points(rng, cost=_COST)
+    tree = grow_tree(segments, supply, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
     basilar, left = int(tree.nodes("basilar")[0]), int(tree.nodes("vertebral_L")[-1])
     share = 0.5 if rng is None else float(rng.beta(4, 4))
-    return shared(tree, junction=basilar, other=left, share=share), variants
+    return share_flow(tree, junction=basilar, other=left, share=share), variants
 
 
 def territory(name: str) -> str:
-    """The large territory of a segment's name; empty for those that supply nothing themselves."""
+    """The large territory of a segment; empty for segments that supply no tissue themselves.
+
+    Args:
+        name: Name of the segment.
+    """
     stem = name.split("_")[0].split(" ")[0]
     return next((large for large, stems in TERRITORIES.items() if stem in stems), "")

@@ -1,8 +1,8 @@
-"""The share of each voxel that lies inside a vessel: cylinders filled with points, partial volume kept.
+"""Paints vessels onto a grid: the fraction of each voxel inside a vessel, with partial volume.
 
-Each stretch between a node and its parent is filled with points no farther apart than half a voxel, each of which
-carries its part of the cylinder's volume π·r²·l, shared out over the eight voxels around it. A vessel thinner than a
-voxel then takes as much of it as it should.
+Each stretch between a node and its parent is a cylinder of volume π·r²·l. It is filled with points at most half a voxel
+apart, and the volume of each point is distributed over the eight voxels around it. The volume of vessels thinner than a
+voxel is therefore preserved.
 """
 
 import numpy as np
@@ -14,41 +14,56 @@ from adumbra.phantom.vasculature.vessels import Tree
 _GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
-def occupied(tree: Tree, grid: Grid, *, nodes: np.ndarray | None = None, widened: float = 1.0) -> Volume:
-    """The share of each voxel that vessels take, in [0, 1], float32 of the grid's shape.
+def vessel_fraction(tree: Tree, grid: Grid, *, nodes: np.ndarray | None = None, widened: float = 1.0) -> Volume:
+    """The fraction of each voxel inside a vessel, in [0, 1], float32 of the grid's shape.
 
     Args:
-        tree: Its points in the grid's space.
-        grid: Where to paint; what lies outside is left out.
-        nodes: (N,) bool, those whose stretch is painted; all by default.
+        tree: The vessels, in the space of the grid.
+        grid: The grid to paint on; vessels outside it are ignored.
+        nodes: (N,) bool, the nodes whose stretch is painted; all by default.
         widened: Factor on the radii.
     """
-    return painted(tree, grid, nodes=nodes, widened=widened)[0]
+    return paint_vessels(tree, grid, nodes=nodes, widened=widened)[0]
 
 
-def painted(
+def paint_vessels(
     tree: Tree, grid: Grid, *values: np.ndarray, nodes: np.ndarray | None = None, widened: float = 1.0
 ) -> tuple[Volume, ...]:
-    """``occupied``, then for each of ``values``, (N,) at the nodes, the sum of share times value in each voxel."""
+    """Paints vessels and quantities that they carry.
+
+    Args:
+        tree: The vessels, in the space of the grid.
+        grid: The grid to paint on; vessels outside it are ignored.
+        values: Quantities at the nodes, (N,) each.
+        nodes: (N,) bool, the nodes whose stretch is painted; all by default.
+        widened: Factor on the radii.
+
+    Returns:
+        The vessel fraction of each voxel, followed by the sum of fraction times value for each of ``values``.
+    """
     chosen = tree.parent >= 0 if nodes is None else nodes & (tree.parent >= 0)
     start, end = tree.points_mm[chosen], tree.points_mm[tree.parent[chosen]]
     radius, step_mm = widened * tree.radius_mm[chosen], min(grid.spacing_mm) / 2
     weights = np.stack([np.ones(int(chosen.sum())), *(np.asarray(v)[chosen] for v in values)], axis=1)
     counts = np.maximum(1, np.ceil(np.pi * (radius / step_mm) ** 2)).astype(int)
     mm3 = [np.zeros(int(np.prod(grid.shape)), np.float32) for _ in weights.T]
-    for count in np.unique(counts):  # points on a cross-section
+    for count in np.unique(counts):  # points on a cross-section, by calibre
         same = counts == count
-        filled = _filled(start[same], end[same], radius[same], count=int(count), step_mm=step_mm)
-        _share_out(mm3, grid, *filled, weights[same])
-    shares = [v.reshape(grid.shape) / np.float32(1000 * grid.voxel_ml) for v in mm3]
-    excess = np.maximum(shares[0], 1)  # where vessels overlap, a voxel is full of their mean
-    return tuple(s / excess for s in shares)
+        filled = _fill_cylinders(start[same], end[same], radius[same], count=int(count), step_mm=step_mm)
+        _deposit(mm3, grid, *filled, weights[same])
+    fractions = [v.reshape(grid.shape) / np.float32(1000 * grid.voxel_ml) for v in mm3]
+    excess = np.maximum(fractions[0], 1)  # overlapping vessels are averaged
+    return tuple(f / excess for f in fractions)
 
 
-def _filled(
+def _fill_cylinders(
     start: np.ndarray, end: np.ndarray, radius: np.ndarray, *, count: int, step_mm: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points (M, 3) that fill the cylinders evenly, ``count`` on each cross-section, its mm³, whose it is."""
+    """Points that fill cylinders evenly, ``count`` on each cross-section.
+
+    Returns:
+        Positions (M, 3), volume of each point in mm³ (M,), index of its cylinder (M,).
+    """
     axis = end - start
     length = np.linalg.norm(axis, axis=1)
     steps = np.maximum(1, np.ceil(length / step_mm)).astype(int)
@@ -64,14 +79,14 @@ def _filled(
 
 
 def _across(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit vectors (N, 3) across each direction and each other."""
-    helper = np.where(np.abs(direction[:, :1]) < 0.8, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
-    one = np.cross(direction, helper)
+    """Two unit vectors (N, 3) perpendicular to each direction and to each other."""
+    reference = np.where(np.abs(direction[:, :1]) < 0.8, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    one = np.cross(direction, reference)
     one /= np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-9)
     return one, np.cross(direction, one)
 
 
-def _share_out(
+def _deposit(
     volumes: list[np.ndarray],
     grid: Grid,
     points_mm: np.ndarray,
@@ -79,7 +94,7 @@ def _share_out(
     owner: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Adds the amounts, times each weight (S, V) of their owner, to flat volumes, trilinearly around each point."""
+    """Adds the amounts, times each weight (S, V) of their owner, to flat volumes with trilinear weights, in place."""
     at = grid.index(points_mm)
     low = np.floor(at).astype(np.intp)
     beyond = at - low

@@ -1,4 +1,4 @@
-"""Which artery feeds a voxel: the territory of the nearest arterial end, as a label and as an atlas in MNI space."""
+"""Arterial territories: each voxel belongs to the territory of its nearest arterial end; also an atlas in MNI space."""
 
 from functools import cache
 
@@ -8,22 +8,31 @@ from scipy.spatial import cKDTree
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Labels, Mask
 from adumbra.phantom.anatomy.template import template
-from adumbra.phantom.vasculature.arteries import TERRITORIES, arteries, territory
+from adumbra.phantom.vasculature.arteries import TERRITORIES, grow_arteries, territory
 from adumbra.phantom.vasculature.vessels import Tree
 
-# Label by name: each large territory on the right, then on the left; 0 is no territory.
+# Label of each large territory, on the right and on the left, by name; 0 is no territory.
 LABELS: dict[str, int] = {
     f"{name} {side}": 1 + 2 * n + s for n, name in enumerate(TERRITORIES) for s, side in enumerate(("right", "left"))
 }
 
 
 def nearest_ends(tree: Tree, points_mm: np.ndarray) -> np.ndarray:
-    """For each point (M, 3) the place, among ``tree.ends``, of the arterial end that feeds it, (M,)."""
+    """The index among ``tree.ends`` of the arterial end nearest to each point, (M,).
+
+    Args:
+        tree: Arteries.
+        points_mm: (M, 3), the points in the space of the tree.
+    """
     return np.asarray(cKDTree(tree.points_mm[tree.ends]).query(points_mm)[1])
 
 
 def end_labels(tree: Tree) -> np.ndarray:
-    """The label of each of ``tree.ends``, (L,) int16."""
+    """The territory label of each of ``tree.ends``, (L,) int16.
+
+    Args:
+        tree: Arteries.
+    """
     large = [territory(name) for name in tree.names]
     right = tree.points_mm[tree.ends, 0] >= 0
     names = (large[s] for s in tree.segment[tree.ends])
@@ -32,12 +41,12 @@ def end_labels(tree: Tree) -> np.ndarray:
 
 
 def labelled_territories(tree: Tree, tissue: Mask, nearest: np.ndarray) -> Labels:
-    """The territory of each voxel of tissue, int16; 0 elsewhere.
+    """The territory label of each voxel of tissue, (X, Y, Z) int16; 0 elsewhere.
 
     Args:
         tree: Arteries.
-        tissue: (X, Y, Z).
-        nearest: As ``nearest_ends`` gives it for the voxels of ``tissue``, in their order.
+        tissue: (X, Y, Z), the voxels with tissue.
+        nearest: (M,), the result of ``nearest_ends`` for the voxels of ``tissue``, in their order.
     """
     labels = np.zeros(tissue.shape, dtype=np.int16)
     labels[tissue] = end_labels(tree)[nearest]
@@ -46,7 +55,7 @@ def labelled_territories(tree: Tree, tissue: Mask, nearest: np.ndarray) -> Label
 
 @cache
 def atlas() -> tuple[Labels, Grid]:
-    """The territories of the atlas's tree on the 2 mm grid of MNI152 (2009a, symmetric): int16 labels and grid."""
+    """The territory labels of the atlas tree, int16, and their grid, that of MNI152 (2009a, symmetric) at 2 mm."""
     t = template()
     second = (slice(None, None, 2),) * 3
     affine = t.affine.copy()
@@ -54,5 +63,5 @@ def atlas() -> tuple[Labels, Grid]:
     tissue = t.grey[second].astype(np.int16) + t.white[second] > 127
     x, y, z = tissue.shape
     grid = Grid((x, y, z), affine)
-    tree = arteries()[0]
+    tree = grow_arteries()[0]
     return labelled_territories(tree, tissue, nearest_ends(tree, grid.world_mm(np.argwhere(tissue)))), grid

@@ -1,14 +1,14 @@
 """The veins of the brain: sinuses, cortical, deep and medullary veins, as a tree towards the jugular veins.
 
-Courses are drawn by hand on MNI152 after textbook anatomy; what drains into them grows as arteries do (``vessels``):
-the cortex towards the superior sagittal sinus, the Sylvian and the lateral sinuses, the deep white matter and nuclei
-through medullary veins towards the internal cerebral and basal veins.
+The courses were placed manually on MNI152 after textbook anatomy; their branches grow like those of arteries
+(``vessels``). The cortex drains into the superior sagittal sinus, the Sylvian vein and the lateral sinuses; deep white
+matter and nuclei drain through medullary veins into the internal cerebral and basal veins.
 """
 
 import numpy as np
 
-from adumbra.phantom.vasculature.arteries import bent, growing_points, mirrored
-from adumbra.phantom.vasculature.vessels import Segment, Tree, grown, shared
+from adumbra.phantom.vasculature.arteries import mirror_course, supply_points, vary_course
+from adumbra.phantom.vasculature.vessels import Segment, Tree, grow_tree, share_flow
 
 _PAIRED = (
     ("sigmoid_*", "", ((34, -36, -68), (42, -44, -54), (52, -54, -40), (56, -60, -32)), "", 0.0),
@@ -33,30 +33,34 @@ _MIDLINE = (
     ("straight", "SSS", ((0, -101, -14), (0, -78, -5), (0, -58, 3), (0, -44, 9)), "cerebellar", 12.0),
     ("Galen", "straight", ((0, -44, 9), (0, -41, 10), (0, -38, 12)), "", 0.0),
 )  # fmt: skip
-_RADIUS_OF_A_LITRE_MM = 3.0  # so that the superior sagittal sinus ends 5 to 6 mm wide
-_COST = {"surface": 1.0, "grey": 2.0, "white": 1.7}  # medullary veins run straight through white matter
+_RADIUS_OF_A_LITRE_MM = 3.0  # gives the superior sagittal sinus a final width of 5 to 6 mm
+_COST = {"surface": 1.0, "grey": 2.0, "white": 1.7}  # low in white matter, through which medullary veins run straight
 
 
 def skeleton(rng: np.random.Generator | None = None) -> tuple[Segment, ...]:
-    """The named veins, each after the one it drains into; with a generator, bent by about a millimetre."""
+    """The named veins, each after the vein that it drains into.
+
+    Args:
+        rng: Source of the variation of the courses, about a millimetre; None for the courses of the atlas.
+    """
     sides = [
-        Segment(n.replace("*", s), p.replace("*", s), c if s == "R" else mirrored(c), o.replace("*", s), r)
+        Segment(n.replace("*", s), p.replace("*", s), c if s == "R" else mirror_course(c), o.replace("*", s), r)
         for s in "RL"
         for n, p, c, o, r in _PAIRED
     ]
     lateral = [s for s in sides if s.name.startswith(("sigmoid", "transverse", "Labbe", "Sylvian"))]
     inner = [s for s in sides if s not in lateral]
     segments = (*lateral, *(Segment(n, p, c, o, r, midline=True) for n, p, c, o, r in _MIDLINE), *inner)
-    return segments if rng is None else tuple(bent(rng, s) for s in segments)
+    return segments if rng is None else tuple(vary_course(rng, s) for s in segments)
 
 
-def veins(rng: np.random.Generator | None = None) -> Tree:
-    """A venous tree in MNI space; its roots are the sigmoid sinuses, its parents lie downstream.
+def grow_veins(rng: np.random.Generator | None = None) -> Tree:
+    """Grows a venous tree in MNI space; its roots are the sigmoid sinuses, and parents lie downstream.
 
     Args:
-        rng: Of the subject; without one the tree is that of the atlas.
+        rng: Source of the subject's variation; None for the tree of the atlas.
     """
-    places = growing_points(rng, cost=_COST)
-    tree = grown(skeleton(rng), places, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
+    supply = supply_points(rng, cost=_COST)
+    tree = grow_tree(skeleton(rng), supply, radius_of_a_litre_mm=_RADIUS_OF_A_LITRE_MM)
     torcula, left = int(tree.nodes("SSS")[0]), int(tree.nodes("transverse_L")[-1])
-    return shared(tree, junction=torcula, other=left, share=0.4 if rng is None else float(rng.beta(3, 5)))
+    return share_flow(tree, junction=torcula, other=left, share=0.4 if rng is None else float(rng.beta(3, 5)))

@@ -1,8 +1,9 @@
-"""Trees of vessels: a named skeleton that grows into what it must supply, with radii by Murray's law.
+"""Vessel trees: a named skeleton whose branches grow into the tissue that they supply, with radii by Murray's law.
 
-Growth: points on the brain's surface and in its tissue are joined to their neighbours by edges that cost more in tissue
-than on the surface; the cheapest paths from the skeleton to every point that needs blood are a tree (Dijkstra, Numer
-Math 1959;1:269). A cost that grows faster than length makes paths run along each other and part late, as vessels do.
+Growth: points on the brain's surface and in its tissue are connected to their neighbours by edges, which cost more in
+tissue than on the surface. The cheapest paths from the skeleton to every point with a demand form a tree (Dijkstra,
+Numer Math 1959;1:269). A cost that grows faster than length makes paths share their course and separate late, as
+vessels do.
 
 Radii: r³ = Σ r³ over the children (Murray, PNAS 1926;12:207), that is r = c·Q^⅓ with Q the tissue supplied.
 """
@@ -16,24 +17,24 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-STEP_MM = 1.5  # between the nodes of a skeleton
-_NEIGHBOURS, _ROOTS = 12, 3  # of a point among the points, and among the skeleton's nodes
-_BUNDLING = 1.4  # cost of an edge = length to this power: hops are cheaper than leaps
-_REACH_MM = 12.0  # of a sprout
-_LARGEST_END_ML = 5.0  # more than any node supplies itself; less than what flows where two vessels meet
+STEP_MM = 1.5  # distance between the nodes of a skeleton
+_NEIGHBOURS, _ROOTS = 12, 3  # edges of a point to other points, and to nodes of the skeleton
+_BUNDLING = 1.4  # exponent of length in the cost of an edge; several short edges cost less than a long one
+_REACH_MM = 12.0  # longest edge between skeleton and point
+_LARGEST_END_ML = 5.0  # above the supply of any single node, below the flow at a confluence
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A named stretch of a skeleton.
+    """A named segment of a skeleton.
 
     Attributes:
-        name: Such as ``"M1_R"``.
-        parent: The segment that it leaves, at that one's nearest node; empty for a root.
+        name: Its name, such as ``"M1_R"``.
+        parent: The segment from which it branches, at the nearest node; empty for a root.
         points_mm: Control points of a smooth curve, from its beginning.
-        offshoots: The name of what grows from it; empty where nothing does.
-        reluctance: Cost, in the edges' unit, of growing from here: less makes its territory larger.
-        midline: Whether what grows from it may go to either side; else it keeps to its own.
+        offshoots: The name of the branches that grow from it; empty where none do.
+        reluctance: Cost of growth from this segment, in the unit of the edges; a lower cost gives a larger territory.
+        midline: Whether its branches may grow to either side; otherwise they stay on its own.
     """
 
     name: str
@@ -45,18 +46,18 @@ class Segment:
 
     @property
     def side(self) -> int:
-        """1 on the right, -1 on the left, 0 where it belongs to both."""
+        """1 on the right, -1 on the left, 0 for both."""
         return 0 if self.midline else 1 if np.mean(self.points_mm, axis=0)[0] >= 0 else -1
 
 
 @dataclass(frozen=True, eq=False)
 class Supply:
-    """Where vessels may run and what they must reach.
+    """The points that vessels can reach, and their demand.
 
     Attributes:
-        points_mm: (P, 3).
-        cost: (P,), of running there: 1 on the surface, more in tissue.
-        demand_ml: (P,), tissue that the vessel ending here supplies; 0 where none need end.
+        points_mm: (P, 3), positions.
+        cost: (P,), cost of a course through the point: 1 on the surface, more in tissue.
+        demand_ml: (P,), tissue that a vessel ending at the point supplies; 0 where none needs to end.
     """
 
     points_mm: np.ndarray
@@ -66,15 +67,15 @@ class Supply:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Vessels as nodes, every parent before its children.
+    """A vessel tree as nodes; every parent precedes its children.
 
     Attributes:
-        points_mm: (N, 3).
+        points_mm: (N, 3), positions.
         parent: (N,), index of the node upstream; -1 for a root.
-        radius_mm: (N,), of the vessel between a node and its parent.
-        supplied_ml: (N,), tissue downstream of the node, its own included.
+        radius_mm: (N,), radius of the vessel between a node and its parent.
+        supplied_ml: (N,), volume of the tissue that the node and all nodes downstream supply.
         segment: (N,), index into ``names``.
-        names: Of the segments.
+        names: Names of the segments.
     """
 
     points_mm: np.ndarray
@@ -85,7 +86,7 @@ class Tree:
     names: tuple[str, ...]
 
     def named(self, name: str) -> np.ndarray:
-        """Which nodes belong to a segment, (N,) bool."""
+        """The nodes of a segment as a mask, (N,) bool."""
         return self.segment == self.names.index(name)
 
     def nodes(self, name: str) -> np.ndarray:
@@ -94,7 +95,7 @@ class Tree:
 
     @property
     def own_ml(self) -> np.ndarray:
-        """The tissue that each node supplies itself, (N,); 0 where two vessels meet, for there it is their flow."""
+        """The tissue that each node supplies itself, (N,) in ml; 0 at a confluence, where the difference is flow."""
         own = self.supplied_ml.copy()
         inner = self.parent >= 0
         np.subtract.at(own, self.parent[inner], self.supplied_ml[inner])
@@ -113,20 +114,24 @@ class Tree:
         return path
 
     def downstream(self, nodes: np.ndarray) -> np.ndarray:
-        """Which nodes the blood of the given ones reaches, themselves included; (N,) bool from (N,) bool."""
+        """The given nodes and all nodes downstream of them, (N,) bool.
+
+        Args:
+            nodes: (N,) bool.
+        """
         reached = nodes.copy()
         for node in np.flatnonzero(self.parent >= 0):  # parents come first
             reached[node] |= reached[self.parent[node]]
         return reached
 
 
-def grown(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: float) -> Tree:
-    """The tree that grows from a skeleton until it reaches every point with a demand.
+def grow_tree(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: float) -> Tree:
+    """Grows a tree from a skeleton until it reaches every point with a demand.
 
     Args:
-        segments: Each after its parent.
-        supply: Where it may grow.
-        radius_of_a_litre_mm: Murray's constant: the radius of a vessel that supplies 1000 ml of tissue.
+        segments: The skeleton, each segment after its parent.
+        supply: The points that the tree can reach.
+        radius_of_a_litre_mm: Murray's constant as the radius of a vessel that supplies 1000 ml of tissue.
     """
     skeleton, parent, owner = _skeleton(segments)
     predecessor, cost = _cheapest_paths(skeleton, segments, owner, supply)
@@ -136,46 +141,46 @@ def grown(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: 
     parents = np.concatenate([parent, predecessor])
     segment = np.concatenate([lookup[owner, 0], np.zeros(len(cost), np.intp)])
     offshoot = np.concatenate([lookup[owner, 1], np.zeros(len(cost), np.intp)])
-    for node in order:  # cheapest first: a parent has its name before its children ask for it
+    for node in order:  # by cost, so that a parent has its name before its children
         segment[node] = offshoot[node] = offshoot[parents[node]]
     reached = np.concatenate([np.arange(count), order])
     place = np.full(count + len(cost) + 1, -1)
     place[reached] = np.arange(len(reached))
     flow = towards_roots(place[parents[reached]], np.concatenate([np.zeros(count), supply.demand_ml])[reached])
     needed = (reached < count) | (flow > 0)
-    kept, flow = reached[needed], flow[needed]
+    grown, flow = reached[needed], flow[needed]
     place[:] = -1
-    place[kept] = np.arange(len(kept))
+    place[grown] = np.arange(len(grown))
     radius = radius_of_a_litre_mm * np.cbrt(flow / 1000)
-    points = np.concatenate([skeleton, supply.points_mm])[kept]
-    return Tree(points, place[parents[kept]], radius, flow, segment[kept], names)
+    points = np.concatenate([skeleton, supply.points_mm])[grown]
+    return Tree(points, place[parents[grown]], radius, flow, segment[grown], names)
 
 
 def towards_roots(parent: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """For each node the sum of the values of all nodes that its blood reaches, its own included; (N,) from (N,).
+    """The sum of the values of each node and all nodes downstream of it, (N,).
 
     Args:
-        parent: (N,), every parent before its children; -1 for a root.
-        values: (N,).
+        parent: (N,), index of each parent, which precedes its children; -1 for a root.
+        values: (N,), the values to sum.
     """
-    before, sums = parent.tolist(), values.astype(np.float64).tolist()
+    parents, sums = parent.tolist(), values.astype(np.float64).tolist()
     for node in range(len(sums) - 1, -1, -1):
-        if before[node] >= 0:
-            sums[before[node]] += sums[node]
+        if parents[node] >= 0:
+            sums[parents[node]] += sums[node]
     return np.array(sums)
 
 
-def shared(tree: Tree, *, junction: int, other: int, share: float) -> Tree:
-    """The tree in which part of what flows through a node goes another way, where two vessels meet in one.
+def share_flow(tree: Tree, *, junction: int, other: int, share: float) -> Tree:
+    """Distributes the flow of a common vessel over the two vessels that form it.
 
-    A node has one parent only, so the course of the second way ends at the junction without being its parent; flows and
-    radii are those of both.
+    A node has one parent only. The second vessel therefore ends at the junction without being its parent; flows and
+    radii account for both.
 
     Args:
-        tree: Before.
-        junction: The first node of the common vessel; its parent keeps what is not shared.
-        other: The node in which the second way ends.
-        share: Of the junction's flow, in [0, 1].
+        tree: The tree, with the whole flow through the first vessel.
+        junction: The first node of the common vessel; its parent belongs to the first vessel.
+        other: The last node of the second vessel.
+        share: Share of the junction's flow through the second vessel, in [0, 1].
     """
     constant = tree.radius_mm[junction] / np.cbrt(tree.supplied_ml[junction])
     supplied, moved = tree.supplied_ml.copy(), share * tree.supplied_ml[junction]
@@ -185,30 +190,35 @@ def shared(tree: Tree, *, junction: int, other: int, share: float) -> Tree:
 
 
 def _names(segments: Sequence[Segment]) -> tuple[tuple[str, ...], np.ndarray]:
-    """All names, and for each segment the index of its own and of its offshoots' name, (S, 2)."""
+    """All names, and the index of each segment's own name and of its branches' name, (S, 2)."""
     pairs = [(s.name, s.offshoots or s.name) for s in segments]
     names = tuple(dict.fromkeys(name for pair in pairs for name in pair))
     return names, np.array([[names.index(name) for name in pair] for pair in pairs])
 
 
 def _skeleton(segments: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nodes (N, 3) every ``STEP_MM``, the index of each one's parent, and of each one's segment."""
+    """Nodes (N, 3) every ``STEP_MM``, the index of each node's parent (N,), and of its segment (N,)."""
     nodes, parents, owners = np.zeros((0, 3)), np.zeros(0, np.intp), np.zeros(0, np.intp)
     index = {s.name: i for i, s in enumerate(segments)}
     for number, segment in enumerate(segments):
         first, curve = len(nodes), curve_through(np.array(segment.points_mm))
-        before = -1
+        junction = -1
         if segment.parent:
             upstream = np.flatnonzero(owners == index[segment.parent])
-            before = upstream[((nodes[upstream] - curve[0]) ** 2).sum(axis=1).argmin()]
+            junction = upstream[((nodes[upstream] - curve[0]) ** 2).sum(axis=1).argmin()]
         nodes = np.concatenate([nodes, curve])
-        parents = np.concatenate([parents, [before], np.arange(first, first + len(curve) - 1)])
+        parents = np.concatenate([parents, [junction], np.arange(first, first + len(curve) - 1)])
         owners = np.concatenate([owners, np.full(len(curve), number)])
     return nodes, parents, owners
 
 
 def curve_through(points_mm: np.ndarray, *, step_mm: float = STEP_MM) -> np.ndarray:
-    """Points (N, 3) about every ``step_mm`` on the natural cubic spline through the given ones, the ends included."""
+    """Points on the natural cubic spline through control points, (N, 3), including the ends.
+
+    Args:
+        points_mm: (K, 3), control points; with fewer than three the curve is straight.
+        step_mm: Approximate distance between neighbouring points.
+    """
     lengths = np.r_[0, np.cumsum(np.linalg.norm(np.diff(points_mm, axis=0), axis=1))]
     along = np.linspace(0, lengths[-1], max(2, round(lengths[-1] / step_mm) + 1))
     if len(points_mm) < 3:
@@ -219,44 +229,48 @@ def curve_through(points_mm: np.ndarray, *, step_mm: float = STEP_MM) -> np.ndar
 def _cheapest_paths(
     skeleton: np.ndarray, segments: Sequence[Segment], owner: np.ndarray, supply: Supply
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each point of the supply the node before it on its cheapest path, and what the path costs (inf: none)."""
-    fertile = np.flatnonzero(np.array([bool(s.offshoots) for s in segments])[owner])
+    """The predecessor of each point on its cheapest path, and the cost of that path, infinite if there is none."""
+    branching = np.flatnonzero(np.array([bool(s.offshoots) for s in segments])[owner])
     edges = _edges(supply)
-    sides = np.array([s.side for s in segments])[owner[fertile]]
-    root, sprout, sprouting = _sprouts(skeleton[fertile], sides, supply)
+    sides = np.array([s.side for s in segments])[owner[branching]]
+    root, point, price = _root_edges(skeleton[branching], sides, supply)
     count = len(skeleton)
-    source = count + len(supply.cost)  # before every fertile node stands one source, as far as its reluctance
-    entry = np.maximum(np.array([s.reluctance for s in segments])[owner[fertile]], 1e-3)
-    rows = np.concatenate([edges.row + count, fertile[root], np.full(len(fertile), source)])
-    columns = np.concatenate([edges.col + count, sprout + count, fertile])
-    prices = np.concatenate([edges.data, sprouting, entry])
+    source = count + len(
+        supply.cost
+    )  # one source is connected to every node that can branch, at the cost of its reluctance
+    entry = np.maximum(np.array([s.reluctance for s in segments])[owner[branching]], 1e-3)
+    rows = np.concatenate([edges.row + count, branching[root], np.full(len(branching), source)])
+    columns = np.concatenate([edges.col + count, point + count, branching])
+    prices = np.concatenate([edges.data, price, entry])
     graph = coo_matrix((prices, (rows, columns)), shape=(source + 1, source + 1)).tocsr()
-    cost, before = dijkstra(graph, indices=source, return_predecessors=True)
-    return before[count:source], cost[count:source]
+    cost, predecessor = dijkstra(graph, indices=source, return_predecessors=True)
+    return predecessor[count:source], cost[count:source]
 
 
 def _edges(supply: Supply) -> coo_matrix:
-    """The price (P, P) of going between neighbouring points, the same both ways; none crosses the falx."""
+    """The cost of the edges between neighbouring points, (P, P), symmetric; no edge crosses the falx."""
     points = supply.points_mm
     count = min(_NEIGHBOURS, len(points) - 1)
     distance, neighbour = cKDTree(points).query(points, count + 1)
     start, end = np.repeat(np.arange(len(points)), count), neighbour[:, 1:].ravel()
     price = distance[:, 1:].ravel() ** _BUNDLING * (supply.cost[start] + supply.cost[end]) / 2
-    ways = _side(points[start]) == _side(points[end])
-    one_way = coo_matrix((price[ways], (start[ways], end[ways])), shape=(len(points),) * 2).tocsr()
-    return one_way.maximum(one_way.T).tocoo()
+    same_side = _side(points[start]) == _side(points[end])
+    entries = price[same_side], (start[same_side], end[same_side])
+    directed = coo_matrix(entries, shape=(len(points),) * 2).tocsr()
+    return directed.maximum(directed.T).tocoo()
 
 
-def _sprouts(nodes: np.ndarray, sides: np.ndarray, supply: Supply) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """From the nearest fertile nodes to each point within reach: node, point, price."""
+def _root_edges(nodes: np.ndarray, sides: np.ndarray, supply: Supply) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Edges from the nearest branching nodes to each point within reach: index of the node, of the point, and cost."""
     distance, near = cKDTree(nodes).query(supply.points_mm, min(_ROOTS, len(nodes)))
     distance, near = distance.reshape(len(supply.cost), -1), near.reshape(len(supply.cost), -1)
-    sprout, place = np.nonzero(distance < _REACH_MM)
-    root, length = near[sprout, place], distance[sprout, place]
-    ways = (sides[root] == 0) | (sides[root] == _side(supply.points_mm[sprout]))
-    price = length**_BUNDLING * supply.cost[sprout] + 1e-6
-    return root[ways], sprout[ways], price[ways]
+    point, rank = np.nonzero(distance < _REACH_MM)
+    root, length = near[point, rank], distance[point, rank]
+    allowed = (sides[root] == 0) | (sides[root] == _side(supply.points_mm[point]))
+    price = length**_BUNDLING * supply.cost[point] + 1e-6
+    return root[allowed], point[allowed], price[allowed]
 
 
 def _side(points_mm: np.ndarray) -> np.ndarray:
+    """1 for points on the right, -1 on the left."""
     return np.where(points_mm[:, 0] >= 0, 1, -1)
