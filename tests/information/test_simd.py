@@ -1,38 +1,38 @@
-"""Vectors of problems: the same numbers as one by one, to the bit, and those of NumPy."""
+"""Vectors give exactly the numbers of scalars, and those of NumPy within rounding."""
 
 import numpy as np
 import pytest
 from numba import njit
 
-from adumbra.information.simd import LANES, at, exp_of, if_positive, larger, log_of, plus_product, put, smaller
+from adumbra.information.simd import LANES, exp, fmuladd, load, log, maximum, minimum, store, where_positive
 
 
 @njit(error_model="numpy")
 def _logarithms(values, out):
     for i in range(values.shape[0]):
-        put(out, i, log_of(at(values, i)))
+        store(out, i, log(load(values, i)))
 
 
 @njit(error_model="numpy")
 def _exponentials(values, out):
     for i in range(values.shape[0]):
-        put(out, i, exp_of(at(values, i)))
+        store(out, i, exp(load(values, i)))
 
 
 @njit(error_model="numpy")
 def _mixed(values, out):
     for i in range(values.shape[0]):
-        a = at(values, i)
-        put(out, i, plus_product(a, 2.0, smaller(larger(a, -0.5), 0.5)) / (1.0 + a * a) - if_positive(a, 1.0, -a))
+        a = load(values, i)
+        store(out, i, fmuladd(a, 2.0, minimum(maximum(a, -0.5), 0.5)) / (1.0 + a * a) - where_positive(a, 1.0, -a))
 
 
 def both(loop, values: np.ndarray) -> np.ndarray:
-    """What the loop gives, if it is the same for vectors as for numbers."""
-    alone, together = np.empty_like(values), np.empty((values.size // LANES, LANES))
-    loop(values, alone)
-    loop(values.reshape(-1, LANES), together)
-    assert np.array_equal(alone, together.ravel())
-    return alone
+    """The result of the loop, which has to be the same for vectors and for numbers."""
+    scalar, vector = np.empty_like(values), np.empty((values.size // LANES, LANES))
+    loop(values, scalar)
+    loop(values.reshape(-1, LANES), vector)
+    assert np.array_equal(scalar, vector.ravel())
+    return scalar
 
 
 @pytest.mark.parametrize("spread", [1e-3, 1.0, 100.0])

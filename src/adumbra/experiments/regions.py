@@ -1,4 +1,4 @@
-"""Where information is asked for: the outline, its border, its mirror image, where the network doubts, the brain."""
+"""Regions in which information is estimated: brain, lesion border, lesion with its mirror image, uncertain voxels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,18 +13,20 @@ from adumbra.core.types import Mask, Volume
 from adumbra.evaluation.uncertainty.boundary import near_border
 
 BORDER_MM = 5.0
-DOUBTFUL_SHARE = 0.1
-"""Of the brain's voxels, the most uncertain, that are the zone of high uncertainty."""
+"""Half width of the border region, in millimetres."""
+
+HIGH_UNCERTAINTY_SHARE = 0.1
+"""Share of the brain's voxels, the most uncertain ones, that form the region of high uncertainty."""
 
 
 @dataclass(frozen=True, eq=False)
 class BrainContext:
-    """What zones are made of, beside an outline.
+    """What regions are derived from, apart from the target's mask.
 
     Attributes:
-        brain: (X, Y, Z).
-        grid: Where it lies.
-        entropy: Of a prediction, nats; None where there is none.
+        brain: (X, Y, Z), the brain mask.
+        grid: The grid of the mask.
+        entropy: (X, Y, Z), the predictive entropy in nats; None without a prediction.
     """
 
     brain: Mask
@@ -32,63 +34,64 @@ class BrainContext:
     entropy: Volume | None = None
 
     @cached_property
-    def mirror(self) -> np.ndarray:
-        """Of each voxel the flat index of the voxel at its mirrored place, (X·Y·Z,); -1 where that is off the grid."""
+    def mirror_index(self) -> np.ndarray:
+        """The flat index of the mirrored position of each voxel, (X·Y·Z,); -1 where that is outside the grid."""
         plane = midsagittal_plane(self.brain, self.grid)
-        places = np.indices(self.grid.shape).reshape(3, -1).T
-        there = np.rint(self.grid.index(plane.mirrored(self.grid.world_mm(places)))).astype(np.int64)
-        inside = ((there >= 0) & (there < self.grid.shape)).all(axis=1)
-        flat = np.ravel_multi_index(tuple(np.where(inside[:, None], there, 0).T), self.grid.shape)
+        voxels = np.indices(self.grid.shape).reshape(3, -1).T
+        mirrored = np.rint(self.grid.index(plane.mirrored(self.grid.world_mm(voxels)))).astype(np.int64)
+        inside = ((mirrored >= 0) & (mirrored < self.grid.shape)).all(axis=1)
+        flat = np.ravel_multi_index(tuple(np.where(inside[:, None], mirrored, 0).T), self.grid.shape)
         return np.where(inside, flat, -1)
 
 
-def zone(name: str, target_mask: Mask, head: BrainContext) -> Mask:
-    """A zone by its name, inside the brain; empty where there is no outline.
+def region_mask(name: str, target_mask: Mask, context: BrainContext) -> Mask:
+    """The mask (X, Y, Z) of a region, inside the brain.
 
     Args:
-        name: Of ``ZONES``; or the target's, for its outline, in which it is constant and only the sources tell of each
-            other.
-        target_mask: Of the target, (X, Y, Z).
-        head: Whose.
+        name: A key of ``REGIONS``; or the name of the target, for its own mask. There the target is constant, so only
+            the sources have information about each other.
+        target_mask: (X, Y, Z), the mask of the target.
+        context: The brain.
 
     Raises:
-        MissingInput: The zone needs a prediction, and there is none; or the brain is empty.
+        MissingInput: The region needs a prediction and there is none, or the brain is empty.
     """
-    return (ZONES[name](target_mask, head) if name in ZONES else target_mask) & head.brain
+    return (REGIONS[name](target_mask, context) if name in REGIONS else target_mask) & context.brain
 
 
-def _mirrored(target_mask: Mask, head: BrainContext) -> Mask:
-    """The outline and its mirror image: the target tells one from the other."""
-    image = np.where(head.mirror >= 0, target_mask.ravel()[head.mirror], False)
+def _target_and_mirror(target_mask: Mask, context: BrainContext) -> Mask:
+    """The target's mask and its mirror image, so that the target distinguishes one from the other."""
+    image = np.where(context.mirror_index >= 0, target_mask.ravel()[context.mirror_index], False)
     return target_mask | image.reshape(target_mask.shape)
 
 
-def _doubtful(_: Mask, head: BrainContext) -> Mask:
-    if head.entropy is None:
+def _high_uncertainty(_: Mask, context: BrainContext) -> Mask:
+    if context.entropy is None:
         raise MissingInput("entropy", expected="a prediction", found="none", do="let the case be predicted")
-    return np.asarray(head.entropy >= np.quantile(head.entropy[head.brain], 1.0 - DOUBTFUL_SHARE))
+    threshold = np.quantile(context.entropy[context.brain], 1.0 - HIGH_UNCERTAINTY_SHARE)
+    return np.asarray(context.entropy >= threshold)
 
 
-def _border(target_mask: Mask, head: BrainContext) -> Mask:
-    return near_border(target_mask, head.grid, by_mm=BORDER_MM)
+def _border(target_mask: Mask, context: BrainContext) -> Mask:
+    return near_border(target_mask, context.grid, by_mm=BORDER_MM)
 
 
-def _brain(_: Mask, head: BrainContext) -> Mask:
-    return head.brain
+def _brain(_: Mask, context: BrainContext) -> Mask:
+    return context.brain
 
 
-ZONES: Mapping[str, Callable[[Mask, BrainContext], Mask]] = {
+REGIONS: Mapping[str, Callable[[Mask, BrainContext], Mask]] = {
     "brain": _brain,
     "border": _border,
-    "mirror": _mirrored,
-    "high-uncertainty": _doubtful,
+    "mirror": _target_and_mirror,
+    "high-uncertainty": _high_uncertainty,
 }
-"""``border``: within 5 mm of the target's surface, on both sides. ``mirror``: the target and its place in the other
-half of the brain. ``high-uncertainty``: the tenth of the brain where the predictive entropy is highest."""
+"""``border`` lies within 5 mm of the target's surface, on both sides. ``mirror`` is the target's mask and its mirror
+image in the other hemisphere. ``high-uncertainty`` is the tenth of the brain with the highest predictive entropy."""
 
 
-def quantile_of(entropy: np.ndarray, *, parts: int) -> np.ndarray:
-    """In which of so many equal parts by rank each value lies, from 0 for the lowest; ties in the order given, int8."""
+def quantile_index(entropy: np.ndarray, *, quantiles: int) -> np.ndarray:
+    """The quantile of each value by its rank, from 0 for the lowest, int8; ties are ranked in the given order."""
     rank = np.empty(entropy.size, dtype=np.int64)
     rank[np.argsort(entropy, kind="stable")] = np.arange(entropy.size)
-    return (rank * parts // max(1, entropy.size)).astype(np.int8)
+    return (rank * quantiles // max(1, entropy.size)).astype(np.int8)

@@ -1,10 +1,9 @@
-"""How far information can be believed: intervals and chance, by patient and never by voxel.
+"""Confidence intervals, permutation tests and extrapolation of information; the unit of sampling is the patient.
 
-Voxels of one patient resemble each other, so they are not as many samples as they are voxels: an interval that
-resamples voxels is far too narrow. Here each patient is one table of counts, and patients are what is drawn again
-(bootstrap), left out (extrapolation), or confounded (permutation): for what chance makes, the images of one patient
-are read with the outline of another. All resamples are one array, so that a measure that takes batches computes them
-at once.
+Voxels of one patient are correlated, so an interval that resamples voxels is far too narrow. Here each patient is one
+table of counts. The bootstrap resamples patients, the extrapolation leaves patients out, and the permutation test
+combines the images of one patient with the lesion mask of another, which gives the distribution under the null
+hypothesis. All resamples form one array, so that a measure that accepts batches computes them at once.
 """
 
 from collections.abc import Callable
@@ -16,19 +15,19 @@ from adumbra.core.errors import ImplausibleValues, InputRejected
 from adumbra.core.references import cites
 
 Measure = Callable[[np.ndarray], np.ndarray]
-"""Of probabilities (B, ...), each table of them summing to 1: values (B,) or (B, K)."""
+"""Maps tables of probabilities (B, ...), each with the sum 1, to values (B,) or (B, K)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Values with their bootstrap interval by patient.
+    """Values with their bootstrap interval over patients.
 
     Attributes:
-        value: Of all patients together, the measure's shape for one table.
-        low: Lower end; nan for a single patient.
-        high: Upper end.
-        level: Of the interval.
-        patients: How many there were.
+        value: The measure of all patients pooled, of its shape for one table.
+        low: Lower end of the interval; nan for a single patient.
+        high: Upper end of the interval; nan for a single patient.
+        level: Confidence level.
+        patients: Number of patients.
     """
 
     value: np.ndarray
@@ -47,27 +46,29 @@ def bootstrap(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """A measure of all patients together, with its percentile interval over patients drawn again.
+    """A measure of all patients pooled, with its percentile interval over resampled patients.
 
     Args:
-        tables: (P, ...), counts of each patient, from 0; not all 0.
-        measure: Of the pooled probabilities, in batches.
+        tables: (P, ...), counts of each patient, at least 0; not all 0.
+        measure: The measure of pooled probabilities, in batches.
         generator: Draws the patients.
-        resamples: How many.
-        level: Of the interval, between 0 and 1.
+        resamples: Number of resamples.
+        level: Confidence level, between 0 and 1.
 
     Raises:
-        ImplausibleValues: The tables are no counts.
-        InputRejected: No resample, or a level outside (0, 1).
+        ImplausibleValues: The tables are not counts.
+        InputRejected: There is no resample, or the level is outside (0, 1).
     """
-    _checked(tables, resamples=resamples, level=level)
+    _validate(tables, resamples=resamples, level=level)
     patients = len(tables)
     value = np.asarray(measure(pooled(tables, np.ones((1, patients))))[0])
     if patients < 2:
         undefined = np.full_like(value, np.nan)
         return Interval(value, undefined, undefined, level, patients)
     weights = generator.multinomial(patients, np.full(patients, 1.0 / patients), size=resamples)
-    weights = weights[(weights @ tables.reshape(patients, -1).sum(axis=1)) > 0]  # a draw of patients without voxels
+    weights = weights[
+        (weights @ tables.reshape(patients, -1).sum(axis=1)) > 0
+    ]  # a resample may contain only patients without voxels
     ends = np.quantile(measure(pooled(tables, weights)), [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
     low, high = (np.asarray(end) for end in ends)
     return Interval(value, low, high, level, patients)
@@ -76,59 +77,59 @@ def bootstrap(
 def permutation_test(
     crossed: np.ndarray, measure: Measure, *, generator: np.random.Generator, resamples: int = 1000
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a measure is when each patient's images are read with the outline of another, and how rarely it is as large.
+    """The permutation test of a measure: its values if each patient's images go with the lesion mask of another.
 
     Args:
-        crossed: (P, P, ...), counts of the images of patient i with the outline of patient j at [i, j].
-        measure: Of the pooled probabilities, in batches.
-        generator: Draws the permutations, in which no patient keeps his own.
-        resamples: How many.
+        crossed: (P, P, ...), counts of the images of patient i with the lesion mask of patient j at [i, j].
+        measure: The measure of pooled probabilities, in batches.
+        generator: Draws the permutations, in which no patient keeps the own mask.
+        resamples: Number of permutations.
 
     Returns:
-        Values under chance (resamples, ...), and the p-value of each observed value, (1 + how many of them are as
-        large) / (1 + resamples): never 0.
+        The values under the null hypothesis (resamples, ...), and the p-value of each observed value: one more than the
+        number of values that are as large, divided by 1 + resamples. It is never 0.
 
     Raises:
-        ImplausibleValues: The tables are no counts, or not of all pairs.
-        InputRejected: Fewer than two patients, or no resample.
+        ImplausibleValues: The tables are not counts, or do not cover all pairs.
+        InputRejected: There are fewer than two patients, or there is no resample.
     """
-    _checked(crossed, resamples=resamples, level=0.95)
+    _validate(crossed, resamples=resamples, level=0.95)
     patients = len(crossed)
     if crossed.ndim < 3 or crossed.shape[1] != patients:
         raise ImplausibleValues(
             "crossed",
             expected="a table for each pair of patients, (P, P, ...)",
             found=f"shape {crossed.shape}",
-            do="count the images of each patient with the outline of each",
+            do="count the images of each patient with the lesion mask of each",
         )
     if patients < 2:
         raise InputRejected("crossed", expected="two patients or more", found="one", do="give more patients")
-    drawn = np.stack([_derangement(patients, generator) for _ in range(resamples)])
-    null = np.stack([crossed[np.arange(patients), order].sum(axis=0) for order in drawn]).astype(np.float64)
+    orders = np.stack([_derangement(patients, generator) for _ in range(resamples)])
+    null = np.stack([crossed[np.arange(patients), order].sum(axis=0) for order in orders]).astype(np.float64)
     values = measure(_shares(null))
     own = crossed[np.arange(patients), np.arange(patients)]
     observed = measure(pooled(own, np.ones((1, patients))))[0]
-    larger = (values >= observed - 1e-12).sum(axis=0)  # so that rounding does not tell equals apart
+    larger = (values >= observed - 1e-12).sum(axis=0)  # equal values that differ by rounding count as equal
     return values, np.asarray((1.0 + larger) / (1.0 + resamples))
 
 
 @cites("Strong1998")
-def of_infinitely_many(
+def extrapolate_to_infinite_patients(
     tables: np.ndarray, measure: Measure, *, generator: np.random.Generator, repeats: int = 20
 ) -> np.ndarray:
-    """A measure extrapolated to infinitely many patients, from all, halves and quarters of them; may be below 0.
+    """A measure extrapolated to infinitely many patients, from all, halves and quarters of them; it may be below 0.
 
     Args:
         tables: (P, ...), counts of each patient; at least four patients.
-        measure: Of the pooled probabilities, in batches.
-        generator: Deals the patients into parts.
-        repeats: How many times.
+        measure: The measure of pooled probabilities, in batches.
+        generator: Splits the patients into parts.
+        repeats: Number of random splits.
 
     Raises:
-        ImplausibleValues: The tables are no counts.
-        InputRejected: Fewer than four patients.
+        ImplausibleValues: The tables are not counts.
+        InputRejected: There are fewer than four patients.
     """
-    _checked(tables, resamples=repeats, level=0.95)
+    _validate(tables, resamples=repeats, level=0.95)
     patients = len(tables)
     if patients < 4:
         raise InputRejected("tables", expected="four patients or more", found=f"{patients}", do="give more patients")
@@ -144,7 +145,7 @@ def of_infinitely_many(
 
 
 def pooled(tables: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Probabilities (B, ...) of patients' tables (P, ...) added with weights (B, P), voxel by voxel."""
+    """Probabilities (B, ...) of the tables of patients (P, ...), whose counts are added with weights (B, P)."""
     flat = weights.astype(np.float64) @ tables.reshape(len(tables), -1).astype(np.float64)
     return _shares(flat.reshape(-1, *tables.shape[1:]))
 
@@ -156,7 +157,7 @@ def _shares(counts: np.ndarray) -> np.ndarray:
 
 
 def _derangement(patients: int, generator: np.random.Generator) -> np.ndarray:
-    """A permutation that leaves none where he was; of all such, each is as likely (about one draw in e is one)."""
+    """A permutation without a fixed point, drawn uniformly by rejection: about one permutation in e is accepted."""
     while True:
         order = generator.permutation(patients)
         if (order != np.arange(patients)).all():
@@ -164,7 +165,7 @@ def _derangement(patients: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _parts(patients: int, parts: int, generator: np.random.Generator) -> np.ndarray:
-    """Which patients belong to each part, 0 or 1, (parts, P)."""
+    """A random partition of the patients, (parts, P): 1 where a patient belongs to a part, else 0."""
     order = generator.permutation(patients)
     weights = np.zeros((parts, patients))
     for number, members in enumerate(np.array_split(order, parts)):
@@ -172,11 +173,11 @@ def _parts(patients: int, parts: int, generator: np.random.Generator) -> np.ndar
     return weights
 
 
-def _checked(tables: np.ndarray, *, resamples: int, level: float) -> None:
+def _validate(tables: np.ndarray, *, resamples: int, level: float) -> None:
     counts = np.asarray(tables)
     if counts.dtype.kind not in "biuf" or counts.ndim < 2 or not (np.isfinite(counts) & (counts >= 0)).all():
         raise ImplausibleValues(
-            "tables", expected="counts from 0, one table a patient", found="others", do="give counts of voxels"
+            "tables", expected="counts from 0, one table a patient", found="other values", do="give counts of voxels"
         )
     if not counts.any():
         raise ImplausibleValues("tables", expected="at least one voxel", found="none", do="choose another region")

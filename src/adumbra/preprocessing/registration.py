@@ -89,7 +89,7 @@ def register_rigid(fixed: Scan, moving: Scan, *, seed: int = 0, fixed_mask: Mask
     return _accept_or_reject(transform, start, pair)
 
 
-def mutual_information(a: np.ndarray, b: np.ndarray, *, bins: int = _BINS) -> float:
+def joint_histogram_mutual_information(a: np.ndarray, b: np.ndarray, *, bins: int = _BINS) -> float:
     """Mutual information of paired samples from their joint histogram, in nats; 0 where either is constant.
 
     Values are clipped to their percentiles 0.5 and 99.5, so that outliers do not stretch the bins.
@@ -258,7 +258,9 @@ def _before_and_after(transform: Affine, pair: _Pair) -> tuple[float, float]:
     both = pair.covered(transform)
     after = pair.moved(transform)
     if (pair.covered(None) & both).sum() < 0.5 * both.sum():  # By the headers the images hardly overlap.
-        return 0.0, mutual_information(pair.fixed[both], after[both])
+        return 0.0, joint_histogram_mutual_information(pair.fixed[both], after[both])
     both &= pair.covered(None)
     before = pair.moved(None)
-    return mutual_information(pair.fixed[both], before[both]), mutual_information(pair.fixed[both], after[both])
+    return joint_histogram_mutual_information(pair.fixed[both], before[both]), joint_histogram_mutual_information(
+        pair.fixed[both], after[both]
+    )

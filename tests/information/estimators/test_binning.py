@@ -1,4 +1,4 @@
-"""Bins by hand; the arithmetic of equal widths agrees with the edges to the bit; ties are never torn apart."""
+"""Bins by hand; the arithmetic of equal widths agrees exactly with the edges; ties stay together."""
 
 import numpy as np
 import pytest
@@ -26,14 +26,14 @@ def test_equal_widths_by_hand() -> None:
     np.testing.assert_array_equal(found.edges, [0, 1, 2, 3, 4])
     assert found.count == 4
     assert found.scale == 1.0
-    np.testing.assert_array_equal(found.of(np.array([0.0, 0.99, 1.0, 3.0, 4.0])), [0, 0, 1, 3, 3])
+    np.testing.assert_array_equal(found.indices(np.array([0.0, 0.99, 1.0, 3.0, 4.0])), [0, 0, 1, 3, 3])
 
 
 def test_values_of_other_patients_beyond_the_ends_are_in_the_outermost_bins() -> None:
     found = equal_width(np.array([0.0, 4.0]), bins=4)
-    np.testing.assert_array_equal(found.of(np.array([-9.0, 1e300, -1e300])), [0, 3, 0])
+    np.testing.assert_array_equal(found.indices(np.array([-9.0, 1e300, -1e300])), [0, 3, 0])
     uneven = Bins(np.array([0.0, 1.0, 10.0]))
-    np.testing.assert_array_equal(uneven.of(np.array([-9.0, 0.5, 1.0, 99.0])), [0, 0, 1, 1])
+    np.testing.assert_array_equal(uneven.indices(np.array([-9.0, 0.5, 1.0, 99.0])), [0, 0, 1, 1])
 
 
 def test_given_limits_and_quantiles() -> None:
@@ -43,16 +43,18 @@ def test_given_limits_and_quantiles() -> None:
 
 
 @given(ROWS, st.integers(1, 300))
-def test_the_arithmetic_is_the_edges(values: np.ndarray, bins: int) -> None:
-    """Also just under and at every edge, where rounding would show."""
+def test_the_arithmetic_agrees_with_the_edges(values: np.ndarray, bins: int) -> None:
+    """Values include every edge and its neighbours, where rounding would show."""
     found = equal_width(values, bins=bins)
-    asked = np.concatenate([values, found.edges, np.nextafter(found.edges, -np.inf), np.nextafter(found.edges, np.inf)])
-    np.testing.assert_array_equal(found.of(asked), by_search(found.edges, asked))
-    np.testing.assert_array_equal(found.of(values), by_search(found.edges, values))
+    points = np.concatenate(
+        [values, found.edges, np.nextafter(found.edges, -np.inf), np.nextafter(found.edges, np.inf)]
+    )
+    np.testing.assert_array_equal(found.indices(points), by_search(found.edges, points))
+    np.testing.assert_array_equal(found.indices(values), by_search(found.edges, values))
 
 
-def test_evenness_is_seen_from_the_edges_alone() -> None:
-    """Saved and read again, bins are as fast; others take the way of search."""
+def test_equal_width_is_recognised_from_the_edges() -> None:
+    """Bins of equal width keep their fast path after they were stored; others use a search."""
     found = equal_width(np.array([-0.3, 0.7]), bins=10)
     assert Bins(found.edges.copy()).scale == found.scale > 0
     assert Bins(np.array([0.0, 1.0, 3.0])).scale == 0
@@ -61,20 +63,20 @@ def test_evenness_is_seen_from_the_edges_alone() -> None:
 def test_a_constant_is_one_bin() -> None:
     for found in (equal_width(np.full(5, 3.0), bins=8), equal_frequency(np.full(5, 3.0), bins=8)):
         assert found.count == 1
-        np.testing.assert_array_equal(found.of(np.array([3.0, -7.0, 8.0])), [0, 0, 0])
+        np.testing.assert_array_equal(found.indices(np.array([3.0, -7.0, 8.0])), [0, 0, 0])
 
 
 def test_fewer_numbers_than_bins() -> None:
     low, high = 1.0, float(np.nextafter(np.nextafter(1.0, 2), 2))
     found = equal_width(np.array([low, high]), bins=64)
     assert found.count <= 3
-    assert found.of(np.array([low, high])).tolist() == [0, found.count - 1]
+    assert found.indices(np.array([low, high])).tolist() == [0, found.count - 1]
     tiny = equal_width(np.array([0.0, 5e-324]), bins=4)
-    assert tiny.of(np.array([0.0, 5e-324]))[0] == 0
+    assert tiny.indices(np.array([0.0, 5e-324]))[0] == 0
 
 
 def test_equal_frequency_by_hand() -> None:
-    """Two values each; the cuts lie halfway between."""
+    """Two values in each bin; the cuts lie in the middle."""
     found = equal_frequency(np.array([1.0, 2, 3, 4, 5, 6]), bins=3)
     np.testing.assert_array_equal(found.edges, [1, 2.5, 4.5, 6])
 
@@ -83,15 +85,15 @@ def test_ties_keep_together_and_the_cut_moves_to_the_nearer_end() -> None:
     """Six of ten are 0. The cut at 2.5 moves to the start and is none, that at 5 to the end at 6, that at 7.5 stays."""
     values = np.array([0.0] * 6 + [1, 2, 3, 4])
     found = equal_frequency(values, bins=4)
-    np.testing.assert_array_equal(np.bincount(found.of(values)), [6, 1, 3])
+    np.testing.assert_array_equal(np.bincount(found.indices(values)), [6, 1, 3])
     np.testing.assert_array_equal(found.edges, [0, 0.5, 1.5, 4])
     assert equal_frequency(np.array([0.0, 0, 1, 1]), bins=2).edges.tolist() == [0, 0.5, 1]
 
 
 @given(ROWS, st.integers(1, 20))
-def test_equal_frequency_tears_nothing_apart_and_leaves_no_bin_empty(values: np.ndarray, bins: int) -> None:
+def test_equal_frequency_keeps_ties_together_and_leaves_no_bin_empty(values: np.ndarray, bins: int) -> None:
     found = equal_frequency(values, bins=bins)
-    numbers = found.of(values)
+    numbers = found.indices(values)
     assert found.count <= bins
     assert np.bincount(numbers, minlength=found.count).min() > 0
     np.testing.assert_array_equal(numbers, by_search(found.edges, values))
@@ -99,33 +101,33 @@ def test_equal_frequency_tears_nothing_apart_and_leaves_no_bin_empty(values: np.
     assert (np.diff(numbers[order].astype(int)) >= 0).all()
 
 
-def test_without_ties_the_bins_hold_as_many(rng: np.random.Generator) -> None:
+def test_without_ties_the_bins_hold_equally_many(rng: np.random.Generator) -> None:
     values = rng.normal(size=1000)
-    assert set(np.bincount(equal_frequency(values, bins=8).of(values))) == {125}
-    assert np.ptp(np.bincount(equal_frequency(values, bins=7).of(values))) <= 1
+    assert set(np.bincount(equal_frequency(values, bins=8).indices(values))) == {125}
+    assert np.ptp(np.bincount(equal_frequency(values, bins=7).indices(values))) <= 1
 
 
-def test_neighbours_among_the_numbers_can_be_cut() -> None:
+def test_neighbouring_floats_can_be_separated() -> None:
     pair = np.array([1.0, np.nextafter(1.0, 2)])
-    assert equal_frequency(pair, bins=2).of(pair).tolist() == [0, 1]
+    assert equal_frequency(pair, bins=2).indices(pair).tolist() == [0, 1]
 
 
-def test_numbers_keep_the_shape_and_take_the_smallest_type(rng: np.random.Generator) -> None:
+def test_indices_keep_the_shape_and_have_the_smallest_type(rng: np.random.Generator) -> None:
     image = rng.normal(size=(3, 4, 5)).astype(np.float32)
-    assert equal_width(image, bins=256).of(image).dtype == np.uint8
-    assert equal_width(image, bins=257).of(image).dtype == np.uint16
+    assert equal_width(image, bins=256).indices(image).dtype == np.uint8
+    assert equal_width(image, bins=257).indices(image).dtype == np.uint16
     turned = np.asfortranarray(image)
     found = equal_width(image, bins=9)
-    np.testing.assert_array_equal(found.of(turned), found.of(image))
-    assert found.of(image).shape == image.shape
+    np.testing.assert_array_equal(found.indices(turned), found.indices(image))
+    assert found.indices(image).shape == image.shape
 
 
-def test_masks_and_whole_numbers_are_values_too() -> None:
-    assert equal_width(np.array([True, False, True]), bins=2).of(np.array([True, False])).tolist() == [1, 0]
-    assert equal_width(np.array([3, 9, 6]), bins=3).of(np.array([3, 5, 9], dtype=np.int16)).tolist() == [0, 1, 2]
+def test_masks_and_whole_numbers_can_be_binned() -> None:
+    assert equal_width(np.array([True, False, True]), bins=2).indices(np.array([True, False])).tolist() == [1, 0]
+    assert equal_width(np.array([3, 9, 6]), bins=3).indices(np.array([3, 5, 9], dtype=np.int16)).tolist() == [0, 1, 2]
 
 
-def test_edges_are_read_only_and_their_own() -> None:
+def test_edges_are_a_read_only_copy() -> None:
     edges = np.array([0.0, 1.0])
     found = Bins(edges)
     edges[0] = 5.0
@@ -135,18 +137,18 @@ def test_edges_are_read_only_and_their_own() -> None:
 
 
 @pytest.mark.parametrize("edges", [[0.0], [0.0, 1.0, 1.0], [1.0, 0.0], [0.0, np.nan], [[0.0, 1.0]], [0.0, np.inf]])
-def test_edges_that_are_none_are_refused(edges: list) -> None:
+def test_invalid_edges_are_refused(edges: list) -> None:
     with pytest.raises(InputRejected, match="edges"):
         Bins(np.array(edges))
 
 
-def test_values_that_are_no_numbers_are_refused_by_name() -> None:
+def test_values_that_are_not_finite_numbers_are_refused_by_name() -> None:
     for bad in ([1.0, np.nan], [np.inf, 0.0], [], ["a"], [1j]):
         for fitted in (equal_width, equal_frequency):
             with pytest.raises(ImplausibleValues, match="adc"):
                 fitted(np.array(bad), bins=4, name="adc")
     with pytest.raises(ImplausibleValues, match=r"^values\n.*\n.*1 of 2 are NaN"):
-        Bins(np.array([0.0, 1.0])).of(np.array([0.5, np.nan]))
+        Bins(np.array([0.0, 1.0])).indices(np.array([0.5, np.nan]))
 
 
 def test_options_out_of_range_are_refused_by_name() -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from adumbra.core.errors import ImplausibleValues, InputRejected
 from adumbra.core.references import citations
 from adumbra.information.estimators.gaussian_copula import (
-    copula_information,
     gaussian_bias,
+    gaussian_copula_mutual_information,
     gaussian_mutual_information,
     normal_scores,
 )
@@ -64,7 +64,7 @@ def test_the_stored_values(shared_data) -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_canonical_correlations_give_what_determinants_do(seed: int) -> None:
+def test_canonical_correlations_agree_with_determinants(seed: int) -> None:
     covariance, (a, b, c) = any_covariance(seed), ([3, 0], [1], [4, 2])
     found = gaussian_mutual_information(covariance, a, b, given=c)
     assert found == pytest.approx(by_determinants(covariance, a, b, c), abs=1e-9)
@@ -73,8 +73,8 @@ def test_canonical_correlations_give_what_determinants_do(seed: int) -> None:
     assert gaussian_mutual_information(covariance, a, [*b, *c]) == pytest.approx(chained, abs=1e-9)
 
 
-def test_what_is_degenerate_is_answered() -> None:
-    """Copies are infinitely informative; constants and doubled columns change nothing; what is known tells no more."""
+def test_degenerate_covariances() -> None:
+    """Copies have infinite information; constants and repeated columns change nothing; nothing is left given a copy."""
     copies = np.ones((3, 3))
     assert gaussian_mutual_information(copies, [0], [1]) == inf
     assert gaussian_mutual_information(copies, [0], [1], given=[2]) == 0.0
@@ -93,21 +93,21 @@ def test_normal_scores_by_hand() -> None:
 
 
 @pytest.mark.parametrize("r", [0.0, 0.3, -0.9])
-def test_the_estimate_is_near_the_closed_form_whatever_the_scale(r: float) -> None:
+def test_the_estimate_is_near_the_closed_form_at_any_scale(r: float) -> None:
     x, y = drawn(pair(r), 20_000).T
     truth = gaussian_mutual_information(pair(r), [0], [1])
-    found = copula_information(x, y)
+    found = gaussian_copula_mutual_information(x, y)
     assert found == pytest.approx(truth, abs=0.02)
-    assert copula_information(np.exp(3 * x), -(y**3)) == pytest.approx(found, abs=1e-12)
-    assert copula_information(y, x) == pytest.approx(found, abs=1e-12)
+    assert gaussian_copula_mutual_information(np.exp(3 * x), -(y**3)) == pytest.approx(found, abs=1e-12)
+    assert gaussian_copula_mutual_information(y, x) == pytest.approx(found, abs=1e-12)
 
 
-def test_several_columns_and_something_given() -> None:
+def test_several_columns_and_a_condition() -> None:
     covariance, (a, b, c) = any_covariance(4), ([0, 1], [2, 3], [4])
     samples = drawn(covariance, 30_000)
-    found = copula_information(samples[:, a], samples[:, b], given=samples[:, c])
+    found = gaussian_copula_mutual_information(samples[:, a], samples[:, b], given=samples[:, c])
     assert found == pytest.approx(gaussian_mutual_information(covariance, a, b, given=c), abs=0.03)
-    assert copula_information(samples[:, a], samples[:, b]) == pytest.approx(
+    assert gaussian_copula_mutual_information(samples[:, a], samples[:, b]) == pytest.approx(
         gaussian_mutual_information(covariance, a, b), abs=0.03
     )
 
@@ -128,30 +128,32 @@ def test_the_bias_is_that_of_normal_samples() -> None:
 def test_the_correction_reduces_the_mean_error() -> None:
     generator = np.random.default_rng(5)
     runs = [generator.normal(size=(2, 25)) for _ in range(200)]
-    plain, corrected = (np.mean([copula_information(x, y, correct=c) for x, y in runs]) for c in (False, True))
+    plain, corrected = (
+        np.mean([gaussian_copula_mutual_information(x, y, correct=c) for x, y in runs]) for c in (False, True)
+    )
     assert abs(corrected) < 0.25 * plain
 
 
 def test_degenerate_samples() -> None:
     x = np.arange(50.0)
-    assert copula_information(x, x**3) == inf
-    assert copula_information(x, np.full(50, 2.0), correct=False) == 0.0
-    assert copula_information(x, np.full(50, 2.0)) == 0.0
-    assert copula_information(x, -x, given=x) == 0.0
+    assert gaussian_copula_mutual_information(x, x**3) == inf
+    assert gaussian_copula_mutual_information(x, np.full(50, 2.0), correct=False) == 0.0
+    assert gaussian_copula_mutual_information(x, np.full(50, 2.0)) == 0.0
+    assert gaussian_copula_mutual_information(x, -x, given=x) == 0.0
 
 
-def test_what_does_not_fit_is_refused_by_name() -> None:
+def test_invalid_arguments_are_refused_by_name() -> None:
     x = np.arange(9.0)
     with pytest.raises(InputRejected, match=r"^b"):
-        copula_information(x, x[:-1])
+        gaussian_copula_mutual_information(x, x[:-1])
     with pytest.raises(InputRejected, match=r"^given"):
-        copula_information(x, x, given=x[:-1])
+        gaussian_copula_mutual_information(x, x, given=x[:-1])
     with pytest.raises(ImplausibleValues, match=r"^given"):
-        copula_information(x, x, given=np.full(9, np.nan))
+        gaussian_copula_mutual_information(x, x, given=np.full(9, np.nan))
     with pytest.raises(InputRejected, match=r"^a"):
-        copula_information(np.zeros((3, 3, 3)), x)
+        gaussian_copula_mutual_information(np.zeros((3, 3, 3)), x)
     with pytest.raises(InputRejected, match="4 samples"):
-        copula_information(x[:3], x[:3])
+        gaussian_copula_mutual_information(x[:3], x[:3])
     for bad in (np.array([[1.0, 2.0], [2.0, 1.0]]), np.array([[1.0, 0.5], [0.4, 1.0]]), np.ones((2, 3)), -pair(0.0)):
         with pytest.raises(ImplausibleValues, match=r"^covariance"):
             gaussian_mutual_information(bad, [0], [1])
@@ -160,5 +162,5 @@ def test_what_does_not_fit_is_refused_by_name() -> None:
             gaussian_mutual_information(pair(0.5), a, b)
 
 
-def test_it_names_its_paper() -> None:
-    assert citations(copula_information) == ("Ince2017",)
+def test_it_cites_its_paper() -> None:
+    assert citations(gaussian_copula_mutual_information) == ("Ince2017",)

@@ -1,4 +1,4 @@
-"""Joint histograms: by hand, against NumPy, and where the compiled loops could go wrong."""
+"""Joint histograms: by hand, against NumPy, and in the edge cases of the compiled loops."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_pairs_by_hand() -> None:
     found = joint_counts(a, b, bins=bins)
     assert found.dtype == np.int64
     np.testing.assert_array_equal(found, [[1, 0], [2, 1]])
-    np.testing.assert_array_equal(binned_counts(bins[0].of(a), bins[1].of(b), shape=(2, 2)), found)
+    np.testing.assert_array_equal(binned_counts(bins[0].indices(a), bins[1].indices(b), shape=(2, 2)), found)
 
 
 @given(SIZES, st.sampled_from([np.float32, np.float64]), st.integers(1, 40), st.integers(1, 300), st.integers(0, 99))
@@ -40,7 +40,7 @@ def test_counts_are_those_of_numpy(size: int, kind: type, rows: int, columns: in
         else np.ones((1, 1))
     )
     np.testing.assert_array_equal(joint_counts(a, b, bins=bins), expected)
-    numbers = bins[0].of(a), bins[1].of(b)
+    numbers = bins[0].indices(a), bins[1].indices(b)
     np.testing.assert_array_equal(binned_counts(*numbers, shape=(bins[0].count, bins[1].count)), expected)
 
 
@@ -50,12 +50,12 @@ def test_uneven_bins_and_mixed_types(rng: np.random.Generator) -> None:
         (equal_frequency(a, bins=7), equal_width(b, bins=9)),
         (equal_width(a, bins=7), equal_width(b, bins=9)),
     ):
-        expected = by_numpy(bins[0].of(a), bins[1].of(b), shape=(7, 9))
+        expected = by_numpy(bins[0].indices(a), bins[1].indices(b), shape=(7, 9))
         np.testing.assert_array_equal(joint_counts(a, b, bins=bins), expected)
 
 
 def test_a_background_in_one_cell_is_counted_in_full() -> None:
-    """The same cell again and again: what is kept in four tables must add up."""
+    """One cell is counted many times in a row: the four tables must add up."""
     a = np.zeros(10_001, dtype=np.float32)
     a[-1] = 1.0
     bins = equal_width(a, bins=64), equal_width(a, bins=64)
@@ -63,7 +63,7 @@ def test_a_background_in_one_cell_is_counted_in_full() -> None:
     assert (found[0, 0], found[63, 63], found.sum()) == (10_000, 1, 10_001)
 
 
-def test_images_are_read_in_one_order_whatever_their_memory(rng: np.random.Generator) -> None:
+def test_images_are_read_in_one_order_for_any_memory_layout(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 6, 7, 8)).astype(np.float32)
     bins = equal_width(a, bins=5), equal_width(b, bins=5)
     expected = joint_counts(a, b, bins=bins)
@@ -95,13 +95,13 @@ def test_large_tables_have_one_copy_and_the_same_counts(rng: np.random.Generator
     np.testing.assert_array_equal(binned_counts(a, b, shape=shape), by_numpy(a, b, shape=shape))
 
 
-def test_more_samples_than_32_bits_count_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_samples_than_32_bits_count_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histogram, "MOST_SAMPLES", 7)
     a, b = np.arange(40) % 3, np.arange(40) % 2
     np.testing.assert_array_equal(binned_counts(a, b, shape=(3, 2)), by_numpy(a, b, shape=(3, 2)))
 
 
-def test_labels_that_would_leave_the_table_are_refused_by_name() -> None:
+def test_labels_outside_the_table_are_refused_by_name() -> None:
     fine = np.array([0, 1, 1])
     for bad in (np.array([0, 1, 2]), np.array([-1, 0, 1]), np.array([0.0, 1, 1])):
         with pytest.raises(ImplausibleValues, match="b"):
@@ -115,7 +115,7 @@ def test_labels_that_would_leave_the_table_are_refused_by_name() -> None:
         binned_counts(np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.uint8), shape=(2, 2))
 
 
-def test_what_does_not_fit_is_refused_by_name() -> None:
+def test_invalid_arguments_are_refused_by_name() -> None:
     one = Bins(np.array([0.0, 1.0]))
     with pytest.raises(InputRejected, match=r"^b"):
         joint_counts(np.zeros(3), np.zeros(4), bins=(one, one))

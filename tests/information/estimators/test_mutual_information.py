@@ -1,4 +1,4 @@
-"""The one door: what stands behind it, by hand, by identities, and what it refuses."""
+"""Mutual information by any estimator: by hand, by identities, and invalid arguments."""
 
 import numpy as np
 import pytest
@@ -9,20 +9,23 @@ from hypothesis.extra.numpy import arrays
 from adumbra.core.errors import GridMismatch, ImplausibleValues, InputRejected
 from adumbra.information.estimators.bias import FewSamples
 from adumbra.information.estimators.binning import Bins, equal_width
-from adumbra.information.estimators.gaussian_copula import copula_information, gaussian_mutual_information
-from adumbra.information.estimators.ksg import ksg_information
+from adumbra.information.estimators.gaussian_copula import (
+    gaussian_copula_mutual_information,
+    gaussian_mutual_information,
+)
+from adumbra.information.estimators.ksg import ksg_mutual_information
 from adumbra.information.estimators.mutual_information import (
     ESTIMATORS,
-    binned_information,
+    binned_mutual_information,
     joint_table,
     mutual_information,
-    normalised_information,
+    normalised_mutual_information,
 )
 
 LN2 = np.log(2.0)
 QUIET = pytest.mark.filterwarnings(
     "ignore::adumbra.information.estimators.bias.FewSamples"
-)  # a dozen samples on purpose
+)  # a dozen samples are intended
 LEVELS = arrays(np.float64, 12, elements=st.sampled_from([0.0, 1.0, 2.0, 5.0]))
 
 
@@ -32,18 +35,18 @@ def correlated(samples: int, r: float, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def test_by_hand() -> None:
-    """A coin and its copy 1 bit, two coins none, each pair five times."""
+    """A coin and its copy share 1 bit, two coins none; each pair occurs five times."""
     a, b = np.tile([0.0, 0, 1, 1], 5), np.tile([0.0, 1, 0, 1], 5)
     assert mutual_information(a, 7 - 3 * a, bins=2) == 1.0
     assert mutual_information(a, b, bins=2) == 0.0
     assert mutual_information(a, b, given=np.abs(a - b), bins=2) == 1.0
     assert mutual_information(a, a, given=a, bins=2) == 0.0
-    assert normalised_information(a, a, by="joint", bins=2) == 1.0
+    assert normalised_mutual_information(a, a, by="joint", bins=2) == 1.0
 
 
 @QUIET
 def test_gaussians_are_near_their_closed_form() -> None:
-    """32 bins lose some hundredths of a bit; what is monotone does not matter to copula and equal frequency."""
+    """32 bins lose some hundredths of a bit; copula and equal frequency are invariant under monotone maps."""
     x, y = correlated(100_000, 0.6)
     truth = gaussian_mutual_information(np.array([[1, 0.6], [0.6, 1]]), [0], [1])
     assert mutual_information(x, y) == pytest.approx(truth, abs=0.02)
@@ -58,7 +61,7 @@ def test_gaussians_are_near_their_closed_form() -> None:
 
 @QUIET
 @given(LEVELS, LEVELS, st.sampled_from(["width", "frequency"]))
-def test_symmetric_not_negative_and_of_itself_the_entropy(a: np.ndarray, b: np.ndarray, binning: str) -> None:
+def test_it_is_symmetric_and_not_negative_and_the_entropy_of_a_copy(a: np.ndarray, b: np.ndarray, binning: str) -> None:
     found = mutual_information(a, b, bins=4, binning=binning)
     assert found >= 0
     assert found == pytest.approx(mutual_information(b, a, bins=4, binning=binning), abs=1e-12)
@@ -77,12 +80,14 @@ def test_the_chain_rule(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> None:
     assert both == pytest.approx(of_c + of_b, abs=1e-12)
 
 
-def test_estimators_are_the_functions_behind(rng: np.random.Generator) -> None:
+def test_estimators_are_selected_by_name(rng: np.random.Generator) -> None:
     x, y = correlated(600, 0.5)
     z = rng.normal(size=600)
-    assert mutual_information(x, y, estimator="copula", correct=False) == copula_information(x, y, correct=False)
-    assert mutual_information(x, y, estimator="ksg", neighbours=5) == ksg_information(x, y, neighbours=5)
-    assert mutual_information(x, y, bins=4) == binned_information(x, y, bins=4)
+    assert mutual_information(x, y, estimator="copula", correct=False) == gaussian_copula_mutual_information(
+        x, y, correct=False
+    )
+    assert mutual_information(x, y, estimator="ksg", neighbours=5) == ksg_mutual_information(x, y, neighbours=5)
+    assert mutual_information(x, y, bins=4) == binned_mutual_information(x, y, bins=4)
     for estimator, options in (("copula", {}), ("ksg", {}), ("binned", {"bins": 4})):
         assert estimator in ESTIMATORS
         found = mutual_information(x, y, estimator=estimator, given=z, **options)
@@ -90,29 +95,31 @@ def test_estimators_are_the_functions_behind(rng: np.random.Generator) -> None:
 
 
 def test_corrections() -> None:
-    """Independent variables: 7 · 7 / (2 N ln 2) too much, and next to nothing once corrected."""
+    """For independent variables the bias is 7 · 7 / (2 N ln 2), and nearly 0 once corrected."""
     a, b = np.random.default_rng(3).random((2, 2000))
-    plain = binned_information(a, b, bins=8)
+    plain = binned_mutual_information(a, b, bins=8)
     assert plain == pytest.approx(49 / (4000 * LN2), rel=0.5)
-    assert binned_information(a, b, bins=8, correction="miller-madow") == pytest.approx(plain - 49 / (4000 * LN2))
-    by_parts = binned_information(a, b, bins=8, correction="quadratic", generator=np.random.default_rng(0))
+    assert binned_mutual_information(a, b, bins=8, correction="miller-madow") == pytest.approx(
+        plain - 49 / (4000 * LN2)
+    )
+    by_parts = binned_mutual_information(a, b, bins=8, correction="quadratic", generator=np.random.default_rng(0))
     assert abs(by_parts) < 0.5 * plain
     third = np.random.default_rng(4).random(2000)
-    corrected = binned_information(a, b, given=third, bins=4, correction="miller-madow")
-    assert abs(corrected) < binned_information(a, b, given=third, bins=4)
+    corrected = binned_mutual_information(a, b, given=third, bins=4, correction="miller-madow")
+    assert abs(corrected) < binned_mutual_information(a, b, given=third, bins=4)
 
 
-def test_few_samples_are_warned_of_and_enough_are_not() -> None:
+def test_only_few_samples_raise_a_warning() -> None:
     a, b = np.random.default_rng(3).random((2, 400))
     with pytest.warns(FewSamples, match="400 samples"):
         mutual_information(a, b)
     with pytest.warns(FewSamples):
-        normalised_information(a, b, by="max")
+        normalised_mutual_information(a, b, by="max")
     mutual_information(a, b, bins=4)
 
 
 def test_the_same_bins_for_every_patient() -> None:
-    """Fitted on the first, the second's brighter half falls into the last bin; fitted anew it would not."""
+    """With bins of the first image, the brighter half of the second falls into the last bin."""
     first, second = np.linspace(0, 1, 100), np.linspace(0.5, 1.5, 100)
     bins = equal_width(first, bins=2)
     np.testing.assert_array_equal(joint_table(first, first, bins=(bins, bins)), [[50, 0], [0, 50]])
@@ -133,8 +140,8 @@ def test_within_a_region_only_its_voxels_count() -> None:
 
 def test_normalised_of_constants_is_undefined() -> None:
     constant, other = np.ones(20), np.tile([0.0, 1.0], 10)
-    assert np.isnan(normalised_information(constant, constant, by="mean"))
-    assert normalised_information(constant, other, by="min") == 0.0
+    assert np.isnan(normalised_mutual_information(constant, constant, by="mean"))
+    assert normalised_mutual_information(constant, other, by="min") == 0.0
 
 
 def test_bad_values_are_refused_by_name() -> None:

@@ -1,4 +1,4 @@
-"""Information of tables: by hand, and what must hold for any of them."""
+"""Plug-in information of tables: by hand, and properties of every table."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 from adumbra.core.errors import ImplausibleValues
 from adumbra.information.estimators.plugin import (
     NORMS,
-    conditional_table_information,
-    local_information,
-    normalised_table_information,
-    table_information,
+    plugin_conditional_mutual_information,
+    plugin_mutual_information,
+    plugin_normalised_mutual_information,
+    plugin_pointwise_information,
 )
 
 SIZES = st.integers(1, 5)
@@ -27,81 +27,85 @@ def entropy(counts: np.ndarray) -> float:
 
 def test_by_hand() -> None:
     """A coin and itself share 1 bit, two coins none; 3, 1 / 1, 3 share 1 - h(1/4) = 0.18872 bits."""
-    assert table_information([[1, 0], [0, 1]]) == 1.0
-    assert table_information([[1, 1], [1, 1]]) == 0.0
-    assert table_information([[3, 1], [1, 3]]) == pytest.approx(1 - entropy(np.array([1, 3])), abs=1e-15)
-    assert table_information([[7]]) == 0.0
-    np.testing.assert_allclose(local_information([[2, 0], [1, 1]]), [[np.log2(4 / 3), 0], [np.log2(2 / 3), 1.0]])
+    assert plugin_mutual_information([[1, 0], [0, 1]]) == 1.0
+    assert plugin_mutual_information([[1, 1], [1, 1]]) == 0.0
+    assert plugin_mutual_information([[3, 1], [1, 3]]) == pytest.approx(1 - entropy(np.array([1, 3])), abs=1e-15)
+    assert plugin_mutual_information([[7]]) == 0.0
+    np.testing.assert_allclose(
+        plugin_pointwise_information([[2, 0], [1, 1]]), [[np.log2(4 / 3), 0], [np.log2(2 / 3), 1.0]]
+    )
 
 
 def test_conditional_by_hand() -> None:
-    """XOR: without the third variable two coins share nothing, with it 1 bit. A copy of it explains all away."""
+    """XOR: two coins share nothing, and 1 bit given the third variable. A common copy leaves nothing to share."""
     xor = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]]])
-    assert conditional_table_information(xor) == 1.0
-    assert table_information(xor.sum(0)) == 0.0
+    assert plugin_conditional_mutual_information(xor) == 1.0
+    assert plugin_mutual_information(xor.sum(0)) == 0.0
     copy = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 1]]])
-    assert conditional_table_information(copy) == 0.0
-    assert table_information(copy.sum(0)) == 1.0
+    assert plugin_conditional_mutual_information(copy) == 0.0
+    assert plugin_mutual_information(copy.sum(0)) == 1.0
     unused = np.concatenate([xor, np.zeros((1, 2, 2), dtype=int)])
-    assert conditional_table_information(unused) == 1.0
+    assert plugin_conditional_mutual_information(unused) == 1.0
 
 
 @given(TABLES.filter(np.any))
 def test_information_is_symmetric_not_negative_and_at_most_an_entropy(counts: np.ndarray) -> None:
-    found = table_information(counts)
+    found = plugin_mutual_information(counts)
     assert found >= 0
-    assert found == pytest.approx(table_information(counts.T), abs=1e-12)
+    assert found == pytest.approx(plugin_mutual_information(counts.T), abs=1e-12)
     of_a, of_b = entropy(counts.sum(1)), entropy(counts.sum(0))
     assert found <= min(of_a, of_b) + 1e-12
     assert found == pytest.approx(of_a + of_b - entropy(counts), abs=1e-12)
 
 
 @given(arrays(np.int64, SIZES, elements=st.integers(0, 9)).filter(np.any))
-def test_what_a_variable_tells_of_itself_is_its_entropy(counts: np.ndarray) -> None:
-    assert table_information(np.diag(counts)) == pytest.approx(entropy(counts), abs=1e-12)
+def test_the_information_of_a_copy_is_the_entropy(counts: np.ndarray) -> None:
+    assert plugin_mutual_information(np.diag(counts)) == pytest.approx(entropy(counts), abs=1e-12)
 
 
 @given(CUBES.filter(np.any))
 def test_the_chain_rule(counts: np.ndarray) -> None:
     """I(A; B, C) = I(A; C) + I(A; B | C), with the table's axes C, A, B."""
     both = np.moveaxis(counts, 1, 0).reshape(counts.shape[1], -1)
-    of_c = table_information(counts.sum(2).T)
-    assert table_information(both) == pytest.approx(of_c + conditional_table_information(counts), abs=1e-12)
+    of_c = plugin_mutual_information(counts.sum(2).T)
+    assert plugin_mutual_information(both) == pytest.approx(
+        of_c + plugin_conditional_mutual_information(counts), abs=1e-12
+    )
 
 
 @given(TABLES.filter(np.any))
-def test_the_mean_of_the_local_values_is_the_information(counts: np.ndarray) -> None:
-    mean = (local_information(counts) * counts).sum() / counts.sum()
-    assert mean == pytest.approx(table_information(counts), abs=1e-12)
-    assert (local_information(counts)[counts == 0] == 0).all()
+def test_the_mean_of_the_pointwise_values_is_the_information(counts: np.ndarray) -> None:
+    mean = (plugin_pointwise_information(counts) * counts).sum() / counts.sum()
+    assert mean == pytest.approx(plugin_mutual_information(counts), abs=1e-12)
+    assert (plugin_pointwise_information(counts)[counts == 0] == 0).all()
 
 
 def test_normalised_by_hand() -> None:
     """A has 2 bits, B is the first of them: I = 1, H(A) = 2, H(B) = 1, H(A, B) = 2."""
     counts = [[1, 0], [1, 0], [0, 1], [0, 1]]
-    found = {by: float(normalised_table_information(counts, by=by)) for by in NORMS}
+    found = {by: float(plugin_normalised_mutual_information(counts, by=by)) for by in NORMS}
     assert found == pytest.approx({"min": 1.0, "mean": 2 / 3, "max": 0.5, "joint": 0.5, "sqrt": 0.5**0.5})
 
 
 @given(TABLES.filter(np.any), st.sampled_from(NORMS))
 def test_normalised_values_lie_between_0_and_1_or_are_undefined(counts: np.ndarray, by: str) -> None:
-    found = normalised_table_information(counts, by=by)
+    found = plugin_normalised_mutual_information(counts, by=by)
     assert np.isnan(found) == (np.count_nonzero(counts) == 1)
     assert np.isnan(found) or 0 <= found <= 1
 
 
 def test_tables_come_in_batches(rng: np.random.Generator) -> None:
     counts = rng.integers(0, 5, (4, 2, 3, 3, 5)) + 1
-    assert table_information(counts).shape == (4, 2, 3)
-    assert conditional_table_information(counts).shape == (4, 2)
-    assert table_information(counts)[1, 1, 2] == table_information(counts[1, 1, 2])
-    assert conditional_table_information(counts)[3, 0] == conditional_table_information(counts[3, 0])
-    assert normalised_table_information(counts, by="max")[0, 0, 1] == pytest.approx(
-        float(normalised_table_information(counts[0, 0, 1], by="max"))
+    assert plugin_mutual_information(counts).shape == (4, 2, 3)
+    assert plugin_conditional_mutual_information(counts).shape == (4, 2)
+    assert plugin_mutual_information(counts)[1, 1, 2] == plugin_mutual_information(counts[1, 1, 2])
+    assert plugin_conditional_mutual_information(counts)[3, 0] == plugin_conditional_mutual_information(counts[3, 0])
+    assert plugin_normalised_mutual_information(counts, by="max")[0, 0, 1] == pytest.approx(
+        float(plugin_normalised_mutual_information(counts[0, 0, 1], by="max"))
     )
 
 
 @pytest.mark.parametrize("bad", [[1, 2], [[-1, 2]], [[np.nan, 1]], [[0, 0]], np.zeros((0, 2)), [["a", "b"]]])
-def test_what_is_no_table_is_refused(bad: object) -> None:
+def test_invalid_tables_are_refused(bad: object) -> None:
     with pytest.raises(ImplausibleValues, match="counts"):
-        table_information(bad)
+        plugin_mutual_information(bad)

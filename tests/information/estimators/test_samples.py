@@ -1,21 +1,21 @@
-"""What is checked of every argument before anything is computed."""
+"""Validation of arguments before anything is computed."""
 
 import numpy as np
 import pytest
 
 from adumbra.core.errors import ImplausibleValues, InputRejected
 from adumbra.information.estimators.samples import (
-    as_many,
     finite_columns,
     finite_row,
-    one_of,
+    require_choice,
+    require_same_length,
+    require_same_shape,
+    require_whole_number,
     row_and_range,
-    same_shape,
-    whole_number,
 )
 
 
-def test_a_row_keeps_its_floats_and_takes_others_as_float64() -> None:
+def test_rows_keep_float32_and_float64_and_convert_other_types() -> None:
     for kind, kept in ((np.float32, np.float32), (np.float64, np.float64), (np.int16, np.float64), (bool, np.float64)):
         row = finite_row(np.array([[0, 1], [1, 0]], dtype=kind), "a")
         assert row.dtype == kept
@@ -38,22 +38,22 @@ def test_columns() -> None:
         finite_columns(np.ones((3, 0)), "a")
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_errors_name_the_argument() -> None:
     three = np.zeros(3)
-    as_many(three, b=three[:, None], given=None)
-    same_shape(three, b=three, given=None)
-    for check in (as_many, same_shape):
+    require_same_length(three, b=three[:, None], given=None)
+    require_same_shape(three, b=three, given=None)
+    for check in (require_same_length, require_same_shape):
         with pytest.raises(InputRejected, match=r"^given"):
             check(three, b=three, given=three[:2])
     with pytest.raises(InputRejected, match=r"^b"):
-        same_shape(three, b=three[:, None])
+        require_same_shape(three, b=three[:, None])
 
 
-def test_options_are_named() -> None:
-    one_of("by", "max", ("min", "max"))
+def test_errors_name_the_option() -> None:
+    require_choice("by", "max", ("min", "max"))
     with pytest.raises(InputRejected, match=r"^by\n.*min, max"):
-        one_of("by", "median", ("min", "max"))
-    assert whole_number("bins", 4, least=1, most=8) == 4
+        require_choice("by", "median", ("min", "max"))
+    assert require_whole_number("bins", 4, least=1, most=8) == 4
     for bad in (0, 9, True):
         with pytest.raises(InputRejected, match=r"^bins\n.*from 1 to 8"):
-            whole_number("bins", bad, least=1, most=8)
+            require_whole_number("bins", bad, least=1, most=8)

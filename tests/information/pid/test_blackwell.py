@@ -1,4 +1,4 @@
-"""The union information of a binary target: by hand, by the definition of a garbling, and by a convex program."""
+"""The union information of a binary target: by hand, by garblings, and by a linear program."""
 
 import numpy as np
 import pytest
@@ -6,33 +6,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from adumbra.information.entropy import BITS, mutual_information_of
-from adumbra.information.pid.blackwell import union_informations
+from adumbra.information.pid.blackwell import binary_union_information
+from adumbra.information.shannon import BITS, table_mutual_information
 
 
 def union(tx, ty) -> float:
-    """In bits."""
-    return BITS * float(union_informations(np.asarray(tx, dtype=float)[None], np.asarray(ty, dtype=float)[None])[0])
+    """The union information in bits."""
+    return BITS * float(
+        binary_union_information(np.asarray(tx, dtype=float)[None], np.asarray(ty, dtype=float)[None])[0]
+    )
 
 
-def drawn_pair(seed: int, X: int, Y: int) -> tuple[np.ndarray, np.ndarray]:
-    """Marginals of two sources, with the same (T), here of 0.3 and 0.7."""
+def random_pair(seed: int, X: int, Y: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random marginals of two sources with p(T) = 0.3 and 0.7."""
     rng = np.random.default_rng(seed)
     of_t = np.array([[0.3], [0.7]])
     return of_t * rng.dirichlet(np.ones(X), 2), of_t * rng.dirichlet(np.ones(Y), 2)
 
 
-def test_a_source_that_tells_all_is_the_union():
+def test_a_source_equal_to_the_target_is_the_union():
     all_of_it = np.diag([0.25, 0.75])
     assert union(all_of_it, np.outer([0.25, 0.75], [0.4, 0.6])) == pytest.approx(
-        float(mutual_information_of(all_of_it))
+        float(table_mutual_information(all_of_it))
     )
 
 
 def test_two_erasures_by_hand():
-    """X shows T = 0 for certain half of the time, Y shows T = 1: the least above both shows either, half of the time.
+    """X reveals T = 0 half of the time, Y reveals T = 1: the least source above both reveals either, half of the time.
 
-    Its curve runs over (0, 1/4), (1/4, 1/2) and (1/2, 1/2): the middle symbol, half of all, says nothing.
+    Its curve runs over (0, 1/4), (1/4, 1/2) and (1/2, 1/2): the middle symbol, of probability 1/2, is uninformative.
     """
     tx, ty = [[0.25, 0.25], [0.0, 0.5]], [[0.0, 0.5], [0.25, 0.25]]
     assert union(tx, ty) == pytest.approx(0.5, abs=1e-15)
@@ -40,17 +42,17 @@ def test_two_erasures_by_hand():
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(1, 9))
 def test_the_union_of_a_source_and_its_garbling_is_the_source(seed, X, Y):
-    tx, _ = drawn_pair(seed, X, 2)
+    tx, _ = random_pair(seed, X, 2)
     garbling = np.random.default_rng(seed).dirichlet(np.ones(Y), X)
-    assert union(tx, tx @ garbling) == pytest.approx(float(mutual_information_of(tx)), abs=1e-14)
-    assert union(tx, tx) == pytest.approx(float(mutual_information_of(tx)), abs=1e-14)
+    assert union(tx, tx @ garbling) == pytest.approx(float(table_mutual_information(tx)), abs=1e-14)
+    assert union(tx, tx) == pytest.approx(float(table_mutual_information(tx)), abs=1e-14)
 
 
 @given(st.integers(0, 10_000), st.integers(2, 6), st.integers(2, 6))
-def test_it_is_above_both_and_the_order_of_things_does_not_matter(seed, X, Y):
-    tx, ty = drawn_pair(seed, X, Y)
+def test_it_is_above_both_and_invariant_under_relabelling(seed, X, Y):
+    tx, ty = random_pair(seed, X, Y)
     found = union(tx, ty)
-    assert found >= max(mutual_information_of(tx), mutual_information_of(ty)) - 1e-14
+    assert found >= max(table_mutual_information(tx), table_mutual_information(ty)) - 1e-14
     rng = np.random.default_rng(seed)
     assert union(ty, tx) == pytest.approx(found, abs=1e-14)
     assert union(tx[::-1], ty[::-1]) == pytest.approx(found, abs=1e-14)
@@ -60,11 +62,11 @@ def test_it_is_above_both_and_the_order_of_things_does_not_matter(seed, X, Y):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_both_sources_can_be_made_from_it(seed):
-    """Its symbols are the steps of the hull of all sums of symbols of either source, and garblings to both exist."""
-    tx, ty = drawn_pair(seed, 3, 3)
+def test_both_sources_are_garblings_of_it(seed):
+    """Its symbols are the steps of the upper hull of both curves, and garblings to both sources exist."""
+    tx, ty = random_pair(seed, 3, 3)
     steps = hull_steps(tx, ty)
-    assert union(tx, ty) == pytest.approx(float(mutual_information_of(steps)), abs=1e-13)
+    assert union(tx, ty) == pytest.approx(float(table_mutual_information(steps)), abs=1e-13)
     for source in (tx, ty):
         J, A = steps.shape[1], source.shape[1]
         equal = np.zeros((J + 2 * A, J * A))

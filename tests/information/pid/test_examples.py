@@ -1,6 +1,4 @@
-"""Every gate, by both measures, against what its source says."""
-
-from pathlib import Path
+"""Every textbook example, by both measures, against the atoms of its reference."""
 
 import numpy as np
 import pytest
@@ -26,7 +24,7 @@ def test_the_published_atoms(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_gate_is_a_distribution_with_a_source(name):
+def test_an_example_is_a_distribution_with_a_reference(name):
     example = EXAMPLES[name]
     assert example.p.sum() == pytest.approx(1.0, abs=1e-15)
     assert example.source in REFERENCES
@@ -34,8 +32,8 @@ def test_a_gate_is_a_distribution_with_a_source(name):
         example.p[0, 0, 0] = 1.0
 
 
-def test_the_same_gates_are_stored_with_the_same_atoms(shared_data):
-    """Symbols may have other names there: their masses are compared in order."""
+def test_the_same_examples_are_stored_with_the_same_atoms(shared_data):
+    """Symbols may have other names there, so masses are compared in order."""
     known = {name: (p, *parts) for name, p, *parts in stored(shared_data)}
     for name, example in EXAMPLES.items():
         p, i_min, unique = known[SAME.get(name, name)]
@@ -45,17 +43,17 @@ def test_the_same_gates_are_stored_with_the_same_atoms(shared_data):
             assert [*vars(example.broja).values()] == pytest.approx(unique.tolist(), abs=1e-10)
 
 
-def test_an_outcome_named_twice_is_twice_as_likely():
+def test_an_outcome_listed_twice_is_twice_as_likely():
     p = of_outcomes([(0, 0, 0), (0, 0, 0), (1, 0, 1)])
     assert p.shape == (2, 1, 2)
     assert p[0, 0, 0] == pytest.approx(2 / 3)
 
 
-def test_the_docs_show_them():
-    page = (Path(__file__).parents[2] / "docs/concepts/information.md").read_text()
+def test_the_docs_list_them(project_root):
+    page = (project_root / "docs/explanation/information.md").read_text()
     for name, example in EXAMPLES.items():
-        told = [digits(parts) for parts in (example.williams_beer, example.broja)]
-        cells = [name, example.rule, *told, example.source]
+        atoms = [digits(parts) for parts in (example.williams_beer, example.broja)]
+        cells = [name, example.rule, *atoms, example.source]
         assert "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" in page, name
 
 

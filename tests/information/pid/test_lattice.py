@@ -1,8 +1,8 @@
-"""The lattice of redundancies, counted and drawn by hand."""
+"""The redundancy lattice by hand."""
 
 import numpy as np
 
-from adumbra.information.pid.lattice import antichains, below, moebius, sets_of
+from adumbra.information.pid.lattice import antichains, below, moebius_inversion, source_sets
 
 
 def test_the_nodes_of_two_and_three_sources():
@@ -13,7 +13,7 @@ def test_the_nodes_of_two_and_three_sources():
     assert antichains(3)[-1] == ((1, 2, 3),)
     assert ((1,), (2, 3)) in antichains(3)
     assert ((1,), (1, 2)) not in antichains(3)
-    assert sets_of(3) == ((1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3))
+    assert source_sets(3) == ((1,), (2,), (3,), (1, 2), (1, 3), (2, 3), (1, 2, 3))
 
 
 def test_a_node_comes_after_those_below_it():
@@ -26,12 +26,12 @@ def test_a_node_comes_after_those_below_it():
 
 
 def test_the_inversion_by_hand():
-    """Of two sources, in the order {1}{2}, {1}, {2}, {12}: each less what is below it."""
-    assert moebius(2).tolist() == [[1, 0, 0, 0], [-1, 1, 0, 0], [-1, 0, 1, 0], [1, -1, -1, 1]]
+    """For two sources, in the order {1}{2}, {1}, {2}, {12}."""
+    assert moebius_inversion(2).tolist() == [[1, 0, 0, 0], [-1, 1, 0, 0], [-1, 0, 1, 0], [1, -1, -1, 1]]
 
 
-def test_inverted_atoms_add_up_again(rng):
+def test_the_inversion_recovers_the_atoms(rng):
     nodes = antichains(3)
     atoms = rng.random(18)
     redundancies = [sum(atoms[k] for k, lower in enumerate(nodes) if below(lower, node)) for node in nodes]
-    assert np.abs(moebius(3) @ redundancies - atoms).max() < 1e-13
+    assert np.abs(moebius_inversion(3) @ redundancies - atoms).max() < 1e-13

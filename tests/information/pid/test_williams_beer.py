@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adumbra.core.errors import ImplausibleValues, InputRejected
-from adumbra.information.entropy import mutual_information_of
 from adumbra.information.pid import williams_beer
 from adumbra.information.pid.lattice import antichains, below
-from information.distributions import KINDS, drawn, filled, stacked, stored
+from adumbra.information.shannon import table_mutual_information
+from information.distributions import KINDS, filled, random_distribution, stacked, stored
 
 CASES = st.tuples(
     st.sampled_from(KINDS), st.integers(1, 5), st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**31)
@@ -20,22 +20,22 @@ CASES = st.tuples(
 
 
 def case(kind, T, X, Y, seed) -> np.ndarray:
-    return drawn(kind, (T, X, Y), np.random.default_rng(seed))
+    return random_distribution(kind, (T, X, Y), np.random.default_rng(seed))
 
 
 def by_definition(p: np.ndarray) -> float:
-    """I_min: the mean over the target of the least that a source tells of it."""
+    """I_min: the mean over the symbols of the target of the least specific information of a source."""
     total = 0.0
     for t, row in enumerate(p):
-        told = []
+        specific = []
         for joint, alone in ((row.sum(1), p.sum((0, 2))), (row.sum(0), p.sum((0, 1)))):
             used = joint > 0
-            told.append(np.sum(joint[used] * np.log2(joint[used] / alone[used] / p[t].sum())))
-        total += min(told)
+            specific.append(np.sum(joint[used] * np.log2(joint[used] / alone[used] / p[t].sum())))
+        total += min(specific)
     return total
 
 
-def test_the_stored_answers(shared_data):
+def test_the_stored_atoms(shared_data):
     for name, p, expected, _ in stored(shared_data):
         assert stacked(williams_beer.atoms(p)) == pytest.approx(expected, abs=1e-12), name
 
@@ -51,10 +51,10 @@ def test_the_stored_lattices(shared_data):
 
 
 @given(CASES)
-def test_identities_and_the_definition(drawn_case):
-    p = case(*drawn_case)
+def test_identities_and_the_definition(random_case):
+    p = case(*random_case)
     found = williams_beer.atoms(p)
-    first, second, both = (mutual_information_of(table) for table in (p.sum(2), p.sum(1), p.reshape(p.shape[0], -1)))
+    first, second, both = (table_mutual_information(table) for table in (p.sum(2), p.sum(1), p.reshape(p.shape[0], -1)))
     assert found.redundancy == pytest.approx(by_definition(p), abs=1e-12)
     assert found.redundancy + found.unique_1 == pytest.approx(float(first), abs=1e-12)
     assert found.redundancy + found.unique_2 == pytest.approx(float(second), abs=1e-12)
@@ -64,9 +64,9 @@ def test_identities_and_the_definition(drawn_case):
 
 
 @given(CASES)
-def test_names_cuts_and_the_order_of_sources(drawn_case):
-    p = case(*drawn_case)
-    rng = np.random.default_rng(drawn_case[-1])
+def test_relabelling_splitting_and_swapping(random_case):
+    p = case(*random_case)
+    rng = np.random.default_rng(random_case[-1])
     found = stacked(williams_beer.atoms(p))
     T, X, Y = (rng.permutation(size) for size in p.shape)
     assert stacked(williams_beer.atoms(p[np.ix_(T, X, Y)])) == pytest.approx(found, abs=1e-12)
@@ -75,8 +75,8 @@ def test_names_cuts_and_the_order_of_sources(drawn_case):
     assert stacked(williams_beer.atoms(p.swapaxes(1, 2)))[[0, 2, 1, 3]] == pytest.approx(found, abs=1e-12)
 
 
-def test_a_batch_is_its_problems(rng):
-    p = np.stack([drawn("sparse", (3, 4, 5), rng) for _ in range(6)]).reshape(2, 3, 3, 4, 5)
+def test_a_batch_gives_the_atoms_of_its_problems(rng):
+    p = np.stack([random_distribution("sparse", (3, 4, 5), rng) for _ in range(6)]).reshape(2, 3, 3, 4, 5)
     found = williams_beer.atoms(p)
     assert found.gap.shape == found.redundancy.shape == (2, 3)
     for i, j in np.ndindex(2, 3):
@@ -85,8 +85,8 @@ def test_a_batch_is_its_problems(rng):
 
 
 @given(CASES)
-def test_the_lattice_of_two_sources_has_the_same_atoms(drawn_case):
-    p = case(*drawn_case)
+def test_the_lattice_of_two_sources_has_the_same_atoms(random_case):
+    p = case(*random_case)
     found = williams_beer.lattice(p, sources=2)
     expected = stacked(williams_beer.atoms(p))
     assert [float(atom) for atom in found.atoms.values()] == pytest.approx(expected.tolist(), abs=1e-12)
@@ -94,21 +94,21 @@ def test_the_lattice_of_two_sources_has_the_same_atoms(drawn_case):
 
 
 def test_three_sources_add_up(rng):
-    """The atoms below a node are its redundancy; those of a set of sources, what they tell; no atom is below 0."""
+    """The atoms at and below a node sum to its redundancy, and no atom is below 0."""
     p = np.stack([rng.dirichlet(np.full(54, 0.3)).reshape(2, 3, 3, 3) for _ in range(300)])
     found = williams_beer.lattice(p)
     assert min(atom.min() for atom in found.atoms.values()) >= 0.0
     for node in antichains(3):
         sums = sum(found.atoms[lower] for lower in antichains(3) if below(lower, node))
         assert np.abs(sums - found.redundancies[node]).max() < 1e-12
-    assert np.abs(found.redundancies[((2,),)] - mutual_information_of(p.sum((2, 4)))).max() < 1e-12
-    assert np.abs(found.redundancies[((1, 3),)] - mutual_information_of(p.sum(3).reshape(-1, 2, 9))).max() < 1e-12
-    assert np.abs(sum(found.atoms.values()) - mutual_information_of(p.reshape(-1, 2, 27))).max() < 1e-12
+    assert np.abs(found.redundancies[((2,),)] - table_mutual_information(p.sum((2, 4)))).max() < 1e-12
+    assert np.abs(found.redundancies[((1, 3),)] - table_mutual_information(p.sum(3).reshape(-1, 2, 9))).max() < 1e-12
+    assert np.abs(sum(found.atoms.values()) - table_mutual_information(p.reshape(-1, 2, 27))).max() < 1e-12
 
 
-def test_three_sources_and_two_that_are_one(rng):
-    """Z = X: what Z shares with Y, X shares with Y, and no set gains by holding Z beside X."""
-    p = drawn("dense", (2, 3, 3), rng)
+def test_three_sources_of_which_two_are_equal(rng):
+    """Z = X: what Z shares with Y, X shares with Y, and Z adds nothing to a set that contains X."""
+    p = random_distribution("dense", (2, 3, 3), rng)
     copied = np.zeros((2, 3, 3, 3))
     for t, x, y in product(range(2), range(3), range(3)):
         copied[t, x, y, x] = p[t, x, y]
@@ -118,7 +118,7 @@ def test_three_sources_and_two_that_are_one(rng):
     assert found.atoms[((1, 3),)] == pytest.approx(0.0, abs=1e-14)
 
 
-def test_parity_of_three_is_in_the_whole_alone():
+def test_the_parity_of_three_bits_is_pure_synergy():
     p = np.zeros((2, 2, 2, 2))
     for x, y, z in product(range(2), repeat=3):
         p[x ^ y ^ z, x, y, z] = 1 / 8
@@ -126,11 +126,11 @@ def test_parity_of_three_is_in_the_whole_alone():
     assert found.atoms[((1, 2, 3),)] == 1.0
     assert sum(float(atom) for atom in found.atoms.values()) == 1.0
     with pytest.raises(TypeError):
-        found.atoms[((1, 2, 3),)] = 0.0  # it is frozen
+        found.atoms[((1, 2, 3),)] = 0.0  # the mapping is read-only
 
 
-def test_bad_input_names_the_argument(rng):
-    p = drawn("dense", (2, 3, 3), rng)
+def test_invalid_input_names_the_argument(rng):
+    p = random_distribution("dense", (2, 3, 3), rng)
     for bad, error in ((-p, ImplausibleValues), (p * 400, ImplausibleValues), (p[0], InputRejected)):
         with pytest.raises(error, match=r"^p\n"):
             williams_beer.atoms(bad)

@@ -1,1 +1,1 @@
-"""Estimators of mutual information from samples: plug-in, Gaussian copula, nearest neighbours."""
+"""Estimators of mutual information from samples: plug-in, Gaussian copula, nearest neighbours (KSG)."""

@@ -1,16 +1,16 @@
-"""The compiled loops behind bins and histograms. What they are given has been checked by who calls them.
+"""The compiled loops behind bins and histograms. The caller has checked the arguments.
 
-Cells are numbered for some hundred samples at a time, in a loop that the processor does many at once, and then counted
-into four tables in turn. One table would have to wait: where most voxels are background, the same cell is read again
-while it is still being written. The tables' rows are padded so that a cell does not lie at the same place of a memory
-page in all four, which would make them wait for each other after all.
+The cells of ``AT_ONCE`` samples are computed in a loop that vectorises, and then counted into four tables in turn. With
+one table the processor would wait: where most voxels are background, the same cell is read again while it is still
+being written. The rows of the tables are padded so that a cell does not lie at the same place of a memory page in all
+four, which would delay them again.
 """
 
 import numpy as np
 
 from adumbra.information.jit import compiled
 
-AT_ONCE = 1024  # samples: their cells take 4 KiB, and stay in the first cache beside the tables
+AT_ONCE = 1024  # samples: their cells take 4 KiB, and stay in the first-level cache beside the tables
 TABLES = 4
 PADDING = 80  # cells of 4 bytes: no multiple of a page, nor of a cache line's neighbours
 FEW_CELLS = 1 << 18  # larger tables fill the cache, and seldom count one cell twice in a row
@@ -18,32 +18,32 @@ MOST_SAMPLES = 1 << 31  # of one call: the tables count in 32 bits
 
 
 @compiled
-def _even_number(value: float, low: float, scale: float, last: float) -> np.int32:
-    place = (value - low) * scale  # in float64, for low is
+def _even_index(value: float, low: float, scale: float, last: float) -> np.int32:
+    place = (value - low) * scale  # in float64, since low is
     place = place if place > 0.0 else 0.0
     return np.int32(place if place < last else last)
 
 
 @compiled
-def even_numbers(row: np.ndarray, low: float, scale: float, last: float, numbers: np.ndarray) -> None:
-    """Fills in the bin of each value among bins of one width; ``last`` is the number of the last one."""
+def even_indices(row: np.ndarray, low: float, scale: float, last: float, indices: np.ndarray) -> None:
+    """Fills the bin index of each value among bins of equal width; ``last`` is the index of the last bin."""
     for i in range(row.size):
-        numbers[i] = _even_number(row[i], low, scale, last)
+        indices[i] = _even_index(row[i], low, scale, last)
 
 
 @compiled
 def _step(row: np.ndarray, inner: np.ndarray, half: int, first: np.ndarray) -> None:
-    """One halving for all values: forward where the edge before the middle is at or under the value."""
+    """One step of bisection for all values: forward where the edge before the middle is not above the value."""
     for i in range(row.size):
         place = np.uint32(first[i])
         first[i] = place + np.uint32(half) if inner[place + np.uint32(half - 1)] <= row[i] else place
 
 
 @compiled
-def uneven_numbers(row: np.ndarray, inner: np.ndarray, numbers: np.ndarray) -> None:
-    """Fills in how many inner edges are at or under each value, by halving.
+def uneven_indices(row: np.ndarray, inner: np.ndarray, indices: np.ndarray) -> None:
+    """Fills the bin index of each value, the number of inner edges that are not above it, by bisection.
 
-    All values of a stretch take the same halvings, so that the processor does many of them at once.
+    All values of a block take the same number of steps, so that the loop over them vectorises.
     """
     first = np.empty(AT_ONCE, np.uint32)
     for start in range(0, row.size, AT_ONCE):
@@ -55,14 +55,14 @@ def uneven_numbers(row: np.ndarray, inner: np.ndarray, numbers: np.ndarray) -> N
             length -= length >> 1
         _step(some, inner, 1, first)
         for i in range(some.size):
-            numbers[start + i] = first[i]
+            indices[start + i] = first[i]
 
 
 @compiled
 def _even_cells(a: np.ndarray, b: np.ndarray, a_even: tuple, b_even: tuple, columns: int, cells: np.ndarray) -> None:
     for i in range(a.size):
-        row = _even_number(a[i], a_even[0], a_even[1], a_even[2])
-        cells[i] = row * np.int32(columns) + _even_number(b[i], b_even[0], b_even[1], b_even[2])
+        row = _even_index(a[i], a_even[0], a_even[1], a_even[2])
+        cells[i] = row * np.int32(columns) + _even_index(b[i], b_even[0], b_even[1], b_even[2])
 
 
 @compiled
@@ -80,7 +80,7 @@ def _triple_cells(t: np.ndarray, x: np.ndarray, y: np.ndarray, rows: int, column
 
 @compiled
 def _tally(cells: np.ndarray, tables: np.ndarray) -> None:
-    """Counts cells into the tables in turn, or all into the only one."""
+    """Counts cells into the tables in turn, or all into a single one."""
     one, two, three = (1, 2, 3) if tables.shape[0] > 1 else (0, 0, 0)
     whole = cells.size // 4 * 4
     for i in range(0, whole, 4):
@@ -99,7 +99,7 @@ def _tables(cells: int) -> np.ndarray:
 
 @compiled
 def even_counts(a: np.ndarray, b: np.ndarray, a_even: tuple, b_even: tuple, rows: int, columns: int) -> np.ndarray:
-    """Tables (4 or 1, cells and padding) of pairs of values; ``a_even`` is (low, scale, number of the last bin)."""
+    """Tables (4 or 1, cells and padding) of pairs of values; ``a_even`` is (low, scale, index of the last bin)."""
     tables, cells = _tables(rows * columns), np.empty(AT_ONCE, np.uint32)
     for start in range(0, a.size, AT_ONCE):
         some = a[start : start + AT_ONCE]
@@ -110,7 +110,7 @@ def even_counts(a: np.ndarray, b: np.ndarray, a_even: tuple, b_even: tuple, rows
 
 @compiled
 def label_counts(a: np.ndarray, b: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Tables (4 or 1, cells and padding) of pairs of numbers."""
+    """Tables (4 or 1, cells and padding) of pairs of indices."""
     tables, cells = _tables(rows * columns), np.empty(AT_ONCE, np.uint32)
     for start in range(0, a.size, AT_ONCE):
         some = a[start : start + AT_ONCE]
@@ -121,7 +121,7 @@ def label_counts(a: np.ndarray, b: np.ndarray, rows: int, columns: int) -> np.nd
 
 @compiled
 def triple_counts(t: np.ndarray, x: np.ndarray, y: np.ndarray, slabs: int, rows: int, columns: int) -> np.ndarray:
-    """Tables (4 or 1, cells and padding) of triples of numbers."""
+    """Tables (4 or 1, cells and padding) of triples of indices."""
     tables, cells = _tables(slabs * rows * columns), np.empty(AT_ONCE, np.uint32)
     for start in range(0, t.size, AT_ONCE):
         some = slice(start, start + AT_ONCE)

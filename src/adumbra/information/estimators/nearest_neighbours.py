@@ -1,9 +1,9 @@
-"""Nearest neighbours in the plane and on the line, by the greater of two distances: compiled loops.
+"""Nearest neighbours in the plane and on the line, in the maximum norm: compiled loops.
 
-Points are laid in strips: as many in each, by their rank in x; in a strip they are sorted by y. A search begins at the
-point itself, walks up and down its own strip while y alone is near enough, then does so in the strips on both sides
-while x alone is. Ranks make the strips, not distances: outliers and heaps of equal values do no harm, and a search
-that goes badly still looks at no more than the points of some strips.
+Points are sorted into strips of equally many points by their rank in x, and within a strip by y. A search starts at the
+point itself and moves up and down its strip while y alone is near enough. It then does the same in the strips on both
+sides while x alone is near enough. Strips follow ranks and not distances, so outliers and ties do no harm, and the
+worst search still visits only the points of some strips.
 """
 
 import numpy as np
@@ -16,7 +16,9 @@ def strips(x_ranked: np.ndarray, y_ranked: np.ndarray, length: int) -> np.ndarra
     """The points in the order of strips of ``length`` points, by y in each; the last strip may be shorter.
 
     Args:
-        x_ranked: (N,), the points in the order of x, and ``y_ranked`` in that of y.
+        x_ranked: (N,), indices of the points in the order of x.
+        y_ranked: (N,), indices of the points in the order of y.
+        length: Number of points of a strip.
     """
     strip, order = np.empty(x_ranked.size, np.int64), np.empty(x_ranked.size, np.int64)
     for rank in range(x_ranked.size):
@@ -30,7 +32,7 @@ def strips(x_ranked: np.ndarray, y_ranked: np.ndarray, length: int) -> np.ndarra
 
 @compiled
 def _first_at(y: np.ndarray, start: int, end: int, value: float) -> int:
-    """The first place in y[start:end], which rises, whose value is not below the given one; ``end`` if none is."""
+    """The first index of the rising y[start:end] whose value is not below the given one; ``end`` if there is none."""
     while start < end:
         middle = (start + end) >> 1
         if y[middle] < value:
@@ -41,8 +43,8 @@ def _first_at(y: np.ndarray, start: int, end: int, value: float) -> int:
 
 
 @compiled
-def _keep(nearest: np.ndarray, distance: float) -> None:
-    """Puts a distance in its place among the nearest, which rise, and drops the last."""
+def _insert(nearest: np.ndarray, distance: float) -> None:
+    """Inserts a distance among the nearest, which rise, and drops the last."""
     place = nearest.size - 1
     while place > 0 and nearest[place - 1] > distance:
         nearest[place] = nearest[place - 1]
@@ -51,10 +53,10 @@ def _keep(nearest: np.ndarray, distance: float) -> None:
 
 
 @compiled
-def _look(
+def _search(
     x: np.ndarray, y: np.ndarray, ends: tuple, places: tuple, own_x: float, own_y: float, nearest: np.ndarray
 ) -> None:
-    """Keeps what is nearest in x[ends[0]:ends[1]], upwards from one place and downwards from another."""
+    """Inserts the nearest points of the strip x[ends[0]:ends[1]], up from ``places[1]`` and down from ``places[0]``."""
     down, up, last = places[0], places[1], nearest.size - 1
     while True:
         below = own_y - y[down] if down >= ends[0] else np.inf
@@ -68,17 +70,19 @@ def _look(
             distance = max(below, abs(x[down] - own_x))
             down -= 1
         if distance < nearest[last]:
-            _keep(nearest, distance)
+            _insert(nearest, distance)
 
 
 @compiled
 def radii(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, length: int, k: int) -> np.ndarray:
-    """The distance of each point to its k-th nearest, (N,), in the order of the points.
+    """The distance of each point to its k-th nearest neighbour, (N,), in the order of the points.
 
     Args:
-        x: (N,), in the order of ``strips``; ``y`` likewise.
-        low: The least x of each strip, and ``high`` the greatest.
-        length: Points of a strip.
+        x: (N,), in the order of ``strips``.
+        y: (N,), in the same order.
+        low: The least x of each strip.
+        high: The greatest x of each strip.
+        length: Number of points of a strip.
         k: From 1 to N - 1.
     """
     radius, nearest, last = np.empty(x.size), np.empty(k), k - 1
@@ -86,18 +90,18 @@ def radii(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, lengt
         own, own_x, own_y = point // length, x[point], y[point]
         nearest[:] = np.inf
         ends = own * length, min((own + 1) * length, x.size)
-        _look(x, y, ends, (point - 1, point + 1), own_x, own_y, nearest)
+        _search(x, y, ends, (point - 1, point + 1), own_x, own_y, nearest)
         strip = own - 1
         while strip >= 0 and own_x - high[strip] < nearest[last]:
             ends = strip * length, (strip + 1) * length
             place = _first_at(y, ends[0], ends[1], own_y)
-            _look(x, y, ends, (place - 1, place), own_x, own_y, nearest)
+            _search(x, y, ends, (place - 1, place), own_x, own_y, nearest)
             strip -= 1
         strip = own + 1
         while strip < low.size and low[strip] - own_x < nearest[last]:
             ends = strip * length, min((strip + 1) * length, x.size)
             place = _first_at(y, ends[0], ends[1], own_y)
-            _look(x, y, ends, (place - 1, place), own_x, own_y, nearest)
+            _search(x, y, ends, (place - 1, place), own_x, own_y, nearest)
             strip += 1
         radius[point] = nearest[last]
     return radius
@@ -105,7 +109,7 @@ def radii(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, lengt
 
 @compiled
 def extents(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, length: int, radius: np.ndarray) -> tuple:
-    """How far in x, and how far in y, the points reach that lie no farther than a radius: two of (N,)."""
+    """The largest distances in x and in y of the points within the radius of each point: two arrays (N,)."""
     wide, tall = np.zeros(x.size), np.zeros(x.size)
     for point in range(x.size):
         own_x, own_y, reach = x[point], y[point], radius[point]
@@ -114,7 +118,9 @@ def extents(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, len
             strip -= 1
         while strip < low.size and low[strip] - own_x <= reach:
             end = min((strip + 1) * length, x.size)
-            place = _first_at(y, strip * length, end, own_y - reach - reach * 1e-9)  # rounding: one too low is no harm
+            place = _first_at(
+                y, strip * length, end, own_y - reach - reach * 1e-9
+            )  # lower by the rounding: a point too many does no harm
             while place < end and y[place] - own_y <= reach:
                 across, up = abs(x[place] - own_x), abs(y[place] - own_y)
                 if across <= reach and up <= reach:
@@ -126,17 +132,19 @@ def extents(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, len
 
 @compiled
 def others_near(ranked: np.ndarray, values: np.ndarray, radius: np.ndarray, closed: bool) -> np.ndarray:
-    """How many other points of a line lie nearer to each than its radius, or as near if ``closed``, int64 (N,).
+    """Numbers of other points on a line nearer to each than its radius, or as near if ``closed``, int64 (N,).
 
     Args:
         ranked: (N,), the points, rising.
-        values: (N,), the same points in any order, and ``radius`` in that order.
+        values: (N,), the same points in any order.
+        radius: (N,), in the order of ``values``.
+        closed: Count points at the radius itself.
     """
     near = np.empty(values.size, np.int64)
     for point in range(values.size):
         value, reach = values[point], radius[point]
         start, end = 0, ranked.size
-        while start < end:  # the first that is within
+        while start < end:  # the first point within the radius
             middle = (start + end) >> 1
             distance = value - ranked[middle]
             if distance > reach or (distance == reach and not closed):
@@ -144,7 +152,7 @@ def others_near(ranked: np.ndarray, values: np.ndarray, radius: np.ndarray, clos
             else:
                 end = middle
         first, end = start, ranked.size
-        while start < end:  # the first beyond
+        while start < end:  # the first point beyond it
             middle = (start + end) >> 1
             distance = ranked[middle] - value
             if distance < reach or (distance == reach and closed):

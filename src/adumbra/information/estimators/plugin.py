@@ -1,6 +1,6 @@
-"""Information of tables of counts: the plug-in estimate, which takes frequencies for probabilities. In bits.
+"""Plug-in estimates of information from tables of counts, in bits: relative frequencies stand for probabilities.
 
-It is the information of the samples at hand. That of what they were drawn from is lower: see ``bias``.
+The estimate is biased upwards for few samples: see ``bias``.
 """
 
 from typing import Any, Literal, get_args
@@ -8,66 +8,66 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from adumbra.core.errors import ImplausibleValues
-from adumbra.information.entropy import entropy
-from adumbra.information.estimators.samples import one_of
+from adumbra.information.estimators.samples import require_choice
+from adumbra.information.shannon import entropy
 
 Norm = Literal["min", "mean", "max", "joint", "sqrt"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 
-def local_information(counts: Any) -> np.ndarray:
-    """log2 p(a, b) / (p(a) p(b)) of each cell, of the shape of the counts; 0 where a cell is empty.
+def plugin_pointwise_information(counts: Any) -> np.ndarray:
+    """The pointwise mutual information log2 p(a, b) / (p(a) p(b)) of each cell, (..., A, B); 0 where a cell is empty.
 
     Args:
-        counts: (..., A, B), from 0 up, not all 0 in any table.
+        counts: (..., A, B), at least 0, and not all 0 in any table.
 
     Raises:
-        ImplausibleValues: The counts are not so.
+        ImplausibleValues: A count is below 0 or not finite, or a table has no sample.
     """
-    return _local(checked_counts(counts, axes=2))
+    return _local(validate_counts(counts, axes=2))
 
 
-def table_information(counts: Any) -> np.ndarray:
-    """I(A; B) of each table, shape (...); never below 0.
+def plugin_mutual_information(counts: Any) -> np.ndarray:
+    """The mutual information I(A; B) of each table, shape (...); never below 0.
 
     Args:
-        counts: (..., A, B), from 0 up, not all 0 in any table.
+        counts: (..., A, B), at least 0, and not all 0 in any table.
 
     Raises:
-        ImplausibleValues: The counts are not so.
+        ImplausibleValues: A count is below 0 or not finite, or a table has no sample.
     """
-    checked = checked_counts(counts, axes=2)
-    return _mean(_local(checked), checked, (-2, -1))
+    validated = validate_counts(counts, axes=2)
+    return _mean(_local(validated), validated, (-2, -1))
 
 
-def conditional_table_information(counts: Any) -> np.ndarray:
-    """I(A; B | C) of each table, shape (...); never below 0.
+def plugin_conditional_mutual_information(counts: Any) -> np.ndarray:
+    """The conditional mutual information I(A; B | C) of each table, shape (...); never below 0.
 
     Args:
-        counts: (..., C, A, B), from 0 up, not all 0 in any table.
+        counts: (..., C, A, B), at least 0, and not all 0 in any table.
 
     Raises:
-        ImplausibleValues: The counts are not so.
+        ImplausibleValues: A count is below 0 or not finite, or a table has no sample.
     """
-    checked = checked_counts(counts, axes=3)
-    return _mean(_local(checked), checked, (-3, -2, -1))
+    validated = validate_counts(counts, axes=3)
+    return _mean(_local(validated), validated, (-3, -2, -1))
 
 
-def normalised_table_information(counts: Any, *, by: Norm) -> np.ndarray:
-    """I(A; B) of each table over an entropy, shape (...), in [0, 1]; nan where both variables have one value only.
+def plugin_normalised_mutual_information(counts: Any, *, by: Norm) -> np.ndarray:
+    """I(A; B) of each table divided by an entropy, shape (...), in [0, 1]; nan where both variables are constant.
 
     Args:
-        counts: (..., A, B), from 0 up, not all 0 in any table.
+        counts: (..., A, B), at least 0, and not all 0 in any table.
         by: ``"min"``, ``"mean"``, ``"max"`` or ``"sqrt"``, the geometric mean, of H(A) and H(B); or ``"joint"``,
-            H(A, B). Where one variable alone is constant the information is 0, and so is the quotient by any of them.
+            H(A, B). Where only one variable is constant, the information and the quotient are 0.
 
     Raises:
-        ImplausibleValues: The counts are not so.
-        InputRejected: ``by`` is none of these.
+        ImplausibleValues: A count is below 0 or not finite, or a table has no sample.
+        InputRejected: ``by`` is not one of these.
     """
-    one_of("by", by, NORMS)
-    checked = checked_counts(counts, axes=2)
-    share = checked / checked.sum((-2, -1), keepdims=True)
+    require_choice("by", by, NORMS)
+    validated = validate_counts(counts, axes=2)
+    share = validated / validated.sum((-2, -1), keepdims=True)
     of_a, of_b, of_both = entropy(share.sum(-1), -1), entropy(share.sum(-2), -1), entropy(share, (-2, -1))
     over = {
         "min": np.minimum(of_a, of_b),
@@ -76,39 +76,39 @@ def normalised_table_information(counts: Any, *, by: Norm) -> np.ndarray:
         "joint": of_both,
         "sqrt": np.sqrt(of_a * of_b),
     }[by]
-    shared = _mean(_local(checked), checked, (-2, -1))
+    shared = _mean(_local(validated), validated, (-2, -1))
     quotient = np.divide(shared, over, out=np.zeros_like(shared), where=over > 0)
     return np.asarray(np.where(of_both > 0, np.minimum(quotient, 1.0), np.nan))
 
 
-def checked_counts(counts: Any, *, axes: int) -> np.ndarray:
+def validate_counts(counts: Any, *, axes: int) -> np.ndarray:
     """The counts as float64.
 
     Raises:
-        ImplausibleValues: Fewer axes, a count below 0 or not finite, or a table without any.
+        ImplausibleValues: There are fewer axes, a count is below 0 or not finite, or a table has no sample.
     """
     array = np.asarray(counts)
     if array.dtype.kind not in "buif" or array.ndim < axes:
-        raise _refused(f"tables of {axes} axes", f"shape {array.shape} of type {array.dtype}")
+        raise _counts_error(f"tables of {axes} axes", f"shape {array.shape} of type {array.dtype}")
     array = array.astype(np.float64)
     if not (np.isfinite(array) & (array >= 0)).all():
-        raise _refused("counts from 0 up", "others")
+        raise _counts_error("counts from 0 up", "others")
     if array.size == 0 or not array.any(axis=tuple(range(-axes, 0))).all():
-        raise _refused("at least one sample in each table", "none")
+        raise _counts_error("at least one sample in each table", "none")
     return array
 
 
 def _local(counts: np.ndarray) -> np.ndarray:
-    """Of counts that are checked; a table that is all 0, as that of one c may be, is 0 throughout."""
-    a, b, all_of_it = counts.sum(-1, keepdims=True), counts.sum(-2, keepdims=True), counts.sum((-2, -1), keepdims=True)
-    ratio = np.divide(counts * all_of_it, a * b, out=np.ones_like(counts), where=counts > 0)
+    """The pointwise information of validated counts; 0 for a table without samples, as that of one c may be."""
+    a, b, total = counts.sum(-1, keepdims=True), counts.sum(-2, keepdims=True), counts.sum((-2, -1), keepdims=True)
+    ratio = np.divide(counts * total, a * b, out=np.ones_like(counts), where=counts > 0)
     return np.log2(ratio)
 
 
 def _mean(local: np.ndarray, counts: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Over the samples; below 0 it is rounding."""
+    """The mean over the samples; a negative mean is rounding and becomes 0."""
     return np.asarray(np.maximum((counts * local).sum(axes) / counts.sum(axes), 0.0))
 
 
-def _refused(expected: str, found: str) -> ImplausibleValues:
-    return ImplausibleValues("counts", expected=expected, found=found, do="give how many samples each cell has")
+def _counts_error(expected: str, problem: str) -> ImplausibleValues:
+    return ImplausibleValues("counts", expected=expected, found=problem, do="give the number of samples of each cell")

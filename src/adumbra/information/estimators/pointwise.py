@@ -1,17 +1,17 @@
-"""The pointwise map: how much the two intensities of a voxel tell about each other, voxel by voxel."""
+"""The map of the pointwise mutual information of two images."""
 
 from typing import Any
 
 import numpy as np
 
-from adumbra.information.estimators.bias import information_bias, warn_of_few
+from adumbra.information.estimators.bias import mutual_information_bias, warn_of_few_samples
 from adumbra.information.estimators.binning import Bins
 from adumbra.information.estimators.histogram import binned_counts
 from adumbra.information.estimators.mutual_information import BINS, Binning, binned_rows, inside
-from adumbra.information.estimators.plugin import local_information
+from adumbra.information.estimators.plugin import plugin_pointwise_information
 
 
-def pointwise(
+def pointwise_information_map(
     a: Any,
     b: Any,
     *,
@@ -19,29 +19,29 @@ def pointwise(
     bins: int | tuple[Bins, ...] = BINS,
     binning: Binning = "width",
 ) -> np.ndarray:
-    """log2 p(a, b) / (p(a) p(b)) of each voxel's pair of bins: an image in bits, float64; 0 outside.
+    """log2 p(a, b) / (p(a) p(b)) of the pair of bins of each voxel: an image in bits, float64; 0 outside ``within``.
 
-    Above 0 the pair is met more often than if the two were independent, below 0 less often. The mean over ``within`` is
-    the binned mutual information there, ``binned_information`` with the same bins. Warns with ``FewSamples`` as that
-    does.
+    A positive value means that the pair is more frequent than if the images were independent, a negative one that it is
+    less frequent. The mean over ``within`` is ``binned_mutual_information`` with the same bins, and ``FewSamples``
+    warns in the same cases.
 
     Args:
-        a: An image.
-        b: Of the same shape.
-        within: Bool, of the same shape: the voxels that the histogram is made of, and that get a value.
-        bins: How many of each image, over the values in ``within``; or the bins of a and of b.
-        binning: ``"width"`` or ``"frequency"``, for a number of bins.
+        a: The first image.
+        b: The second image, of the same shape.
+        within: Bool, of the same shape: the voxels of the histogram, which are also those that get a value.
+        bins: Number of bins of each image, over the values in ``within``; or the bins of a and of b.
+        binning: ``"width"`` or ``"frequency"``, if ``bins`` is a number.
 
     Raises:
         GridMismatch: The shapes differ.
-        ImplausibleValues: Values within are NaN or infinite, or ``within`` is no mask or holds no voxel.
+        ImplausibleValues: Values within are NaN or infinite, or ``within`` is not a mask or contains no voxel.
         InputRejected: An option is out of range.
     """
     images = {name: inside(image, within, name) for name, image in (("a", a), ("b", b))}
     rows, fitted = binned_rows(images, bins=bins, binning=binning)
-    first, second = (one.of(row) for one, row in zip(fitted, rows, strict=True))
+    first, second = (edges.indices(row) for edges, row in zip(fitted, rows, strict=True))
     counts = binned_counts(first, second, shape=(fitted[0].count, fitted[1].count))
-    warn_of_few(counts, float(information_bias(counts)), stacklevel=2)
-    found = np.zeros(within.shape)
-    found[within] = local_information(counts)[first, second]
-    return found
+    warn_of_few_samples(counts, float(mutual_information_bias(counts)), stacklevel=2)
+    information = np.zeros(within.shape)
+    information[within] = plugin_pointwise_information(counts)[first, second]
+    return information

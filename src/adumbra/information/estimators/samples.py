@@ -1,4 +1,4 @@
-"""What a caller gives as samples, checked once: numbers that are finite, in rows of one length."""
+"""Validation of samples: finite numbers, in rows of one length."""
 
 from math import isfinite
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from adumbra.core.errors import ImplausibleValues, InputRejected
 
 AS_GIVEN = ("f4", "f8")
+"""Types that are used without conversion."""
 
 
 def finite_row(values: Any, name: str) -> np.ndarray:
@@ -15,58 +16,60 @@ def finite_row(values: Any, name: str) -> np.ndarray:
 
     Args:
         values: Any shape, at least one number.
-        name: Of the caller's argument, for the errors.
+        name: The name of the values in errors.
 
     Raises:
-        ImplausibleValues: There is no value, or they are not numbers, or one is NaN or infinite.
+        ImplausibleValues: There is no value, one is NaN or infinite, or these are not numbers.
     """
     return row_and_range(values, name)[0]
 
 
 def row_and_range(values: Any, name: str) -> tuple[np.ndarray, float, float]:
-    """What ``finite_row`` gives, and the least and the greatest of the values."""
+    """The result of ``finite_row``, and the least and the greatest of the values."""
     array = np.asarray(values)
     if array.dtype.kind not in "biuf":
-        raise _refused(name, "numbers", f"values of type {array.dtype}", "give an array of numbers")
+        raise _values_error(name, "numbers", f"values of type {array.dtype}", "give an array of numbers")
     if array.size == 0:
-        raise _refused(name, "at least one value", f"none, shape {array.shape}", "choose a region that is not empty")
+        raise _values_error(
+            name, "at least one value", f"none, shape {array.shape}", "choose a region that is not empty"
+        )
     row = np.ascontiguousarray(array).ravel()
     if row.dtype.str[1:] not in AS_GIVEN or not row.dtype.isnative:
         row = row.astype(np.float64)
     low, high = float(row.min()), float(row.max())
     if not (isfinite(low) and isfinite(high)):  # NaN passes through both: no array of flags is made
-        raise _refused(
+        raise _values_error(
             name,
             "finite numbers",
             f"{np.count_nonzero(~np.isfinite(row))} of {row.size} are NaN or infinite",
-            "leave these voxels out, or fill them",
+            "exclude these voxels, or fill them",
         )
     return row, low, high
 
 
 def finite_columns(values: Any, name: str) -> np.ndarray:
-    """The values as (N, D), float64: N samples of a variable of D numbers. A row (N,) becomes one column.
+    """The values as (N, D), float64: N samples of a variable of D components. A row (N,) becomes one column.
 
     Raises:
-        InputRejected: Neither (N,) nor (N, D).
-        ImplausibleValues: As ``finite_row``.
+        InputRejected: The shape is neither (N,) nor (N, D).
+        ImplausibleValues: There is no value, one is NaN or infinite, or these are not numbers.
     """
     array = np.asarray(values)
     if array.ndim not in (1, 2):
         raise InputRejected(
             name,
-            expected="samples (N,), or (N, D) for a variable of D numbers",
+            expected="samples (N,), or (N, D) for a variable of D components",
             found=f"shape {array.shape}",
             do="pick the voxels of a region first",
         )
     return finite_row(array, name).astype(np.float64, copy=False).reshape(array.shape[0], -1)
 
 
-def as_many(first: np.ndarray, **others: np.ndarray | None) -> None:
-    """Nothing, where all arrays have as many samples along their first axis; None is left out.
+def require_same_length(first: np.ndarray, **others: np.ndarray | None) -> None:
+    """Checks that all arrays have the same number of samples along their first axis; None is skipped.
 
     Raises:
-        InputRejected: One has not; it is named.
+        InputRejected: An array has another number; the error states its name.
     """
     for name, other in others.items():
         if other is not None and other.shape[0] != first.shape[0]:
@@ -78,11 +81,11 @@ def as_many(first: np.ndarray, **others: np.ndarray | None) -> None:
             )
 
 
-def same_shape(first: Any, **others: Any) -> None:
-    """Nothing, where all have the shape of the first; None is left out.
+def require_same_shape(first: Any, **others: Any) -> None:
+    """Checks that all arrays have the shape of the first; None is skipped.
 
     Raises:
-        InputRejected: One has not; it is named.
+        InputRejected: An array has another shape; the error states its name.
     """
     for name, other in others.items():
         if other is not None and np.shape(other) != np.shape(first):
@@ -94,8 +97,8 @@ def same_shape(first: Any, **others: Any) -> None:
             )
 
 
-def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Nothing, where the value is a known one.
+def require_choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    """Checks that the value is one of the known ones.
 
     Raises:
         InputRejected: It is not.
@@ -104,7 +107,7 @@ def one_of(name: str, value: object, known: tuple[str, ...]) -> None:
         raise InputRejected(name, expected=f"one of {', '.join(known)}", found=f"{value!r}", do="choose one of these")
 
 
-def whole_number(name: str, value: int, *, least: int, most: int) -> int:
+def require_whole_number(name: str, value: int, *, least: int, most: int) -> int:
     """The value as an int.
 
     Raises:
@@ -117,5 +120,5 @@ def whole_number(name: str, value: int, *, least: int, most: int) -> int:
     return int(value)
 
 
-def _refused(name: str, expected: str, found: str, do: str) -> ImplausibleValues:
-    return ImplausibleValues(name, expected=expected, found=found, do=do)
+def _values_error(name: str, expected: str, problem: str, do: str) -> ImplausibleValues:
+    return ImplausibleValues(name, expected=expected, found=problem, do=do)

@@ -1,1 +1,5 @@
-"""Partial information decomposition of two and three sources: BROJA, I_min, their lattice and examples."""
+"""Partial information decomposition (PID) of two and three sources.
+
+``broja`` and ``williams_beer`` are the measures, ``lattice`` is the redundancy lattice, and ``examples`` holds textbook
+distributions whose decomposition is known.
+"""

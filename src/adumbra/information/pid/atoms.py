@@ -1,4 +1,4 @@
-"""What a decomposition returns."""
+"""The atoms of a partial information decomposition of two sources."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ import numpy as np
 from adumbra.information.jit import compiled
 
 ROUNDING = 1e-14
-"""Bits that arithmetic may add or take."""
+"""Bits that rounding may add to or take from an information."""
 
 
 @dataclass(frozen=True, eq=False)
 class Atoms:
-    """The four parts of I(T; X, Y), in bits, of the batch's shape; none is below 0.
+    """The four atoms of I(T; X, Y), in bits, each of the shape of the batch; none is below 0.
 
-    With I(T; X), what the first source tells of the target alone, I(T; Y), and I(T; X, Y), what both tell together:
+    They fulfil
 
         redundancy + unique_1                        = I(T; X)
         redundancy + unique_2                        = I(T; Y)
         redundancy + unique_1 + unique_2 + synergy   = I(T; X, Y)
 
-    One measured part fixes the others. The union information is what is not synergy.
+    so that a definition of one atom fixes the others.
 
     Attributes:
-        redundancy: What either source tells.
-        unique_1: What only the first tells.
-        unique_2: What only the second tells.
-        synergy: What neither tells alone, and both together do.
-        gap: No part is further than this from the exact one; 0 where there is a formula.
+        redundancy: Redundancy, or shared information: what both X and Y tell about T.
+        unique_1: Unique information of X.
+        unique_2: Unique information of Y.
+        synergy: Synergy, or complementary information: what only X and Y together tell about T.
+        gap: Each atom differs from its exact value by at most this; 0 where there is a closed form.
     """
 
     redundancy: np.ndarray
@@ -36,15 +36,25 @@ class Atoms:
     synergy: np.ndarray
     gap: np.ndarray
 
+    @property
+    def union_information(self) -> np.ndarray:
+        """The union information, I(T; X, Y) less the synergy."""
+        return np.asarray(self.redundancy + self.unique_1 + self.unique_2)
+
+    @property
+    def co_information(self) -> np.ndarray:
+        """The co-information I(T; X; Y) = I(T; X) + I(T; Y) - I(T; X, Y): redundancy less synergy, of either sign."""
+        return np.asarray(self.redundancy - self.synergy)
+
 
 def atoms_between(specific: np.ndarray, lower: np.ndarray, upper: np.ndarray, *, batch: tuple[int, ...]) -> Atoms:
-    """The atoms that bounds of the union information leave; where one may be exactly 0, it is.
+    """The atoms that follow from bounds of the union information; an atom that may be 0 within rounding is exactly 0.
 
     Args:
-        specific: What the first source, the second and both tell of each symbol of the target, bits (3, N, T).
-        lower: Of what is told without synergy, (N,).
-        upper: Of the same. No bound leads beyond what is known, be it infinite or NaN.
-        batch: The shape to return, of N problems.
+        specific: (3, N, T), the specific information of the first source, the second and both, in bits.
+        lower: (N,), lower bounds of the union information, in bits. Infinite or NaN bounds leave the general ones.
+        upper: (N,), upper bounds.
+        batch: The shape of the atoms, N in all.
     """
     parts = np.empty((5, lower.size))
     _fill_parts(specific, lower, upper, parts)
@@ -53,7 +63,7 @@ def atoms_between(specific: np.ndarray, lower: np.ndarray, upper: np.ndarray, *,
 
 @compiled
 def _fill_parts(specific: np.ndarray, lower: np.ndarray, upper: np.ndarray, parts: np.ndarray) -> None:
-    """Fills the atoms and the gap: a union is in [max(first, second), min(both, first + second)] in any case."""
+    """Fills atoms and gap. Any union information is in [max(first, second), min(both, first + second)]."""
     for i in range(lower.size):
         first, second, both = specific[0, i].sum(), specific[1, i].sum(), specific[2, i].sum()
         least, most = max(first, second), min(both, first + second)

@@ -1,4 +1,4 @@
-"""What a table of probabilities must be before anything is said of it."""
+"""Validation of tables of probabilities."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ import numpy as np
 from adumbra.core.errors import ImplausibleValues, InputRejected
 
 TOLERANCE = 1e-9
-"""How far from 1 the sum of a distribution may be."""
+"""Largest difference of a distribution's sum from 1."""
 
 AXES = ("T", "X", "Y", "Z")
 
 
-def checked(p: Any, *, sources: int = 2) -> np.ndarray:
-    """The distributions as float64, in C order, each with the sum 1; never the array that was given.
+def validate_distribution(p: Any, *, sources: int = 2) -> np.ndarray:
+    """The distributions as float64, in C order, each divided by its sum; always a new array.
 
     Args:
         p: (..., T, X, Y) for two sources, (..., T, X, Y, Z) for three: the probability of each symbol of the target
             with each symbol of the sources. Leading axes are a batch, which may be empty.
-        sources: How many there are.
+        sources: Number of sources.
 
     Raises:
         ImplausibleValues: A probability is negative or not finite, or a sum is not 1 within 1e-9.
-        InputRejected: There are too few axes, one of the last is empty, or these are no numbers.
+        InputRejected: There are too few axes, one of the last is empty, or the type is not a real number.
     """
     axes, array = 1 + sources, np.asarray(p)
     names = f"(..., {', '.join(AXES[:axes])})"
@@ -30,7 +30,10 @@ def checked(p: Any, *, sources: int = 2) -> np.ndarray:
         raise InputRejected("p", expected="real numbers", found=f"{array.dtype}", do="give probabilities as float64")
     if array.ndim < axes or 0 in array.shape[-axes:]:
         raise InputRejected(
-            "p", expected=f"the shape {names}, none of them empty", found=f"{array.shape}", do=_ask_for(names)
+            "p",
+            expected=f"the shape {names}, none of them empty",
+            found=f"{array.shape}",
+            do=f"put the target before the sources: {names}",
         )
     values = array.astype(np.float64, order="C")
     totals = values.sum(axis=tuple(range(-axes, 0)), keepdims=True)
@@ -59,7 +62,3 @@ def _refused(values: np.ndarray, totals: np.ndarray, axes: int) -> ImplausibleVa
         found=f"the sum {float(batch[first]):.12g}{within}",
         do=f"divide counts by their sum: p / p.sum(axis={tuple(range(-axes, 0))}, keepdims=True), in float64",
     )
-
-
-def _ask_for(names: str) -> str:
-    return f"put the target before the sources: {names}"

@@ -1,7 +1,7 @@
-"""The textbook gates: small distributions whose decomposition is known.
+"""Textbook examples: small distributions, such as XOR and AND gates, whose decomposition is known.
 
-The bits of a gate are fair, and independent unless its rule says otherwise, so that each number can be checked by hand.
-Atoms are those that the source gives, or that follow from what it proves; none stands here because a solver said so.
+The bits of an example are fair, and independent unless its rule states otherwise, so that each number can be checked by
+hand. Atoms are those that the reference states, or that follow from its proofs; none was computed by a solver.
 """
 
 from collections.abc import Iterable
@@ -29,13 +29,13 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A distribution with its atoms.
+    """A distribution with its known atoms.
 
     Attributes:
-        rule: How the target T comes from the sources X and Y.
+        rule: How the target T depends on the sources X and Y.
         p: (T, X, Y), read-only.
         williams_beer: The atoms by I_min.
-        broja: The atoms of Bertschinger et al.; None where no source gives them.
+        broja: The atoms by BROJA; None where no reference states them.
         source: The key of the reference.
     """
 
@@ -47,7 +47,7 @@ class Example:
 
 
 def of_outcomes(outcomes: Iterable[Outcome]) -> np.ndarray:
-    """(T, X, Y), read-only, of outcomes (t, x, y) that are equally likely; one named twice is twice as likely."""
+    """The distribution (T, X, Y), read-only, of equally likely outcomes (t, x, y); repeated ones count again."""
     listed = np.array(list(outcomes))
     p = np.zeros(tuple(listed.max(axis=0) + 1))
     np.add.at(p, tuple(listed.T), 1.0 / len(listed))
@@ -56,7 +56,7 @@ def of_outcomes(outcomes: Iterable[Outcome]) -> np.ndarray:
 
 
 def _number(*bits: int) -> int:
-    """The symbol of several bits."""
+    """The symbol that stands for several bits."""
     return int("".join(map(str, bits)), 2)
 
 
@@ -97,7 +97,7 @@ EXAMPLES = MappingProxyType(
             "Bertschinger2014",
         ),
         "OR": Example(
-            "T = X or Y: AND, with 0 and 1 in each other's place",
+            "T = X or Y: AND with 0 and 1 exchanged",
             of_outcomes((x | y, x, y) for x, y in product(BIT, BIT)),
             _AND,
             _AND,
@@ -111,7 +111,7 @@ EXAMPLES = MappingProxyType(
             "Bertschinger2014",
         ),
         "SUM": Example(
-            "T = X + Y: XOR-AND, by another name of the symbols",
+            "T = X + Y: XOR-AND with other names of the symbols",
             of_outcomes((x + y, x, y) for x, y in product(BIT, BIT)),
             _SUM,
             _SUM,
@@ -135,21 +135,21 @@ EXAMPLES = MappingProxyType(
             "Griffith2014",
         ),
         "COPY": Example(
-            "T = (X, Y), and X = Y three times in four: what is redundant is I(X; Y)",
+            "T = (X, Y), and X = Y with probability 3/4: the redundancy is I(X; Y)",
             of_outcomes((_number(x, x ^ (k == 0)), x, x ^ (k == 0)) for x, k in product(BIT, range(4))),
             Parts(redundancy=1.0, synergy=_QUARTER),
             Parts(redundancy=1.0 - _QUARTER, unique_1=_QUARTER, unique_2=_QUARTER),
             "Harder2013",
         ),
         "PW-UNQ": Example(
-            "one source, either, is silent with 0, and the other says 1 + T: both tell the same, seen as channels",
-            of_outcomes((t, *said) for t in BIT for said in ((0, 1 + t), (1 + t, 0))),
+            "one source is 0, and the other, either of them, is 1 + T: as channels both are the same",
+            of_outcomes((t, *sources) for t in BIT for sources in ((0, 1 + t), (1 + t, 0))),
             Parts(redundancy=0.5, synergy=0.5),
             Parts(redundancy=0.5, synergy=0.5),
             "Finn2018",
         ),
         "WB-4A": Example(
-            "one source at the most is 1, and T says which",
+            "at most one source is 1, and T names it",
             of_outcomes([(0, 0, 0), (1, 0, 1), (2, 1, 0)]),
             Parts(redundancy=log2(3) - 1.0, unique_1=1 / 3, unique_2=1 / 3, synergy=1 / 3),
             None,

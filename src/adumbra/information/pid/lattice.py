@@ -1,8 +1,9 @@
-"""The lattice of redundancies: which sets of sources can share what they tell, and what each shares alone.
+"""The redundancy lattice of Williams and Beer (2010): its antichains, their order and its Möbius inversion.
 
-A node is an antichain, a collection of sets of sources none of which holds another, as a tuple of tuples of numbers
-from 1: ``((1,), (2, 3))`` is what source 1 shares with the pair of 2 and 3. One node is below another if each set of
-the upper one holds a set of the lower one. A redundancy counts all that is below it; Möbius inversion takes that away.
+A node is an antichain, a collection of sets of sources none of which contains another. It is written as a tuple of
+tuples of numbers from 1: ``((1,), (2, 3))`` stands for what source 1 and the pair of sources 2 and 3 share. A node is
+below another if each set of the upper one contains a set of the lower one. The redundancy of a node is the sum of the
+atoms at and below it, which Möbius inversion recovers.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,17 @@ from itertools import chain, combinations
 import numpy as np
 
 Sources = tuple[int, ...]
+"""A set of sources."""
 Antichain = tuple[Sources, ...]
+"""A node of the lattice."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """A decomposition on the lattice of two or three sources, in bits, of the batch's shape.
+    """A decomposition on the lattice of two or three sources, in bits, each value of the batch's shape.
 
     Attributes:
-        atoms: What each node shares and none below it does; their sum is I(T; all sources).
+        atoms: What each node shares and no node below it does; the atoms sum to I(T; all sources).
         redundancies: What each node shares: the sum of the atoms at and below it.
     """
 
@@ -30,33 +33,33 @@ class Lattice:
 
 
 @cache
-def sets_of(sources: int) -> tuple[Sources, ...]:
-    """All sets of sources but the empty one, the small ones first."""
+def source_sets(sources: int) -> tuple[Sources, ...]:
+    """All sets of sources but the empty one, ordered by size."""
     numbers = range(1, sources + 1)
     return tuple(chain.from_iterable(combinations(numbers, size) for size in numbers))
 
 
 @cache
 def antichains(sources: int) -> tuple[Antichain, ...]:
-    """The nodes, each after those below it: 4 of two sources, 18 of three."""
-    families = chain.from_iterable(combinations(sets_of(sources), size) for size in range(1, 2**sources))
-    nodes = [family for family in families if not any(_inside(a, b) for a in family for b in family if a != b)]
+    """The nodes, each after those below it: 4 for two sources, 18 for three."""
+    families = chain.from_iterable(combinations(source_sets(sources), size) for size in range(1, 2**sources))
+    nodes = [family for family in families if not any(_is_subset(a, b) for a in family for b in family if a != b)]
     return tuple(sorted(nodes, key=lambda node: (sum(below(other, node) for other in nodes), node)))
 
 
 def below(lower: Antichain, upper: Antichain) -> bool:
-    """Whether each set of the upper node holds a set of the lower one; a node is below itself."""
-    return all(any(_inside(a, b) for a in lower) for b in upper)
+    """Whether each set of the upper node contains a set of the lower one; a node is below itself."""
+    return all(any(_is_subset(a, b) for a in lower) for b in upper)
 
 
 @cache
-def moebius(sources: int) -> np.ndarray:
-    """(nodes, nodes): the atoms of redundancies, both in the order of the nodes."""
+def moebius_inversion(sources: int) -> np.ndarray:
+    """The matrix (nodes, nodes) that turns redundancies into atoms, both in the order of ``antichains``."""
     nodes = antichains(sources)
     order = np.array([[float(below(lower, upper)) for lower in nodes] for upper in nodes])
-    inverse: np.ndarray = np.rint(np.linalg.inv(order))  # triangular, with ones: its inverse has whole numbers
+    inverse: np.ndarray = np.rint(np.linalg.inv(order))  # triangular with ones, so its inverse has whole numbers
     return inverse
 
 
-def _inside(a: Sources, b: Sources) -> bool:
+def _is_subset(a: Sources, b: Sources) -> bool:
     return set(a) <= set(b)
