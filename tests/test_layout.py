@@ -1,4 +1,4 @@
-"""The layout as the design has it: everything is placed, the command line is light, nothing calls out."""
+"""The layout of the design: every package has its layer, the command line is light, nothing opens a connection."""
 
 import ast
 import importlib.metadata
@@ -28,7 +28,7 @@ HEAVY = {
     "numpy",
 }
 MAY_IMPORT_TORCH = {"networks", "inference", "training", "posterior", "fusion", "blur", "diffusion"}
-# Spelt so that this line does not find itself.
+# Written so that this line does not match itself.
 LEFTOVER = re.compile(r"/work[/]|\b(?:TO[D]O|FIX[M]E|XX[X])\b")
 
 
@@ -39,38 +39,38 @@ def contracts(project_root):
 
 
 @pytest.fixture(scope="module")
-def stations():
+def packages():
     return {module.name for module in pkgutil.iter_modules(adumbra.__path__)}
 
 
-def fresh(code):
-    """What a new Python prints when it runs the code, as JSON."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def run_in_new_process(code):
+    """The JSON that a new Python process prints when it runs the code."""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def test_every_module_has_its_layer(contracts, stations):
+def test_every_package_has_its_layer(contracts, packages):
     layers = contracts["layers"]
     assert layers["exhaustive"] is True
     placed = {name.strip(" ()") for layer in layers["layers"] for name in layer.split("|")}
-    assert stations - placed == set()
+    assert packages - placed == set()
 
 
-def test_torch_is_forbidden_to_all_but_four(contracts, stations):
+def test_torch_is_forbidden_in_all_other_packages(contracts, packages):
     (_, *others) = sorted(contracts)  # at least two kinds of contract
     assert others
-    kept_from = {name.removeprefix("adumbra.") for name in contracts["forbidden"]["source_modules"]}
+    forbidden = {name.removeprefix("adumbra.") for name in contracts["forbidden"]["source_modules"]}
     assert "torch" in contracts["forbidden"]["forbidden_modules"]
-    assert stations - kept_from == MAY_IMPORT_TORCH & stations
+    assert packages - forbidden == MAY_IMPORT_TORCH & packages
 
 
-def test_the_contract_is_not_only_written_but_true(stations):
-    """The linter's word on torch, checked by a second reading of the sources."""
+def test_no_other_package_imports_torch(packages):
+    """The contract on torch, checked in the sources, independently of the linter."""
     sources = Path(adumbra.__path__[0])
     for path in sources.rglob("*.py"):
-        station = path.relative_to(sources).parts[0]
-        if station in MAY_IMPORT_TORCH:
+        package = path.relative_to(sources).parts[0]
+        if package in MAY_IMPORT_TORCH:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -86,12 +86,12 @@ def test_help_imports_nothing_heavy():
         "    codes = [main(['--help']), main(['predict', '--help'])]\n"
         "print(json.dumps([codes, sorted(m for m in sys.modules if '.' not in m)]))"
     )
-    codes, loaded = fresh(code)
+    codes, loaded = run_in_new_process(code)
     assert codes == [0, 0]
     assert HEAVY & set(loaded) == set()
 
 
-def test_importing_everything_opens_no_socket(stations):
+def test_importing_everything_opens_no_socket(packages):
     code = """
 import sys, json, pkgutil, importlib
 calls = []
@@ -103,35 +103,35 @@ for name in names:
     importlib.import_module(name)
 print(json.dumps([calls, names]))
 """
-    calls, names = fresh(code)
-    assert {name.split(".")[1] for name in names} == stations
+    calls, names = run_in_new_process(code)
+    assert {name.split(".")[1] for name in names} == packages
     assert calls == []
 
 
-def test_nothing_asks_for_torchvision():
+def test_no_distribution_requires_torchvision():
     """A torchvision beside a CPU torch dies at import, while ``pip check`` passes."""
-    asked = {}
-    ahead, seen = ["adumbra"], set()
-    while ahead:
-        name = ahead.pop()
-        if name in seen:
+    required_by = {}
+    pending, visited = ["adumbra"], set()
+    while pending:
+        name = pending.pop()
+        if name in visited:
             continue
-        seen.add(name)
+        visited.add(name)
         for requirement in _requirements(name):
-            asked.setdefault(requirement, name)
-            ahead.append(requirement)
-    assert "numpy" in asked
-    assert "torchvision" not in asked, asked.get("torchvision")
+            required_by.setdefault(requirement, name)
+            pending.append(requirement)
+    assert "numpy" in required_by
+    assert "torchvision" not in required_by, required_by.get("torchvision")
 
 
 def _requirements(name):
-    """Names that an installed distribution requires, extras of others left out; ours with all extras."""
+    """Names that an installed distribution requires, without the extras of other distributions, with all of ours."""
     try:
         lines = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    kept = [line for line in lines if name == "adumbra" or "extra ==" not in line]
-    return [re.match(r"[A-Za-z0-9._-]+", line).group().lower().replace("_", "-") for line in kept]
+    selected = [line for line in lines if name == "adumbra" or "extra ==" not in line]
+    return [re.match(r"[A-Za-z0-9._-]+", line).group().lower().replace("_", "-") for line in selected]
 
 
 def test_no_torchvision_is_installed():
@@ -147,24 +147,24 @@ def test_no_leftovers(project_root):
         if p.suffix in {".py", ".md", ".json", ".html"}
     ]
     assert texts
-    found = {
+    leftovers = {
         str(p.relative_to(project_root)): hit.group()
         for p in texts
         if (hit := LEFTOVER.search(p.read_text(encoding="utf-8")))
     }
-    assert found == {}
+    assert leftovers == {}
 
 
-def test_every_test_stands_where_its_module_stands(project_root, stations):
-    """``tests/<station>/``: a folder of tests for a folder that does not exist is a leftover."""
+def test_tests_have_the_tree_of_the_sources(project_root, packages):
+    """Every folder of tests belongs to a package, except the contracts."""
     folders = {p.name for p in (project_root / "tests").iterdir() if p.is_dir() and list(p.glob("*.py"))}
-    assert folders - stations == {"contracts"} & folders
+    assert folders - packages == {"contracts"} & folders
 
 
-def test_limits_pin_everything_the_project_asks_for(project_root):
+def test_constraints_pin_everything_that_the_project_requires(project_root):
     settings = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]
     lists = [settings["dependencies"], *settings["optional-dependencies"].values()]
-    asked = {re.match(r"[A-Za-z0-9._-]+", r).group().lower().replace("_", "-") for group in lists for r in group}
+    required = {re.match(r"[A-Za-z0-9._-]+", r).group().lower().replace("_", "-") for group in lists for r in group}
     lines = [
         line
         for name in ("constraints.txt", "constraints-cpu.txt")
@@ -173,5 +173,5 @@ def test_limits_pin_everything_the_project_asks_for(project_root):
     pinned = {
         line.split("==")[0].lower().replace("_", "-") for line in lines if "==" in line and not line.startswith("#")
     }
-    assert asked - pinned == {"adumbra"}
+    assert required - pinned == {"adumbra"}
     assert "torch==2.13.0" in lines

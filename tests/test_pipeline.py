@@ -1,4 +1,4 @@
-"""The whole pipeline on a phantom and on the real case with a small untrained network: what is written, that it repeats."""
+"""The whole pipeline on a phantom and on the real case with a small untrained network."""
 
 import json
 import shutil
@@ -15,7 +15,8 @@ from adumbra.core.errors import MissingInput, OutputRefused, WeightsRejected
 from adumbra.core.options import InferenceConfig
 from adumbra.core.results import VolumeDraws
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
 from adumbra.report.prediction_files import read_predictions
 from adumbra.simulation import cohort

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_every_public_name_is_documented(name):
 
 def test_the_lists_of_public_names_agree():
     assert sorted(adumbra._HOMES) == sorted(set(adumbra.__all__) - {"__version__"})
-    source = open(adumbra.__file__, encoding="utf-8").read()  # noqa: PTH123, SIM115
+    source = Path(adumbra.__file__).read_text("utf-8")
     checked = source.partition("if TYPE_CHECKING:")[2].partition("__version__")[0]
     assert all(f" {name}" in checked for name in adumbra._HOMES), "type checkers see every name"
     assert typing.TYPE_CHECKING is False

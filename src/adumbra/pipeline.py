@@ -8,7 +8,7 @@ interpret    volume and count with intervals; the most uncertain regions        
 write        maps on the native grid, a manifest, an HTML page                       adumbra.report
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,49 +30,16 @@ from adumbra.evaluation.uncertainty.curves import curves
 from adumbra.evaluation.uncertainty.quality import case_quality
 from adumbra.inference.attention_maps import attention_on_grid
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
-from adumbra.inference.posteriors import Posterior
-from adumbra.networks.registry import LoadedNetwork, load
 from adumbra.networks.unet import UNet
-from adumbra.posterior.registry import default_posterior, posterior_of
 from adumbra.preprocessing.pipeline import preprocess, reference_modality
 from adumbra.report.prediction_files import read_predictions, refuse_earlier, write_page, write_prediction
-from adumbra.uncertainty.calibration.io import Calibration, read_calibration, require_for
+from adumbra.segmentation_model import SegmentationModel, load_model
+from adumbra.uncertainty.calibration.io import Calibration
 from adumbra.uncertainty.maps import summarise
 from adumbra.uncertainty.regional import DrawMasks, regional_uncertainty
 
 MOST_DRAWS = 200
 """Largest number of draws with ``draws="auto"``."""
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentationModel:
-    """Everything about a segmentation that does not depend on the case.
-
-    Attributes:
-        target: The target to segment.
-        networks: One trained network, or the members of an ensemble.
-        posterior: The posterior that is sampled.
-        posterior_name: Its name in ``posterior.registry``.
-        calibration: Calibration of the probabilities and of the volume; None leaves them as they are.
-        config: Settings of the prediction.
-    """
-
-    target: Target
-    networks: Sequence[LoadedNetwork]
-    posterior: Posterior
-    posterior_name: str
-    calibration: Calibration | None
-    config: InferenceConfig
-
-    @property
-    def thresholds(self) -> tuple[float, float]:
-        """Threshold and high threshold of the mask, for the probabilities as they are calibrated."""
-        card, config = self.networks[0].card, self.config
-        low = card.threshold if config.threshold is None else config.threshold
-        high = card.high_threshold if config.high_threshold is None else config.high_threshold
-        if self.calibration is None:
-            return low, high
-        return self.calibration.calibrated_threshold(low), self.calibration.calibrated_threshold(high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,26 +103,7 @@ def predict(
     record = _run_record(prediction, model, command=command, timer=timer)
     reference = reference_modality(case, target)
     written = write_prediction(prediction, record, out, reference=reference, overwrite=overwrite)
-    return PredictionOutcome(
-        case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction
-    )
-
-
-def load_model(target: Target, config: InferenceConfig | None = None) -> SegmentationModel:
-    """The networks, posterior and calibration of a configuration.
-
-    Raises:
-        WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.
-        InputRejected: There is no such posterior.
-    """
-    config = config or InferenceConfig()
-    weights = target if config.weights is None else config.weights
-    names = [weights] if isinstance(weights, str | Path) else weights
-    networks = [load(name) for name in names]
-    posterior = posterior_of(networks, config.posterior, target=target, compute=config.compute)
-    name = config.posterior or default_posterior(networks[0])
-    calibration = _calibration(config, networks, target=target, posterior=name)
-    return SegmentationModel(target, networks, posterior, name, calibration, config)
+    return PredictionOutcome(case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction)
 
 
 def predict_case(
@@ -165,7 +113,7 @@ def predict_case(
 
     Args:
         case: As ``cases.registry.open_case`` gives it.
-        model: What ``load_model`` gives.
+        model: As ``segmentation_model.load_model`` gives it.
         timer: Adds the seconds of each stage.
         progress: Shows the progress of registrations and draws.
 
@@ -246,22 +194,6 @@ def calibrated_interval(draws: VolumeDraws, calibration: Calibration | None) -> 
     simulated = calibration.cases and all("phantom" in name for name in calibration.cases)
     notes = ("The interval was calibrated on simulated strokes (phantoms), not on patients.",) if simulated else ()
     return calibration.volume.interval(draws), notes
-
-
-def _calibration(
-    config: InferenceConfig, networks: Sequence[LoadedNetwork], *, target: Target, posterior: str
-) -> Calibration | None:
-    """The calibration of a configuration; one that belongs to other weights or another posterior is refused."""
-    beside = config.calibration == "beside"
-    path = networks[0].calibration if beside else config.calibration
-    if path is None or path == "none" or (beside and len(networks) > 1):
-        return None
-    calibration = read_calibration(Path(path))
-    if beside and posterior != calibration.posterior:
-        return None  # the file beside the weights is for the posterior that they were trained for
-    weights = tuple(network.card.sha256 for network in networks)
-    require_for(calibration, target=target, posterior=posterior, weights=weights)
-    return calibration
 
 
 def _run_record(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:

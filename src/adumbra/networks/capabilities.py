@@ -78,7 +78,12 @@ class LogitNoise(Protocol):
     """A predicted distribution of the logits."""
 
     def logit_distribution(
-        self, x: Tensor | Features, present: Tensor, masks: DropoutMasks | None = None, *, stage: NetworkStage = "encoder"
+        self,
+        x: Tensor | Features,
+        present: Tensor,
+        masks: DropoutMasks | None = None,
+        *,
+        stage: NetworkStage = "encoder",
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Mean logits, standard deviation of each voxel's own noise, and the factors of the noise that voxels share."""
         ...

@@ -19,7 +19,9 @@ from adumbra.core.types import Modality
 from adumbra.networks.attention import CrossAttention, UncertaintyGate
 from adumbra.networks.capabilities import CrossAttending
 from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
-from adumbra.networks.unet import Encoder, UNet, UNetConfig
+from adumbra.networks.unet import Encoder, UNet
+from adumbra.networks.unet_config import UNetConfig
+
 
 @dataclass(frozen=True)
 class CrossModalConfig(UNetConfig):

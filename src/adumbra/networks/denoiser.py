@@ -21,7 +21,7 @@ from adumbra.networks.blocks import ResidualBlock
 from adumbra.networks.capabilities import MaskDenoising
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
 from adumbra.networks.decoder import PRIOR_PROBABILITY, DropoutMasks, Features, NetworkStage, log_odds
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 
 _EMBEDDING = 32  # Length of the time embedding.
 

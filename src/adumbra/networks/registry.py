@@ -12,9 +12,9 @@ from adumbra.core.errors import WeightsRejected
 from adumbra.core.types import Target
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import FITTED, Card, load_into, read_weights
-
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class LoadedNetwork:
         card: Facts of its weights.
         fitted: Tensors of the posterior that was fitted to the weights, float32, by name; ``card.posterior`` names it.
         calibration: The file beside the weights, ``<name>.calibration.json``; None where there is none.
-        first_pass: Network of the first pass, where this one is guided: ``<name>.first.safetensors`` beside the weights.
+        first_pass: Network of the first pass of a guided network: ``<name>.first.safetensors`` beside the weights.
     """
 
     network: UNet

@@ -11,8 +11,6 @@ for all draws (``UNet.features_before``); the rest is computed for each draw (``
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,100 +18,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from adumbra.core.references import cites
-from adumbra.core.types import Modality, Target
 from adumbra.networks import sparse_decoder
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
 from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
 from adumbra.networks.decoder import Decoder, DropoutMasks, EncoderModule, Features, NetworkStage
+from adumbra.networks.unet_config import UNetConfig
 
-C = TypeVar("C", bound="UNetConfig")
 _INITIAL_LOG_VARIANCE = -4.0  # Log-variance of the noise that an untrained network predicts for its logits.
-
-
-@dataclass(frozen=True)
-class UNetConfig:
-    """Everything needed to build the network again.
-
-    Attributes:
-        modalities: Input channels, in order.
-        targets: Targets, one logit channel for each.
-        widths: Channels of each level, full resolution first.
-        dropout: Share of channels dropped. One number applies to the three sites of the deepest level and the level
-            above it; a tuple gives a rate for each level, full resolution first, of encoder and decoder.
-        noise_rank: Rank of the predicted logit noise that voxels share; 0 predicts noise of single voxels only, None
-            predicts none.
-    """
-
-    modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
-    targets: tuple[Target, ...] = ("lesion",)
-    widths: tuple[int, ...] = (16, 32, 64, 96, 128)
-    dropout: float | tuple[float, ...] = 0.2
-    noise_rank: int | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
-            raise ValueError(f"dropout: expected a rate for each of {len(self.widths)} levels, found {self.dropout}")
-
-    @property
-    def multiple(self) -> int:
-        """Divisor of every side of a patch."""
-        return int(2 ** (len(self.widths) - 1))
-
-    @property
-    def guidance_channels(self) -> int:
-        """Number of guidance maps that follow the modalities; 0, for nothing guides a plain U-Net."""
-        return 0
-
-    @property
-    def has_joint_encoder(self) -> bool:
-        """Whether one encoder sees all modalities together."""
-        return True
-
-    @property
-    def attention_windows(self) -> tuple[int | None, ...]:
-        """Attention window of each level, see ``networks.crossmodal``; empty, for a U-Net has no attention."""
-        return ()
-
-    @property
-    def trainable_posteriors(self) -> tuple[str, ...]:
-        """Posteriors that a training can prepare for the network, names of ``training.options.TrainedPosterior``."""
-        return (
-            "dropout",
-            "dropout-everywhere",
-            "heteroscedastic",
-            "laplace",
-            "deterministic",
-            "stochastic-segmentation",
-            "swag",
-            "variational",
-        )
-
-    @property
-    def rates(self) -> tuple[float, ...]:
-        """Dropout rate of each level of the decoder, full resolution first."""
-        if isinstance(self.dropout, tuple):
-            return self.dropout
-        return (*[0.0] * (len(self.widths) - 2), self.dropout, self.dropout)
-
-    @property
-    def encoder_rates(self) -> tuple[float, ...]:
-        """Dropout rate of each level of the encoder but the deepest, whose dropout is the decoder's."""
-        return self.dropout[:-1] if isinstance(self.dropout, tuple) else (0.0,) * (len(self.widths) - 1)
-
-    def as_json(self) -> dict[str, object]:
-        """Plain values; ``from_json`` gives the config back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls: type[C], values: Mapping[str, object]) -> C:
-        """The config of plain values; a field that they lack takes its default.
-
-        Raises:
-            TypeError: A name is unknown.
-        """
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise TypeError(f"expected names of a U-Net's config, found {sorted(unknown)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
 
 
 class Encoder(nn.Module):

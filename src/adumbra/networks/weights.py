@@ -107,7 +107,9 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
     data = _bytes_of(path)
     digest = hashlib.sha256(data).hexdigest()
     if sha256 and digest != sha256:
-        raise _rejected(path, f"sha256 {sha256[:16]}…, as its card says", f"{digest[:16]}…", "install the package again")
+        raise _rejected(
+            path, f"sha256 {sha256[:16]}…, as its card says", f"{digest[:16]}…", "install the package again"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
