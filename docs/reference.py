@@ -69,9 +69,19 @@ def _address(target: str, page: str, config: MkDocsConfig, files: Files, written
     inside = pages.get(target, target.removeprefix("docs/"))
     if (target in pages or target.startswith("docs/")) and files.get_file_from_path(inside):
         return posixpath.relpath(inside, posixpath.dirname(page) or ".")
+    if target.endswith(".py") and (module := _module_page(target)) and files.get_file_from_path(module):
+        return posixpath.relpath(module, posixpath.dirname(page) or ".")
     if (_root(config) / target).exists():
         return SOURCE + target
     return written  # the strict build reports it
+
+
+def _module_page(source: str) -> str:
+    """The page of the reference of a module's source file; empty for a file outside the package."""
+    inside = source.removeprefix(f"src/{PACKAGE}/")
+    if inside == source:
+        return ""
+    return f"reference/{inside.removesuffix('.py').replace('__init__', 'index')}.md"
 
 
 def _expanded(entry: dict[str, str] | str, pages: list[str], modules: dict[str, str]) -> object:

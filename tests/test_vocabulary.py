@@ -31,7 +31,7 @@ REPLACED = {
 PATTERN = re.compile(r"(?<![A-Za-z])(" + "|".join(REPLACED) + r")(?![A-Za-z])", re.IGNORECASE)
 # Names that say nothing of what they hold.
 EMPTY_NAMES = {"seen", "told", "said", "found", "made", "kept", "asked", "heard", "about", "how"}
-EXEMPT = {"src/adumbra/core/legacy.py", "tests/core/test_legacy.py", "tests/test_vocabulary.py"}
+EXEMPT = {"src/adumbra/core/legacy.py", "tests/test_vocabulary.py"}  # and tests of old files, test_legacy.py
 FOLDERS = ("src", "tests", "docs", "benchmarks", "trainings")
 SUFFIXES = {".py", ".md", ".html", ".toml", ".sh"}
 
@@ -48,7 +48,7 @@ def test_replaced_words_do_not_return(project_root):
     assert len(files) > 300
     hits = {}
     for name, path in files.items():
-        if name in EXEMPT:
+        if name in EXEMPT or path.name == "test_legacy.py":
             continue
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
             if match := PATTERN.search(line):

@@ -152,14 +152,14 @@ def simulate_case(seed: int, number: int, files: Sequence[Path] = (), *, preset_
 
 
 def simulate(
-    out: Path,
+    out: str | Path,
     *,
     cases: int,
     seed: int,
     first: int = 0,
     preset_name: str = "monocentric",
     explain: bool = False,
-    lesion_masks: Path | None = None,
+    lesion_masks: str | Path | None = None,
     workers: int = 1,
     overwrite: bool = False,
     progress: Progress = quiet,
@@ -186,8 +186,8 @@ def simulate(
         MissingInput: ``lesion_masks`` contains no mask.
         InputRejected: There is no such preset.
     """
-    preset = preset_named(preset_name)
-    files = lesion_mask_files(lesion_masks)
+    out, preset = Path(out), preset_named(preset_name)
+    files = lesion_mask_files(None if lesion_masks is None else Path(lesion_masks))
     jobs = [(PhantomRef(seed, n, files, preset_name), out, explain, overwrite) for n in range(first, first + cases)]
     write_description(out, seed=seed)
     if preset.vessels:

@@ -10,7 +10,7 @@ from adumbra.core.targets import network_defaults
 from adumbra.core.types import Target
 from adumbra.diffusion.regulariser import RegulariserConfig
 from adumbra.inference.device import DeviceName, Precision
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
 from adumbra.training.options import TrainedPosterior, UncertaintyLoss

@@ -22,7 +22,8 @@ from adumbra.core.legacy import current_folder, stored_name
 from adumbra.core.progress import Progress, quiet
 from adumbra.fusion.guidance import binary_entropy_bits, control_guidance, near_uncertainty
 from adumbra.networks.registry import load
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.config import GuidanceConfig, LossConfig, TrainConfig
 from adumbra.training.patches import CachedCase
 from adumbra.training.validate import predicted_volumes

@@ -62,7 +62,9 @@ class Trained:
     scores: ValidationScores | None
 
 
-def train(cases: Sequence[CaseSource], out: Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
+def train(
+    cases: Sequence[CaseSource], out: str | Path, config: TrainConfig, *, progress: Progress = quiet
+) -> Trained:
     """Trains on all cases but the held-out ones of the fold; resumes where an earlier call on ``out`` was stopped.
 
     Writes ``out/cache/``, ``checkpoint.safetensors``, ``log.jsonl``, ``events/`` (TensorBoard), and at the end
@@ -78,6 +80,7 @@ def train(cases: Sequence[CaseSource], out: Path, config: TrainConfig, *, progre
         InputRejected: There are too few cases, a case cannot be used, or the options contradict each other.
         OutputRefused: ``out`` holds another training, is in use, or cannot be written.
     """
+    out = Path(out)
     require_consistent(len(cases), config)
     with locked(out):
         keep_freed_memory()

@@ -1,7 +1,7 @@
 """Checks that the options of a training fit each other, before anything is written."""
 
 from adumbra.core.errors import InputRejected
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.config import DataConfig, OptimiserConfig, TrainConfig, network_for
 from adumbra.training.fitting import least_steps
 from adumbra.training.options import TrainedPosterior
