@@ -1,12 +1,13 @@
-# make demo       environment, installation, then the main job on a stroke that the phantom draws
-# make test       environment, installation, lint, types, import contracts, tests
-# make coverage   the tests again, with the lines and branches that they reach: a table, and htmlcov/index.html
-# make docs       the documentation as a site: site/index.html; a broken link is an error
+# make demo       creates the environment, installs Adumbra, and segments a simulated stroke
+# make test       creates the environment, then runs lint, types, import contracts and tests
+# make coverage   runs the tests with branch coverage; writes a table and htmlcov/index.html
+# make docs       builds the documentation in site/index.html; a broken link is an error
+# make clean      removes the environment and everything that was built
 #
-# CASE=DIR        make demo: a real case beside the phantom's
-# OUT=DIR         make demo: where to write (default: demo)
+# CASE=DIR        make demo: segments this real case too
+# OUT=DIR         make demo: output folder (default: demo)
 # TORCH=SPEC      the torch to install, such as TORCH=torch==2.13.0; by default the CPU build where there is no GPU
-# PYTHON=FILE     the Python to build the environment with (3.11 or later)
+# PYTHON=FILE     the Python of the environment (3.11 or later)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -38,29 +39,29 @@ test: $(VENV)/.ready-test browser
 coverage: $(VENV)/.ready-test browser
 	@$(VENV)/bin/pytest --cov --cov-report=term --cov-report=html
 
-# The theme's notice of its own end of life is not about these pages.
+# The theme prints a notice about its own future, which does not concern these pages.
 docs: $(VENV)/.ready-test
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 	echo "Written: site/index.html"
 
 environment: $(VENV)/.ready-test
 
-# A stamp is as new as the lists it was installed from: nothing is installed twice.
+# The stamps are newer than the lists of packages, so nothing is installed twice.
 $(VENV)/.ready-demo: $(VENV)/.ready-torch pyproject.toml constraints.txt
-	@echo "Installing Adumbra: some minutes"
+	@echo "Installing Adumbra. This takes some minutes."
 	$(PIP) install --constraint $(LIMITS) --editable '.[fast]'
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-torch pyproject.toml constraints.txt
-	@echo "Installing Adumbra and what its tests need: some minutes"
+	@echo "Installing Adumbra and the packages of its tests. This takes some minutes."
 	$(PIP) install --constraint $(LIMITS) --editable '.[dev]'
 	touch $@ $(VENV)/.ready-demo
 
-# torch goes first, for its CPU build is a fifth of the other's size and pip would not choose it by itself: asked of pip's
-# own sources by its local version, then of PyTorch's index of CPU builds, then whatever the platform has.
+# torch is installed first: its CPU build is a fifth of the size, but pip does not prefer it. The sources are tried in this
+# order: pip's own by the local version, PyTorch's index of CPU builds, and the default build of the platform.
 $(VENV)/.ready-torch: constraints-cpu.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later found: name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV) || { echo "No virtual environment: Debian needs the package python3-venv" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later was found. Give one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV) || { echo "The virtual environment could not be created. Debian needs the package python3-venv." >&2; exit 1; }
 	if [ -n "$(TORCH)" ]; then
 		echo "Installing $(TORCH)"; $(PIP) install '$(TORCH)' --constraint constraints.txt
 	elif [ "$(GPU)" -gt 0 ]; then
@@ -73,12 +74,12 @@ $(VENV)/.ready-torch: constraints-cpu.txt
 	fi
 	touch $@
 
-# The report is looked at in a real browser; where there is none, and none can be had, those tests skip and say so.
+# The tests of the report use a real browser. Where none is installed and none can be, these tests are skipped.
 browser:
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-		echo "Installing chromium for the report's tests"
+		echo "Installing chromium for the tests of the report"
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes chromium; } >/dev/null 2>&1 </dev/null ||
-		echo "No chromium to be had: the report's browser tests will skip"
+		echo "chromium could not be installed. The browser tests of the report will be skipped."
 	fi
 
 clean:

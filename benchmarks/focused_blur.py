@@ -1,19 +1,20 @@
-"""What the focused blur costs, and how far it is from the exact one: all in one run.
+"""Cost and accuracy of the focused blur, beside the exact sum and a uniform Gaussian blur, all in one run.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/focused_blur.py``, about a minute and a half. A volume of 112 by 112 by 73
-voxels, sigma up to 3 voxels, two maps of uncertainty: "rims", blobs with sharp rims in a head that is mostly certain,
-and "wide", all values up to the highest over the whole volume, which is the most work there is. Two images: tissues
-with noise, and white noise alone, which is the roughest there is and has no mean to flatter a relative error. The truth
-is the sum over each voxel's own Gaussian in float64, at all voxels.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/focused_blur.py``, about a minute and a half.
 
-Two costs of that sum are told. As plain NumPy writes it, it is a pass over the volume for each of 25³ offsets: timed
-on 60 of them, and scaled. Compiled, each voxel's sum stops at 4 of its own sigma. Costs are CPU seconds of one thread,
-medians of runs taken in turn.
+The volume has 112 × 112 × 73 voxels, and sigma is at most 3 voxels. There are two maps of uncertainty: "rims" has blobs
+with sharp rims in a head that is mostly certain, and "wide" has all values up to the highest in the whole volume, which
+is the most work. There are two images: tissues with noise, and white noise, which is the roughest image and has no mean
+that would lower a relative error. The reference is the sum over each voxel's own Gaussian in float64, at all voxels.
+
+That sum is timed in two forms. In plain NumPy it is one pass over the volume for each of 25³ offsets; 60 of them are
+timed and the time is scaled. In the compiled form each voxel's sum ends at 4 of its own sigma. Costs are CPU seconds of
+one thread, medians of interleaved runs.
 
 The claims, at the default tolerance of 0.01: within 0.5 % of the exact blur (relative L2) and at most 8 times the cost
 of one ``scipy.ndimage.gaussian_filter`` of the largest sigma, on both maps; 1,000 times faster than the sum in NumPy on
 "rims". At 0.02: within 1 %, and about 1,000 times faster on "wide" too. The compiled sum is tens of times slower on
-"wide", and about as fast on "rims", where it leaves out nearly all.
+"wide", and about as fast on "rims", where it skips nearly all voxels.
 """
 
 import argparse
@@ -38,7 +39,8 @@ TOLERANCES = (0.02, 0.01, 0.005)
 def exact(image, sigma_mm, spacing_mm, along):
     """The sum over each voxel's own Gaussian, mirrored at the borders.
 
-    With ``along`` an axis: with that axis's Gaussian differentiated by sigma. The three of them sum to the derivative.
+    If ``along`` is an axis, the Gaussian of that axis is differentiated by sigma. The results of the three axes add up
+    to the derivative.
     """
     out = np.zeros(image.shape)
     weights, radii = np.zeros((3, 2 * REACH + 1)), np.zeros(3, np.int64)
@@ -71,13 +73,13 @@ def exact(image, sigma_mm, spacing_mm, along):
 
 @numba.njit
 def mirrored(i, length):
-    """The voxel that stands at an index beyond the ends."""
+    """The index of the voxel at an index beyond the ends."""
     i = -1 - i if i < 0 else i
     return i if i < length else 2 * length - 1 - i
 
 
-def in_numpy(image, sigma, offsets):
-    """The part of the exact sum, numerator and denominator, that some offsets in voxels bring."""
+def numpy_sum(image, sigma, offsets):
+    """The contribution of some offsets, in voxels, to the numerator and the denominator of the exact sum."""
     padded = np.pad(image, REACH, mode="symmetric")
     above, below = np.zeros(image.shape), np.zeros(image.shape)
     half = -0.5 / np.maximum(sigma, 1e-3) ** 2
@@ -90,7 +92,7 @@ def in_numpy(image, sigma, offsets):
     return above, below
 
 
-def smooth(rng, width):
+def random_field(rng, width):
     """A Gaussian random field of unit variance."""
     noise = gaussian_filter(rng.standard_normal(SHAPE), width)
     return noise / noise.std()
@@ -99,18 +101,18 @@ def smooth(rng, width):
 def volumes(rng):
     """Images and maps of uncertainty, by name."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
-    head = sum(a**2 for a in axes) < 0.8 + 0.05 * smooth(rng, 8)
-    tissue = np.where(head, 1.0 + 0.4 * (smooth(rng, 4) > 0.3) + 1.2 * (smooth(rng, 6) > 1.8), 0.0)
+    head = sum(a**2 for a in axes) < 0.8 + 0.05 * random_field(rng, 8)
+    tissue = np.where(head, 1.0 + 0.4 * (random_field(rng, 4) > 0.3) + 1.2 * (random_field(rng, 6) > 1.8), 0.0)
     tissue += np.where(head, 0.1, 0.02) * rng.standard_normal(SHAPE)
-    field = smooth(rng, 6)
+    field = random_field(rng, 6)
     rims = head * (0.05 + (field > 1.5) * 0.4 + np.exp(-(((field - 1.5) / 0.15) ** 2)))
-    wide = (1.0 + np.tanh(1.2 * smooth(rng, 3))) / 2
+    wide = (1.0 + np.tanh(1.2 * random_field(rng, 3))) / 2
     images = {"tissue": tissue, "noise": rng.standard_normal(SHAPE)}
     return ({k: v.astype(np.float32) for k, v in named.items()} for named in (images, {"rims": rims, "wide": wide}))
 
 
-def in_turn(runs, *, times):
-    """Median CPU seconds of each run; one of each after another, so that a slow minute is slow for all."""
+def median_seconds(runs, *, times):
+    """Median CPU seconds of each run. The runs are interleaved, so that a slow minute is slow for all."""
     spent = {name: [] for name in runs}
     for _ in range(times):
         for name, run in runs.items():
@@ -120,47 +122,47 @@ def in_turn(runs, *, times):
     return {name: float(np.median(seconds)) for name, seconds in spent.items()}
 
 
-def relative(found, truth):
+def relative_error(values, truth):
     """L2 distance over the L2 norm of the truth, in percent."""
-    return 100 * float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+    return 100 * float(np.linalg.norm(values - truth) / np.linalg.norm(truth))
 
 
-def listed(numbers, how):
-    """As a list in a sentence."""
-    return ", ".join(format(number, how) for number in numbers)
+def formatted(numbers, spec):
+    """The numbers, separated by commas."""
+    return ", ".join(format(number, spec) for number in numbers)
 
 
-def slope_of(image, sigma_mm, spacing_mm, tolerance):
-    """The derivative of each voxel by its own sigma, on which no other depends."""
+def sigma_derivative(image, sigma_mm, spacing_mm, tolerance):
+    """The derivative of each voxel by its own sigma; no other voxel depends on it."""
     along = torch.from_numpy(sigma_mm.copy()).requires_grad_()
     focused_blur(torch.from_numpy(image), along, spacing_mm=spacing_mm, tolerance=tolerance).sum().backward()
     return along.grad.numpy()
 
 
 def accuracy(image, sigma_mm, spacing_mm, *, slope):
-    """Errors of the blur at each tolerance, of its derivative if asked, and the CPU seconds of the exact one."""
+    """Errors of the blur at each tolerance, of its derivative if ``slope``, and the CPU seconds of the exact blur."""
     doubles = image.astype(float), sigma_mm.astype(float), spacing_mm
     begun = time.process_time()
     truth = exact(*doubles, -1)
     spent = time.process_time() - begun
-    about = [{"spacing_mm": spacing_mm, "tolerance": t} for t in TOLERANCES]
-    values = [relative(focused_blur(image, sigma_mm, **a), truth) for a in about]
+    options = [{"spacing_mm": spacing_mm, "tolerance": t} for t in TOLERANCES]
+    values = [relative_error(focused_blur(image, sigma_mm, **o), truth) for o in options]
     slopes = []
     if slope:
         true = sum(exact(*doubles, axis) for axis in range(3))
-        slopes = [relative(slope_of(image, sigma_mm, **a), true) for a in about]
+        slopes = [relative_error(sigma_derivative(image, sigma_mm, **o), true) for o in options]
     return values, slopes, spent
 
 
 def costs(image, sigma, rng, *, times):
-    """CPU seconds by name, of one map."""
+    """CPU seconds of each method on one map, by name."""
     runs = {"scipy, sigma 3": lambda: gaussian_filter(image, MOST)}
     for t in TOLERANCES:
         runs[f"focused, {t:g}"] = lambda t=t: focused_blur(image, sigma, spacing_mm=SPACINGS[0], tolerance=t)
-    spent = in_turn(runs, times=times)
+    spent = median_seconds(runs, times=times)
     offsets = rng.integers(-REACH, REACH + 1, size=(60, 3))
     doubles = image.astype(float), sigma.astype(float)
-    some = in_turn({"numpy": lambda: in_numpy(*doubles, offsets)}, times=3)["numpy"]
+    some = median_seconds({"numpy": lambda: numpy_sum(*doubles, offsets)}, times=3)["numpy"]
     return spent | {"exact, NumPy, scaled": some * (2 * REACH + 1) ** 3 / len(offsets)}
 
 
@@ -168,31 +170,31 @@ def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=11, help="runs of each")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(7)
     images, maps = volumes(rng)
-    exact(np.zeros((2, 2, 2)), np.ones((2, 2, 2)), SPACINGS[0], -1)  # compiled here
+    exact(np.zeros((2, 2, 2)), np.ones((2, 2, 2)), SPACINGS[0], -1)  # The first call compiles it.
     compiled = {}
-    print("relative L2 error in %, at tolerances " + listed(TOLERANCES, "g"))
-    for (of, unsure), (name, image), spacing_mm in itertools.product(maps.items(), images.items(), SPACINGS):
-        sigma_mm = sigma_from_uncertainty(unsure, max_mm=MOST * min(spacing_mm))
+    print("relative L2 error in %, at tolerances " + formatted(TOLERANCES, "g"))
+    for (map_name, uncertainty), (name, image), spacing_mm in itertools.product(maps.items(), images.items(), SPACINGS):
+        sigma_mm = sigma_from_uncertainty(uncertainty, max_mm=MOST * min(spacing_mm))
         values, slopes, seconds = accuracy(image, sigma_mm, spacing_mm, slope=name == "tissue")
         if spacing_mm == SPACINGS[0]:
-            compiled[of] = seconds
-        told = f", derivative by sigma {listed(slopes, '.1f')}" if slopes else ""
-        print(f"{of:5s} {name:7s} {spacing_mm!s:16s} {listed(values, '.3f')}{told}")
-    for of, unsure in maps.items():
-        sigma = sigma_from_uncertainty(unsure, max_mm=MOST)
+            compiled[map_name] = seconds
+        derivative = f", derivative by sigma {formatted(slopes, '.1f')}" if slopes else ""
+        print(f"{map_name:5s} {name:7s} {spacing_mm!s:16s} {formatted(values, '.3f')}{derivative}")
+    for map_name, uncertainty in maps.items():
+        sigma = sigma_from_uncertainty(uncertainty, max_mm=MOST)
         none, average = (sigma == 0).mean(), sigma[sigma > 0].mean()
-        print(f"\n{of}: sigma is 0 in {none:.0%} of the voxels, else on average {average:.2f}")
-        spent = costs(images["tissue"], sigma, rng, times=asked.times) | {"exact, compiled": compiled[of]}
+        print(f"\n{map_name}: sigma is 0 in {none:.0%} of the voxels, else on average {average:.2f}")
+        spent = costs(images["tissue"], sigma, rng, times=options.times) | {"exact, compiled": compiled[map_name]}
         print(f"{'':22s} {'CPU s':>9s} {'of scipy':>9s} {'of focused':>11s}")
         for name, seconds in spent.items():
             shares = seconds / spent["scipy, sigma 3"], seconds / spent["focused, 0.01"]
             print(f"{name:22s} {seconds:9.4f} {shares[0]:9.2f} {shares[1]:11.1f}")
     counts = [sum(r < MOST for r in sigma_levels(SPACINGS[0], 4.0, t).levels_mm) for t in TOLERANCES]
-    print(f"\nGaussians: {listed(counts, 'd')}")
+    print(f"\nGaussians: {formatted(counts, 'd')}")
 
 
 if __name__ == "__main__":

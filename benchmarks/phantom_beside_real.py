@@ -1,11 +1,11 @@
-"""The phantom beside real images: slices, intensity histograms and power spectra, and how far apart they are.
+"""Comparison of the phantom with real images: slices, intensity histograms and power spectra, with their distance.
 
 Run: ``python benchmarks/phantom_beside_real.py ISLES_SUBJECT SWI_DIR OUT_DIR``, with an ISLES'22 subject (DWI, ADC,
-FLAIR) and a folder that holds ``Mag.nii`` and ``Phase.nii`` of a multi-echo crop with visible veins. Real slices are
-not part of the repository: ``slices.png`` is for whoever has the data; ``curves.svg`` is in the docs.
+FLAIR) and a folder with ``Mag.nii`` and ``Phase.nii`` of a multi-echo crop with visible veins. Real slices are
+not part of the repository; ``slices.png`` needs the data, ``curves.svg`` is in the docs.
 
-Distance is Wasserstein's between the distributions, in units of the real one's interquartile range; the slope is that
-of log power over log frequency between 0.05 and 0.24 cycles/mm.
+The distance is the Wasserstein distance between the distributions, in units of the interquartile range of the real one.
+The slope is that of log power over log frequency between 0.05 and 0.24 cycles/mm.
 """
 
 import sys
@@ -20,14 +20,14 @@ import numpy as np
 from scipy.stats import wasserstein_distance
 
 from adumbra.cases.registry import open_case
-from adumbra.core.geometry.resampling import resampled
+from adumbra.core.geometry.resampling import resample
 from adumbra.core.phase_encodings import PHASES, radians_of
 from adumbra.phantom.generate import generate
-from adumbra.preprocessing.brain_mask import brain_mask
+from adumbra.preprocessing.brain_mask import extract_brain
 from adumbra.preprocessing.phase import homodyne
 
 SEEDS = (101, 102, 103, 104)
-ECHO = 1  # of the real series, counted from 0
+ECHO = 1  # index of the echo in the real series
 BAND = (0.05, 0.24)  # cycles/mm
 
 
@@ -38,7 +38,7 @@ def scaled(values):
 
 
 def spectrum(volume, spacing_mm, window=True):
-    """Mean power of the slices by frequency in cycles/mm, at 1 where the frequency is 0.05."""
+    """Mean power of the slices by frequency in cycles/mm, normalised to 1 at a frequency of 0.05."""
     nx, ny = volume.shape[:2]
     taper = np.hanning(nx)[:, None] * np.hanning(ny)[None, :] if window else 1.0
     levels = [k for k in range(volume.shape[2]) if (volume[..., k] != 0).mean() > 0.15]
@@ -55,27 +55,31 @@ def spectrum(volume, spacing_mm, window=True):
 
 
 def slope(curve):
-    """Of log power over log frequency, within the band."""
+    """The slope of log power over log frequency, within the band."""
     frequency, power = curve
     inside = (frequency >= BAND[0]) & (frequency <= min(BAND[1], frequency[-1]))
     return float(np.polyfit(np.log(frequency[inside]), np.log(power[inside]), 1)[0])
 
 
-def diffusion_of(case):
-    """By modality: values in the brain, the spectrum, and the middle slice."""
-    brain = brain_mask(case.scans["dwi"].data, case.scans["dwi"].grid)
-    made = {}
+def describe_diffusion(case):
+    """Values in the brain, spectrum and middle slice of each modality."""
+    brain = extract_brain(case.scans["dwi"].data, case.scans["dwi"].grid)
+    described = {}
     for name in ("dwi", "adc", "flair"):
         scan = case.scans[name]
-        inside = resampled(brain.astype(np.float32), case.scans["dwi"].grid, scan.grid) > 0.5
+        inside = resample(brain.astype(np.float32), case.scans["dwi"].grid, scan.grid) > 0.5
         values = scan.data[inside]
-        shown = scan.data[..., int(0.55 * scan.data.shape[2])]
-        made[name] = (values if name == "adc" else scaled(values), spectrum(scan.data, scan.grid.spacing_mm), shown)
-    return made
+        middle = scan.data[..., int(0.55 * scan.data.shape[2])]
+        described[name] = (
+            values if name == "adc" else scaled(values),
+            spectrum(scan.data, scan.grid.spacing_mm),
+            middle,
+        )
+    return described
 
 
-def gradient_echo_of(magnitude, phase, spacing_mm):
-    """Magnitude over its median and high-passed phase of a crop: values, spectrum, slice."""
+def describe_gradient_echo(magnitude, phase, spacing_mm):
+    """Values, spectrum and middle slice of a crop: magnitude over its median, and high-pass filtered phase."""
     high = homodyne(phase, spacing_mm=spacing_mm, magnitude=magnitude)
     relative = magnitude / np.median(magnitude)
     level = magnitude.shape[2] // 2
@@ -86,41 +90,41 @@ def gradient_echo_of(magnitude, phase, spacing_mm):
 
 
 def real_gradient_echo(folder):
-    """The real crop."""
+    """Values, spectrum and middle slice of the real crop."""
     images = [nib.load(folder / f"{name}.nii") for name in ("Mag", "Phase")]
     magnitude, stored = (np.asarray(i.dataobj, np.float32)[..., ECHO] for i in images)
     spacing_mm = tuple(float(s) for s in images[0].header.get_zooms()[:3])
-    return gradient_echo_of(magnitude, radians_of(stored, PHASES["±0.0037"]), spacing_mm)
+    return describe_gradient_echo(magnitude, radians_of(stored, PHASES["±0.0037"]), spacing_mm)
 
 
-def drawn_gradient_echo(made, side_mm):
+def simulated_gradient_echo(phantom, side_mm):
     """A crop as large as the real one, around the internal cerebral veins."""
-    swi, phase = made.case.scans["swi"], made.case.scans["phase"]
+    swi, phase = phantom.case.scans["swi"], phantom.case.scans["phase"]
     middle = np.round(swi.grid.index((0.0, -20.0, 18.0))).astype(int)
     half = [int(s / d / 2) for s, d in zip(side_mm, swi.grid.spacing_mm, strict=True)]
     crop = tuple(slice(m - h, m + h) for m, h in zip(middle, half, strict=True))
-    return gradient_echo_of(swi.data[crop], phase.data[crop], swi.grid.spacing_mm)
+    return describe_gradient_echo(swi.data[crop], phase.data[crop], swi.grid.spacing_mm)
 
 
-def report(real, drawn):
+def report(real, simulated):
     """Prints the table."""
     print(f"{'':10} {'distance':>9} {'slope, real':>12} {'slope, phantom':>15}   (phantom: {len(SEEDS)} seeds)")
     for name, (values, curve, _) in real.items():
         span = np.subtract(*np.percentile(values, (75, 25)))
         away = [wasserstein_distance(values[:: 1 + len(values) // 50000], d[name][0][:: 1 + len(d[name][0]) // 50000])
-                for d in drawn]  # fmt: skip
-        slopes = [slope(d[name][1]) for d in drawn]
-        told = f"{min(slopes):.2f} to {max(slopes):.2f}"
-        print(f"{name:10} {np.median(away) / span:9.2f} {slope(curve):12.2f} {told:>15}")
+                for d in simulated]  # fmt: skip
+        slopes = [slope(d[name][1]) for d in simulated]
+        slope_range = f"{min(slopes):.2f} to {max(slopes):.2f}"
+        print(f"{name:10} {np.median(away) / span:9.2f} {slope(curve):12.2f} {slope_range:>15}")
 
 
-def figures(real, drawn, out):
+def figures(real, simulated, out):
     """Writes the two pictures."""
     names = list(real)
     figure, axes = plt.subplots(2, len(names), figsize=(3.2 * len(names), 5.4))
     for column, name in enumerate(names):
         low, high = np.percentile(real[name][0], (0.5, 99.5))
-        for source, colour, width in (*((d, "#c8641e", 0.8) for d in drawn), (real, "#0b6478", 1.8)):
+        for source, colour, width in (*((d, "#c8641e", 0.8) for d in simulated), (real, "#0b6478", 1.8)):
             axes[0, column].hist(np.clip(source[name][0], low, high), 80, density=True, histtype="step", color=colour,
                                  lw=width)  # fmt: skip
             axes[1, column].loglog(*source[name][1], color=colour, lw=width)
@@ -132,7 +136,7 @@ def figures(real, drawn, out):
     figure.tight_layout()
     figure.savefig(out / "curves.svg", metadata={"Date": None})
     figure, axes = plt.subplots(2, len(names), figsize=(3.4 * len(names), 7.2))
-    for row, source in enumerate((real, drawn[0])):
+    for row, source in enumerate((real, simulated[0])):
         for column, name in enumerate(names):
             shown = source[name][2]
             axes[row, column].imshow(np.rot90(shown), cmap="gray", vmin=np.percentile(shown, 0.5),
@@ -143,18 +147,18 @@ def figures(real, drawn, out):
 
 
 def main() -> None:
-    """Draws the phantoms, prints the table, writes the pictures."""
+    """Simulates the phantoms, prints the table, writes the pictures."""
     subject, crop, out = (Path(a) for a in sys.argv[1:4])
     out.mkdir(parents=True, exist_ok=True)
-    real = diffusion_of(open_case(subject)) | real_gradient_echo(crop)
+    real = describe_diffusion(open_case(subject)) | real_gradient_echo(crop)
     image = nib.load(crop / "Mag.nii")
     side_mm = [n * d for n, d in zip(image.shape[:3], image.header.get_zooms()[:3], strict=True)]
-    drawn = []
+    simulated = []
     for seed in SEEDS:
-        made = generate(seed, preset_name="monocentric")
-        drawn.append(diffusion_of(made.case) | drawn_gradient_echo(made, side_mm))
-    report(real, drawn)
-    figures(real, drawn, out)
+        phantom = generate(seed, preset_name="monocentric")
+        simulated.append(describe_diffusion(phantom.case) | simulated_gradient_echo(phantom, side_mm))
+    report(real, simulated)
+    figures(real, simulated, out)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Does the diffusion regulariser learn? Its denoising error against the noise, and images that it makes of noise.
+"""What the diffusion regulariser learns: its denoising error at each noise level, and images sampled from noise.
 
-Run: ``python benchmarks/regulariser_learns.py TRAINING --figure FILE.png [--cases 12]``, with TRAINING the folder of a
-training with a regulariser (``adumbra train --regulariser pretrain_share``, or an arm of ``benchmarks/arms.py``) whose last
-cases were held out. The error is that of the predicted noise, mean squared, inside the brain, on patches of these
-cases; 1 is what the answer "no noise" has. Beside it the best answer that knows the mean and variance of voxels, and no
-neighbour: what is below that was learned from the anatomy. The samples grow from noise in 20 steps of second order.
+Run: ``python benchmarks/regulariser_learns.py TRAINING --figure FILE.png [--cases 12]``. TRAINING is the folder of a
+training with a regulariser (``adumbra train --regulariser pretrain``, or an arm of
+``python -m adumbra.experiments.fusion_ablation``), whose last cases were held out.
+
+The error is the mean squared error of the predicted noise inside the brain, on patches of these cases; the prediction
+"no noise" has an error of 1. Beside it is the error of the best prediction from the mean and the variance of single
+voxels. A lower error was learned from the anatomy around a voxel. The images are sampled from noise in 20 steps of
+second order.
 """
 
 import argparse
@@ -18,13 +21,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from adumbra.diffusion.denoising import converted, denoising_error
+from adumbra.diffusion.denoising import convert, denoising_error
 from adumbra.diffusion.regulariser import SPREAD
-from adumbra.diffusion.sampling import sampled
+from adumbra.diffusion.sampling import sample
 from adumbra.diffusion.schedule import Schedule
 from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.registry import load, network_of
-from adumbra.training.fitting import DENOISER
+from adumbra.training.fitting import DENOISER_PREFIX
 from adumbra.training.patches import concatenate_patches, open_cached_case, sample_patch
 
 LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -32,21 +35,23 @@ SIDE = 48
 
 
 def main() -> None:
-    """Prints the errors and draws the figure."""
+    """Prints the errors and writes the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("training", type=Path)
     parser.add_argument("--figure", type=Path, required=True)
     parser.add_argument("--cases", type=int, default=12)
-    asked = parser.parse_args()
-    card = load(asked.training / "weights.safetensors").card
-    kept = load_file(asked.training / "checkpoint.safetensors")
-    average = {n.removeprefix("average/"): t for n, t in kept.items() if n.startswith("average/")}
-    network = network_of(load(asked.training / "weights.safetensors").network.config).eval()
-    network.load_state_dict({n: t for n, t in average.items() if not n.startswith(DENOISER)})
+    options = parser.parse_args()
+    card = load(options.training / "weights.safetensors").card
+    checkpoint = load_file(options.training / "checkpoint.safetensors")
+    average = {n.removeprefix("average/"): t for n, t in checkpoint.items() if n.startswith("average/")}
+    network = network_of(load(options.training / "weights.safetensors").network.config).eval()
+    network.load_state_dict({n: t for n, t in average.items() if not n.startswith(DENOISER_PREFIX)})
     denoiser = ImageDenoiser(network.config).eval()
-    denoiser.load_state_dict({n.removeprefix(DENOISER): t for n, t in average.items() if n.startswith(DENOISER)})
+    denoiser.load_state_dict(
+        {n.removeprefix(DENOISER_PREFIX): t for n, t in average.items() if n.startswith(DENOISER_PREFIX)}
+    )
     rng, schedule = np.random.default_rng(0), Schedule()
-    files = sorted((asked.training / "cache").glob("*.safetensors"))[-asked.cases :]
+    files = sorted((options.training / "cache").glob("*.safetensors"))[-options.cases :]
     patches = concatenate_patches(
         [sample_patch(open_cached_case(f), rng, side=SIDE, spacing_mm=card.spacing_mm) for f in files]
     )
@@ -56,34 +61,34 @@ def main() -> None:
     def denoise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         features = network.features_before("decoder", x.float() * SPREAD, present[: len(x)])
         velocity = denoiser(features, x.float(), t.expand(len(x)))
-        return converted(velocity, x.float(), t, schedule, given="velocity", wanted="noise")
+        return convert(velocity, x.float(), t, schedule, given="velocity", wanted="noise")
 
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(images.shape, generator=generator)
     levels = torch.tensor(LEVELS, dtype=torch.float64)
     with torch.inference_mode():
         errors = denoising_error(denoise, images, schedule, levels, noise, weights=weights)
-        grown = sampled(denoise, noise[:3], schedule, steps=20, method="second-order", within=(-2.0, 6.0))
+        samples = sample(denoise, noise[:3], schedule, steps=20, method="second-order", within=(-2.0, 6.0))
     spread = images[weights > 0].var()
     signal = schedule.signal(levels)
-    alone = signal * spread / (signal * spread + 1.0 - signal)  # of a Gaussian of that variance, voxel by voxel
-    print("| time | signal | error | without neighbours |\n|---|---|---|---|")
-    for t, a, e, v in zip(LEVELS, signal, errors, alone, strict=True):
+    voxelwise = signal * spread / (signal * spread + 1.0 - signal)  # A Gaussian of that variance, voxel by voxel.
+    print("| time | signal | error | from single voxels |\n|---|---|---|---|")
+    for t, a, e, v in zip(LEVELS, signal, errors, voxelwise, strict=True):
         print(f"| {t:.2f} | {float(a):.3f} | {float(e):.4f} | {float(v):.4f} |")
-    drawn(images[:3], grown, network.config.modalities, asked.figure)
+    plot(images[:3], samples, network.config.modalities, options.figure)
 
 
-def drawn(real: torch.Tensor, grown: torch.Tensor, modalities: tuple[str, ...], figure: Path) -> None:
-    """Middle slices of real patches above those that were made of noise."""
-    rows = [*real, *grown]
-    found, axes = plt.subplots(len(rows), len(modalities), figsize=(1.6 * len(modalities), 1.6 * len(rows)))
+def plot(real: torch.Tensor, samples: torch.Tensor, modalities: tuple[str, ...], figure: Path) -> None:
+    """Writes middle slices of real patches, and below them those of sampled ones."""
+    rows = [*real, *samples]
+    canvas, axes = plt.subplots(len(rows), len(modalities), figsize=(1.6 * len(modalities), 1.6 * len(rows)))
     for row, volume in zip(axes, rows, strict=True):
         for axis, image, name in zip(row, volume, modalities, strict=True):
             axis.imshow(image[:, :, SIDE // 2].T, origin="lower", cmap="gray", vmin=-2.0, vmax=3.0)
             axis.set_title(name if volume is rows[0] else "", fontsize=8)
             axis.axis("off")
-    found.tight_layout()
-    found.savefig(figure, dpi=110)
+    canvas.tight_layout()
+    canvas.savefig(figure, dpi=110)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The calibration that ships beside weights: fitted on phantoms that neither trained nor measured them.
+"""Fits the calibration of released weights, on simulated patients that neither trained nor measured them.
 
-Phantoms of both examinations by turns, one scanner with all sequences and many with some; the cohort is no other's. The
-interval of the volume is to hold the true one in 95 of 100 cases. Phantoms are not patients: on others, fit your own
-with ``adumbra calibrate --data``.
+The patients have both examinations in turn: one scanner with all sequences, and many scanners with some of them. No
+other cohort has the same seed. The interval of the volume is fitted to cover the true volume in 95 of 100 cases.
+Simulated patients are not patients: fit another calibration for real ones with ``adumbra calibrate --data``.
 
 Run: ``python trainings/calibrate.py TARGET OUT.calibration.json [--masks DIR] [--weights FILE] [--cases N]``.
 """
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adumbra.cli.progress_bars import Bars
-from adumbra.experiments.calibration import METHODS, calibrated
+from adumbra.cli.progress_bars import ProgressBars
+from adumbra.core.options import InferenceConfig
+from adumbra.experiments.calibration import METHODS, calibrate
 from adumbra.simulation import cohort
 from adumbra.uncertainty.calibration.io import write_calibration
 
@@ -21,23 +22,24 @@ SEED, PRESETS, ALPHA = 43, ("monocentric", "multicentric"), 0.05
 
 
 def main() -> None:
-    """Fits it and writes it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Fits and writes the calibration."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=("lesion", "thrombus"))
     parser.add_argument("out", type=Path)
-    parser.add_argument("--masks", type=Path)
-    parser.add_argument("--weights", help="those that ship for the target by default")
+    parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
+    parser.add_argument("--weights", help="weights to calibrate; the released ones of the target by default")
     parser.add_argument("--method", choices=tuple(METHODS), default="isotonic")
-    parser.add_argument("--cases", type=int, default=40)
-    asked = parser.parse_args()
-    outlines = cohort.lesion_mask_files(asked.masks)
-    cases = [cohort.PhantomRef(SEED, n, outlines, PRESETS[n % len(PRESETS)]) for n in range(asked.cases)]
-    found = calibrated(
-        cases, target=asked.target, weights=[asked.weights or asked.target], method=asked.method, alpha=ALPHA,
-        registration="never", progress=Bars(Console(stderr=True)),
+    parser.add_argument("--cases", type=int, default=40, help="number of simulated patients")
+    options = parser.parse_args()
+    masks = cohort.lesion_mask_files(options.masks)
+    cases = [cohort.PhantomRef(SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in range(options.cases)]
+    config = InferenceConfig(weights=options.weights, registration="never")
+    calibration = calibrate(
+        cases, target=options.target, config=config, method=options.method, alpha=ALPHA,
+        progress=ProgressBars(Console(stderr=True)),
     )  # fmt: skip
-    write_calibration(asked.out, found)
-    print(asked.out, "fitted on", len(found.cases), "phantoms:", found.volume)
+    write_calibration(options.out, calibration)
+    print(options.out, "was fitted on", len(calibration.cases), "simulated cases:", calibration.volume)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""The curve of a training: smoothed loss, and Dice on the held-out phantoms.
+"""Plots a training: the smoothed loss, and the Dice of the held-out simulated cases.
 
 Run: ``python trainings/curve.py LOG.jsonl CURVE.svg``.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +15,29 @@ rcParams["svg.hashsalt"] = "adumbra"
 
 
 def main() -> None:
-    """Draws it: each stage by itself, for each has held-out cases of its own."""
-    lines = [json.loads(line) for line in Path(sys.argv[1]).read_text("utf-8").splitlines()]
+    """Plots each stage on its own, since each has other held-out cases."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("log", type=Path)
+    parser.add_argument("curve", type=Path)
+    options = parser.parse_args()
+    lines = [json.loads(line) for line in options.log.read_text("utf-8").splitlines()]
     figure = Figure(figsize=(8, 3.6))
     left = figure.subplots()
     right = left.twinx()
     stages = list(dict.fromkeys(line.get("stage", "") for line in lines))
     for stage in stages:
-        _stage(left, right, [line for line in lines if line.get("stage", "") == stage], labelled=stage == stages[0])
+        own = [line for line in lines if line.get("stage", "") == stage]
+        plot_stage(left, right, own, labelled=stage == stages[0])
     for stage in stages[1:]:
         left.axvline(min(line["step"] for line in lines if line.get("stage") == stage), color="0.6", lw=0.8, ls=":")
     left.set(xlabel="step", ylabel="loss", ylim=(0, None))
     right.set(ylabel="Dice", ylim=(0, 1))
     figure.legend(loc="upper center", ncols=4, fontsize=8, frameon=False)
-    figure.savefig(sys.argv[2], bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(options.curve, bbox_inches="tight", metadata={"Date": None})
 
 
-def _stage(left, right, lines: list[dict], *, labelled: bool) -> None:
-    """The curves of one stage; small and large as ``training.validate`` parts them."""
+def plot_stage(left, right, lines: list[dict], *, labelled: bool) -> None:
+    """Plots the curves of one stage; ``training.validate`` defines small and large targets."""
     loss = {line["step"]: line["loss"] for line in lines if "loss" in line}
     held_out = {line["step"]: line for line in lines if "dice" in line}
     width, every = min(25, len(loss)), int(np.diff(list(loss)[:2])[0])

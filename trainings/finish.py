@@ -1,11 +1,11 @@
-"""From a finished training to weights that can be shipped: the thresholds are chosen, and all is measured, on phantoms.
+"""Turns a finished training into weights for release: chooses the thresholds and measures the result.
 
-Cohorts that share no case with those trained on: one chooses the two thresholds (highest mean of Dice and lesion-wise
-F1 over its cases; where most cases lack the target, over those that have it, or calling nothing would be best), others
-are measured with them. No real image is looked at.
+The cohorts share no case with those of the training. One cohort chooses the two thresholds, by the highest mean of Dice
+and lesion-wise F1 over its cases. Where most cases lack the target, only those that have it are used, because an empty
+prediction would be best otherwise. Other cohorts are measured with these thresholds. No real image is used.
 
-Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR] [--workers N]``; reads ``weights.safetensors`` of the
-training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
+Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR] [--workers N]``. It reads ``weights.safetensors`` of
+the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from adumbra.core.geometry.components import hysteresis_threshold
-from adumbra.core.geometry.resampling import resampled
+from adumbra.core.geometry.resampling import resample
+from adumbra.core.options import ComputeConfig
 from adumbra.evaluation.segmentation.comparison import scores
-from adumbra.inference.windowed_inference import InferenceConfig
 from adumbra.networks.registry import load
 from adumbra.networks.weights import read_weights, save_weights
 from adumbra.posterior.deterministic import Deterministic
@@ -31,14 +31,20 @@ from adumbra.posterior.sampled_posterior import SampledPosterior
 from adumbra.preprocessing.pipeline import preprocess
 from adumbra.simulation import cohort
 
-# (threshold, peak threshold): how far an outline reaches, and whether there is one.
+# The threshold sets the extent of a component; the high threshold decides whether it is kept.
 LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
-CUTS = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
+THRESHOLDS = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Phantoms: the seed of a cohort, and what examinations its cases have."""
+    """Simulated patients.
+
+    Attributes:
+        seed: Seed of the cohort.
+        preset: Preset of the examinations.
+        count: Number of patients.
+    """
 
     seed: int
     preset: str
@@ -50,41 +56,41 @@ class Plan:
     """How the weights of a target are finished.
 
     Attributes:
-        choosing: For the thresholds.
-        measured: With them, by name.
-        metrics: That are measured.
-        kinds: What a case is an example of, from its phantom and the volume of its truth in ml.
-        left_out: A sequence that is not shown to the network.
-        window: Side of the windows at prediction.
-        passed_over: The kind of case that has no say in the thresholds.
+        choosing: The cohort that chooses the thresholds.
+        measured: The cohorts that are measured with them, by name.
+        metrics: The metrics of the model card.
+        kinds: The kinds of a case, from its phantom and the true volume of the target in ml.
+        omitted: A modality that is withheld from the network.
+        window: Side of the windows at prediction, in voxels.
+        ignored_kind: The kind of case that does not count in the choice of the thresholds.
     """
 
     choosing: Cohort
     measured: dict[str, Cohort]
     metrics: tuple[str, ...]
     kinds: Callable[[object, float], tuple[str, ...]]
-    left_out: str = ""
+    omitted: str = ""
     window: int = 64
-    passed_over: str = ""
+    ignored_kind: str = ""
 
 
 def lesion_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
-    """Of infarcts."""
+    """The kinds of a case with respect to its infarct."""
     subacute = phantom.parameters["stage"]["adc_factor"] > 0.85
-    found = {
+    kinds = {
         "no lesion": volume_ml == 0,
         "shower": phantom.parameters["pattern"] == "shower" and volume_ml > 0,
         "subacute, ADC over 0.85 of normal": subacute and volume_ml > 0,
         "up to 1 ml": 0 < volume_ml <= 1,
         "over 20 ml": volume_ml > 20,
     }
-    return tuple(name for name, true in found.items() if true)
+    return tuple(name for name, applies in kinds.items() if applies)
 
 
 def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
-    """Of clots."""
+    """The kinds of a case with respect to its clots."""
     clots, sequences = phantom.parameters["clots"], phantom.case.scans
-    found = {
+    kinds = {
         "no clot": volume_ml == 0,
         "central": any(c["site"] in ("ICA", "M1", "basilar") for c in clots),
         "distal": any(c["site"] not in ("ICA", "M1", "basilar") for c in clots),
@@ -93,115 +99,121 @@ def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
         "without phase": "phase" not in sequences and "swi" in sequences,
         "without TOF": "tof" not in sequences,
     }
-    return tuple(name for name, true in found.items() if true)
+    return tuple(name for name, applies in kinds.items() if applies)
 
 
 OVERLAP = ("dice", "lesion_f1", "sensitivity", "precision")
 PLANS = {
     "lesion": Plan(
-        Cohort(3, "diffusion", 24), {"cohort 2": Cohort(2, "diffusion", 40)}, OVERLAP, lesion_kinds, left_out="b0"
+        Cohort(3, "diffusion", 24), {"cohort 2": Cohort(2, "diffusion", 40)}, OVERLAP, lesion_kinds, omitted="b0"
     ),
     "thrombus": Plan(
         Cohort(23, "multicentric", 16),
         {name: Cohort(22, name, 30) for name in ("monocentric", "multicentric")},
         (*OVERLAP, "detected", "detected_strictly", "false_positives"),
         thrombus_kinds,
-        passed_over="no clot",
+        ignored_kind="no clot",
     ),
 }
 
 
 @dataclass(frozen=True)
-class Measure:
-    """How a case is measured; it travels to the processes that do it.
+class Measurement:
+    """The measurement of cases; worker processes receive a copy.
 
     Attributes:
-        target: What is outlined.
-        weights: File of the training.
-        masks: Shapes of lesions.
+        target: The segmented target.
+        weights: The weights of the training.
+        masks: Files of lesion shapes in MNI space.
     """
 
     target: str
     weights: Path
     masks: tuple[Path, ...]
 
-    def predicted(self, of: Cohort, number: int):
-        """The deterministic probability of one phantom, its truth, their grid, and what kinds of case it is."""
+    def predict(self, patients: Cohort, number: int):
+        """The deterministic probability of one case, its ground truth, their grid, and the kinds of the case."""
         plan, target = PLANS[self.target], self.target
-        phantom = cohort.phantom(of.seed, number, self.masks, preset_name=of.preset)
+        phantom = cohort.simulate_case(patients.seed, number, self.masks, preset_name=patients.preset)
         case = phantom.case
-        case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.left_out})
+        case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.omitted})
         network = load(self.weights)
-        looked_at, spacing_mm = network.network.config.modalities, network.card.spacing_mm
-        aligned, working = preprocess(
-            case, target=target, modalities=looked_at, spacing_mm=spacing_mm, registration="never"
+        modalities, spacing_mm = network.network.config.modalities, network.card.spacing_mm
+        aligned, prepared = preprocess(
+            case, target=target, modalities=modalities, spacing_mm=spacing_mm, registration="never"
         )
-        probability = SampledPosterior(
-            network, Deterministic(), inference=InferenceConfig(side=plan.window, threads=1)
-        ).deterministic(working)
+        compute = ComputeConfig(window=plan.window, threads=1)
+        probability = SampledPosterior(network, Deterministic(), compute=compute).deterministic(prepared)
         truth, grid = aligned.masks[target].data, aligned.grid
         kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
-        return resampled(probability, working.grid, grid), truth, grid, kinds
+        return resample(probability, prepared.grid, grid), truth, grid, kinds
 
-    def scored(self, of: Cohort, cuts, number: int) -> dict:
+    def score(self, patients: Cohort, thresholds, number: int) -> dict:
         """The scores of one case at every pair of thresholds."""
-        probability, truth, grid, kinds = self.predicted(of, number)
-        row = {cut: scores(hysteresis_threshold(probability, low=cut[0], high=cut[1]), truth, grid) for cut in cuts}
-        cut = cuts[len(cuts) // 2]
-        print(f"{of.preset} {of.seed}, case {number}: Dice at {cut} {row[cut]['dice']:.3f}", flush=True)
+        probability, truth, grid, kinds = self.predict(patients, number)
+        row = {
+            (low, high): scores(hysteresis_threshold(probability, low=low, high=high), truth, grid)
+            for low, high in thresholds
+        }
+        pair = thresholds[len(thresholds) // 2]
+        print(f"{patients.preset} {patients.seed}, case {number}: Dice at {pair} {row[pair]['dice']:.3f}", flush=True)
         return row | {"kinds": kinds}
 
-    def of_all(self, of: Cohort, cuts, pool: Executor) -> list[dict]:
-        """Of every case of a cohort."""
-        return list(pool.map(partial(self.scored, of, cuts), range(of.count)))
+    def score_all(self, patients: Cohort, thresholds, pool: Executor) -> list[dict]:
+        """The scores of every case of a cohort."""
+        return list(pool.map(partial(self.score, patients, thresholds), range(patients.count)))
 
 
-def mean_of(rows: list[dict], cut: tuple[float, float], metric: str) -> float | None:
-    """Of a metric over the cases where it is defined; None where it is in none."""
-    values = [row[cut][metric] for row in rows if not np.isnan(row[cut][metric])]
+def mean_metric(rows: list[dict], pair: tuple[float, float], metric: str) -> float | None:
+    """The mean of a metric over the cases where it is defined; None where it is defined in none."""
+    values = [row[pair][metric] for row in rows if not np.isnan(row[pair][metric])]
     return round(float(np.mean(values)), 4) if values else None
 
 
-def summary(rows: list[dict], cut: tuple[float, float], metrics: tuple[str, ...]) -> dict:
-    """The means of a cohort, and of each kind of case in it."""
+def summary(rows: list[dict], pair: tuple[float, float], metrics: tuple[str, ...]) -> dict:
+    """The mean metrics of a cohort, and of each kind of case in it."""
     by_kind = {}
     for kind in sorted({kind for row in rows for kind in row["kinds"]}):
-        of = [row for row in rows if kind in row["kinds"]]
-        by_kind[kind] = {"cases": len(of), **{name: mean_of(of, cut, name) for name in metrics}}
-    return {name: mean_of(rows, cut, name) for name in metrics} | {"cases": len(rows), "by_kind": by_kind}
+        own = [row for row in rows if kind in row["kinds"]]
+        by_kind[kind] = {"cases": len(own), **{name: mean_metric(own, pair, name) for name in metrics}}
+    return {name: mean_metric(rows, pair, name) for name in metrics} | {"cases": len(rows), "by_kind": by_kind}
 
 
 def main() -> None:
-    """Chooses, measures, writes."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Chooses the thresholds, measures the cohorts, and writes the weights and their model card."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=PLANS)
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
-    asked = parser.parse_args()
-    target, plan, weights = asked.target, PLANS[asked.target], asked.out / "weights.safetensors"
-    measure = Measure(target, weights, cohort.lesion_mask_files(asked.masks))
-    with ProcessPoolExecutor(asked.workers, mp_context=get_context("spawn")) as pool:
-        choosing = measure.of_all(plan.choosing, CUTS, pool)
-        choosing = [row for row in choosing if plan.passed_over not in row["kinds"]]
-        merit = {cut: np.mean([mean_of(choosing, cut, name) for name in ("dice", "lesion_f1")]) for cut in CUTS}
-        best = max(merit, key=lambda cut: merit[cut])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes, of one thread each")
+    options = parser.parse_args()
+    target, plan, weights = options.target, PLANS[options.target], options.out / "weights.safetensors"
+    measurement = Measurement(target, weights, cohort.lesion_mask_files(options.masks))
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        choosing = measurement.score_all(plan.choosing, THRESHOLDS, pool)
+        choosing = [row for row in choosing if plan.ignored_kind not in row["kinds"]]
+        merit = {
+            pair: np.mean([mean_metric(choosing, pair, name) for name in ("dice", "lesion_f1")]) for pair in THRESHOLDS
+        }
+        best = max(merit, key=lambda pair: merit[pair])
         measured = {
-            name: summary(measure.of_all(of, (best,), pool), best, plan.metrics) for name, of in plan.measured.items()
+            name: summary(measurement.score_all(patients, (best,), pool), best, plan.metrics)
+            for name, patients in plan.measured.items()
         }
     tensors, card = read_weights(weights)
-    of = plan.choosing
+    patients = plan.choosing
     training = {
         **card.training,
-        "thresholds_chosen_on": f"{len(choosing)} of {of.count} {of.preset} phantoms of cohort {of.seed}",
+        "thresholds_chosen_on": f"{len(choosing)} of {patients.count} {patients.preset} phantoms of cohort "
+        f"{patients.seed}",
         "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
         "measured": measured,
     }
-    about = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
-    about |= {"threshold": best[0], "high_threshold": best[1], "window": plan.window, "training": training}
-    sha256 = save_weights(asked.out / f"{target}.safetensors", tensors, about)
-    card_text = json.dumps({"sha256": sha256, **about}, indent=2) + "\n"
-    (asked.out / f"{target}.json").write_text(card_text, encoding="utf-8")
+    values = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
+    values |= {"threshold": best[0], "high_threshold": best[1], "window": plan.window, "training": training}
+    sha256 = save_weights(options.out / f"{target}.safetensors", tensors, values)
+    card_text = json.dumps({"sha256": sha256, **values}, indent=2) + "\n"
+    (options.out / f"{target}.json").write_text(card_text, encoding="utf-8")
     print(f"thresholds {best}, sha256 {sha256}\n{json.dumps(measured, indent=1)}")
 
 

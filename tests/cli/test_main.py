@@ -1,4 +1,4 @@
-"""The command line: frozen, its exit codes, its two streams."""
+"""The command line: its frozen options, its exit codes and its two streams."""
 
 import json
 import subprocess
@@ -27,18 +27,8 @@ FROZEN = {
     "train": [
         *["--data", "--out", "-o", "--target", "--posterior", "--steps", "--batch", "--learning-rate", "--held-out"],
         *["--fold", "--initial", "--registration", "--no-registration", "--seed", "--device", "--threads", "--workers"],
-        *[
-            "--patch",
-            "--dry-run",
-            "--backbone",
-            "--fusion",
-            "--regulariser",
-            "--blur",
-            "--blur-mm",
-            "--diffusion-target",
-        ],
-        *["--regulariser-weight", "--uncertainty-loss"],
-        *["--first-pass-dir", "--first-pass-steps"],
+        *["--patch", "--dry-run", "--backbone", "--fusion", "--regulariser", "--blur", "--blur-mm"],
+        *["--diffusion-target", "--regulariser-weight", "--uncertainty-loss", "--first-pass-dir", "--first-pass-steps"],
         *["--n-phantoms", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "calibrate": [
@@ -48,28 +38,12 @@ FROZEN = {
     ],
     "evaluate": ["--pred", "--truth", "--target", "--csv", "--overwrite", *OUTPUT],
     "evaluate-uncertainty": [
-        "--pred",
-        "--truth",
-        "--target",
-        "--uncertainty",
-        "--out",
-        "--seed",
-        "--overwrite",
-        *OUTPUT,
+        *["--pred", "--truth", "--target", "--uncertainty", "--out", "--seed", "--overwrite", *OUTPUT],
     ],
     "information": [
         *["CASES", "--out", "-o", "--target", "--sources", "--regions", "--quantiles", "--bins", "--resamples"],
-        *[
-            "--permutations",
-            "--reach",
-            "--sided",
-            "--maps",
-            "--weights",
-            "--draws",
-            "--seed",
-            "--registration",
-            "--no-registration",
-        ],
+        *["--permutations", "--reach", "--sided", "--maps", "--weights", "--draws", "--seed"],
+        *["--registration", "--no-registration"],
         *["--workers", "--overwrite", "--n-phantoms", "--phantom-seed", "--phantom-preset", "--lesion-masks", *OUTPUT],
     ],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],
@@ -78,22 +52,22 @@ FROZEN = {
 
 
 def options(name):
-    """All that a command takes, groups of options spread out."""
+    """Every option and argument of a command, those of its groups included."""
     return [n for argument in app[name].assemble_argument_collection() for n in argument.names if n != "*"]
 
 
 def test_the_command_line_is_frozen():
-    """A change here is a change for every user's script: it belongs into the CHANGELOG."""
+    """A change here changes every user's script, so it belongs in the CHANGELOG."""
     commands = [name for name in app if not name.startswith("-")]
     assert {name: options(name) for name in commands} == FROZEN
 
 
-def test_version_says_what_it_is_for(capsys):
+def test_the_version_states_research_use(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"adumbra {__version__}. Research use only, not for diagnosis.\n"
 
 
-def test_the_module_is_the_command():
+def test_the_package_runs_as_the_command():
     ran = subprocess.run([sys.executable, "-m", "adumbra", "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith(f"adumbra {__version__}.")
 
@@ -115,15 +89,15 @@ def test_the_module_is_the_command():
         ["simulate", "--cases", "3"],
     ],
 )
-def test_a_wrong_command_line_is_2_and_says_where_to_read(tokens, capsys):
+def test_a_wrong_command_line_exits_with_2_and_names_the_help(tokens, capsys):
     assert main(tokens) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "--help" in said.err
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert "--help" in streams.err
 
 
-def failing(monkeypatch, error):
-    """``main`` whose one command raises the error."""
+def make_fail(monkeypatch, error):
+    """Makes every command raise the error."""
 
     def fail(*_, **__):
         raise error
@@ -134,38 +108,38 @@ def failing(monkeypatch, error):
 REFUSAL = AmbiguousInput("dwi.nii.gz", expected="one volume", found="30", do="choose one")
 
 
-def test_rejected_input_is_4_and_told_in_four_lines(monkeypatch, capsys):
-    failing(monkeypatch, REFUSAL)
+def test_rejected_input_exits_with_4_and_four_lines(monkeypatch, capsys):
+    make_fail(monkeypatch, REFUSAL)
     assert main(["predict"]) == 4
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines() == str(REFUSAL).splitlines()
-    assert len(said.err.splitlines()) == 4
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.splitlines() == str(REFUSAL).splitlines()
+    assert len(streams.err.splitlines()) == 4
 
 
 def test_rejected_input_as_json_has_its_parts_by_name(monkeypatch, capsys):
-    failing(monkeypatch, REFUSAL)
+    make_fail(monkeypatch, REFUSAL)
     assert main(["predict", "--json"]) == 4
     parts = {"where": "dwi.nii.gz", "expected": "one volume", "found": "30", "do": "choose one"}
     assert json.loads(capsys.readouterr().out) == {"error": {"kind": "AmbiguousInput", **parts}}
 
 
-def test_refused_output_is_1(monkeypatch):
-    failing(monkeypatch, OutputRefused("out", expected="an empty folder", found="files", do="add --overwrite"))
+def test_refused_output_exits_with_1(monkeypatch):
+    make_fail(monkeypatch, OutputRefused("out", expected="an empty folder", found="files", do="add --overwrite"))
     assert main(["predict"]) == 1
 
 
-def test_a_defect_is_1_and_its_traceback_comes_with_debug_only(monkeypatch, capsys):
-    failing(monkeypatch, ZeroDivisionError("of all things"))
+def test_a_defect_exits_with_1_and_prints_its_traceback_with_debug_only(monkeypatch, capsys):
+    make_fail(monkeypatch, ZeroDivisionError("of a test"))
     assert main(["predict"]) == 1
     quiet = capsys.readouterr().err
-    assert "ZeroDivisionError: of all things" in quiet
+    assert "ZeroDivisionError: of a test" in quiet
     assert "Traceback" not in quiet
     assert main(["predict", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_control_c_is_130(monkeypatch, capsys):
-    failing(monkeypatch, KeyboardInterrupt())
+def test_control_c_exits_with_130(monkeypatch, capsys):
+    make_fail(monkeypatch, KeyboardInterrupt())
     assert main(["train"]) == 130
     assert capsys.readouterr().err == "Stopped.\n"

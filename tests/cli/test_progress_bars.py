@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from adumbra.cli.progress_bars import Bars
+from adumbra.cli.progress_bars import ProgressBars
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def screen():
 
 @pytest.fixture
 def bars(screen):
-    return Bars(Console(file=screen, width=100))
+    return ProgressBars(Console(file=screen, width=100))
 
 
 def test_items_pass_through_in_order_and_are_counted(bars, screen):
@@ -23,8 +23,8 @@ def test_items_pass_through_in_order_and_are_counted(bars, screen):
 
 
 def test_loops_within_loops_share_one_display(bars, screen):
-    seen = [(i, j) for i in bars.track(range(2), what="Outer") for j in bars.track([7, 8], what="Inner")]
-    assert seen == [(0, 7), (0, 8), (1, 7), (1, 8)]
+    items = [(i, j) for i in bars.track(range(2), what="Outer") for j in bars.track([7, 8], what="Inner")]
+    assert items == [(0, 7), (0, 8), (1, 7), (1, 8)]
     assert screen.getvalue().count("Outer") == 1
 
 

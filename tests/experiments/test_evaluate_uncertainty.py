@@ -1,4 +1,4 @@
-"""Calibration and quality on the road: a small untrained network, one phantom on disk, and made cases."""
+"""Calibration and evaluation of uncertainty in the pipeline: an untrained network, one phantom, synthetic cases."""
 
 import json
 from dataclasses import dataclass, replace
@@ -13,22 +13,24 @@ from adumbra.cases.registry import find_cases
 from adumbra.cli.main import main
 from adumbra.core.case import Case
 from adumbra.core.errors import InputRejected, MissingInput, WeightsRejected
-from adumbra.experiments.calibration import METHODS, calibrated
+from adumbra.core.options import InferenceConfig
+from adumbra.experiments.calibration import METHODS, calibrate
 from adumbra.experiments.evaluate_uncertainty import evaluate_uncertainty
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
 from adumbra.simulation import cohort
 from adumbra.uncertainty.calibration.io import read_calibration, write_calibration
 from training.blobs import BlobRef
 
-ABOUT = {"architecture": "unet", "spacing_mm": 2.0, "patch": 32, "threshold": 0.02, "training": {}}
-READ = {"draws": 3, "seed": 4, "registration": "never"}
+METADATA = {"architecture": "unet", "spacing_mm": 2.0, "patch": 32, "threshold": 0.02, "training": {}}
+CONFIG = InferenceConfig(draws=3, seed=4, registration="never")
 
 
 def saved(path: Path, *, seed: int = 0, **config: object) -> Path:
     torch.manual_seed(seed)
     own = UNetConfig(widths=(8, 8, 8), dropout=0.3, **config)  # type: ignore[arg-type]
-    save_weights(path, UNet(own).state_dict(), ABOUT | {"config": own.as_json()})
+    save_weights(path, UNet(own).state_dict(), METADATA | {"config": own.as_json()})
     return path
 
 
@@ -59,101 +61,107 @@ def two_members(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [saved(folder / f"{seed}.safetensors", seed=seed) for seed in range(2)]
 
 
+def fit(cases, weights, *, draws, alpha, **options):
+    """A calibration of these weights for the lesion."""
+    config = InferenceConfig(weights=weights, draws=draws, registration=options.pop("registration", "auto"))
+    return calibrate(cases, target="lesion", config=config, alpha=alpha, **options)
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_a_calibration_lowers_the_likelihood_loss_of_what_it_was_fitted_on(method, weights):
-    found = calibrated(blobs(3), target="lesion", weights=[weights], method=method, alpha=0.3, draws=2)
-    assert set(found.cases) == {"sub-000", "sub-001", "sub-002"}
-    assert (found.posterior, found.draws, found.target) == ("dropout", 2, "lesion")
-    assert found.probability is not None
-    assert found.volume is not None
-    assert found.volume.level == pytest.approx(0.7)
+def test_each_method_fits_all_three_parts(method, weights):
+    calibration = fit(blobs(3), weights, method=method, alpha=0.3, draws=2)
+    assert set(calibration.cases) == {"sub-000", "sub-001", "sub-002"}
+    assert (calibration.posterior, calibration.draws, calibration.target) == ("dropout", 2, "lesion")
+    assert calibration.probability is not None
+    assert calibration.volume is not None
+    assert calibration.volume.level == pytest.approx(0.7)
 
 
-def test_too_few_cases_for_the_promise_are_refused(weights):
+def test_too_few_cases_for_the_coverage_are_refused(weights):
     with pytest.raises(InputRejected, match="at least 9"):
-        calibrated(blobs(2), target="lesion", weights=[weights], alpha=0.1, draws=2)
+        fit(blobs(2), weights, alpha=0.1, draws=2)
 
 
 @dataclass(frozen=True)
-class NotOutlined(BlobRef):
-    """A case that nobody outlined."""
+class WithoutMask(BlobRef):
+    """A case without a mask of the target."""
 
     def open(self) -> Case:
         case = super().open()
         return replace(case, masks={"brain": case.masks["brain"]})
 
 
-def test_a_case_without_outline_cannot_be_calibrated_on(weights):
-    with pytest.raises(MissingInput, match="outline of the lesion"):
-        calibrated([NotOutlined(0)], target="lesion", weights=[weights], alpha=0.5, draws=2)
+def test_a_case_without_a_mask_is_refused(weights):
+    with pytest.raises(MissingInput, match="mask of the lesion"):
+        fit([WithoutMask(0)], weights, alpha=0.5, draws=2)
 
 
 def test_the_file_beside_the_weights_is_used_and_recorded(tmp_path, weights, subject):
     own = tmp_path / "own.safetensors"
     own.write_bytes(weights.read_bytes())
-    found = calibrated(blobs(3), target="lesion", weights=[own], alpha=0.3, draws=3)
-    write_calibration(tmp_path / "own.calibration.json", found)
-    plain = pipeline.predict(subject, out=tmp_path / "plain", weights=own, calibration="none", **READ)
-    beside = pipeline.predict(subject, out=tmp_path / "beside", weights=own, **READ)
+    calibration = fit(blobs(3), own, alpha=0.3, draws=3)
+    write_calibration(tmp_path / "own.calibration.json", calibration)
+    config = replace(CONFIG, weights=own)
+    plain = pipeline.predict(subject, tmp_path / "plain", config=replace(config, calibration="none"))
+    beside = pipeline.predict(subject, tmp_path / "beside", config=config)
     runs = [json.loads((tmp_path / name / f"{plain.case}_run.json").read_text()) for name in ("plain", "beside")]
     assert runs[0]["options"]["calibration"] is None
     assert runs[1]["options"]["calibration"]["cases"] == {"sub-000": "", "sub-001": "", "sub-002": ""}
-    assert runs[1]["options"]["threshold"] == pytest.approx(found.moved(0.02))
+    assert runs[1]["options"]["threshold"] == pytest.approx(calibration.calibrated_threshold(0.02))
     assert (plain.findings.volume_ml.by, beside.findings.volume_ml.by) == ("draws", "calibration")
     assert beside.findings.volume_ml.level == pytest.approx(0.7)
-    assert "calibrated to hold the true volume in 70 %" in beside.report.read_text()
-    fewer = pipeline.predict(subject, out=tmp_path / "fewer", weights=own, **READ | {"draws": 2})
-    assert any("calibrated one is for 3 draws" in note for note in fewer.findings.notes)
-    other = pipeline.predict(subject, out=tmp_path / "other", weights=own, posterior="tta", **READ)
-    assert other.findings.volume_ml.by == "draws", "what lies beside the weights is for their own posterior"
+    assert "calibrated to cover the true volume in 70 %" in beside.report.read_text()
+    fewer = pipeline.predict(subject, tmp_path / "fewer", config=replace(config, draws=2))
+    assert any("valid for 3 draws only" in note for note in fewer.findings.notes)
+    other = pipeline.predict(subject, tmp_path / "other", config=replace(config, posterior="tta"))
+    assert other.findings.volume_ml.by == "draws", "the file beside the weights is for their own posterior"
 
 
 def test_a_calibration_of_other_weights_is_refused(tmp_path, weights, two_members, subject):
-    found = calibrated(blobs(3), target="lesion", weights=[weights], alpha=0.3, draws=3)
-    write_calibration(tmp_path / "c.json", found)
-    assert read_calibration(tmp_path / "c.json") == found
+    calibration = fit(blobs(3), weights, alpha=0.3, draws=3)
+    path = tmp_path / "c.json"
+    write_calibration(path, calibration)
+    assert read_calibration(path) == calibration
     for others in (two_members[1], two_members):
         with pytest.raises(WeightsRejected, match="fitted for the weights"):
-            pipeline.predict(subject, out=tmp_path / "out", weights=others, calibration=tmp_path / "c.json", **READ)
+            pipeline.predict(subject, tmp_path / "out", config=replace(CONFIG, weights=others, calibration=path))
+    other = replace(CONFIG, weights=weights, posterior="tta", calibration=path)
     with pytest.raises(WeightsRejected, match="fitted for the posterior tta"):
-        pipeline.predict(subject, out=tmp_path / "out", weights=weights, posterior="tta",
-                     calibration=tmp_path / "c.json", **READ)  # fmt: skip
+        pipeline.predict(subject, tmp_path / "out", config=other)
 
 
-def test_judging_a_calibration_on_its_own_cases_is_refused(tmp_path, weights, dataset, subject):
-    """By the scan where both were files, whatever they are called; by the name where one was not."""
+def test_evaluating_a_calibration_on_its_own_cases_is_refused(tmp_path, weights, dataset, subject):
+    """Cases are the same by their scan if both were files, whatever their names; by their name otherwise."""
     (ref,) = find_cases(dataset)
-    of_files = calibrated([ref], target="lesion", weights=[weights], alpha=0.5, draws=2, registration="never")
-    in_memory = calibrated(
-        [cohort.PhantomRef(5, 0)], target="lesion", weights=[weights], alpha=0.5, draws=2, registration="never"
-    )
+    of_files = fit([ref], weights, alpha=0.5, draws=2, registration="never")
+    in_memory = fit([cohort.PhantomRef(5, 0)], weights, alpha=0.5, draws=2, registration="never")
     assert list(in_memory.cases.values()) == [""]
-    for name, found in (("files", of_files), ("memory", in_memory)):
-        write_calibration(tmp_path / f"{name}.json", found)
-        out = tmp_path / name
-        pipeline.predict(subject, out=out, weights=weights, calibration=tmp_path / f"{name}.json", **READ)
+    for name, calibration in (("files", of_files), ("memory", in_memory)):
+        path, out = tmp_path / f"{name}.json", tmp_path / name
+        write_calibration(path, calibration)
+        pipeline.predict(subject, out, config=replace(CONFIG, weights=weights, calibration=path))
         with pytest.raises(InputRejected, match="not fitted on"):
             evaluate_uncertainty(out)
 
 
-def test_quality_of_a_prediction_that_came_with_its_truth(tmp_path, weights, subject, capsys):
+def test_the_evaluation_of_a_prediction_that_came_with_its_truth(tmp_path, weights, subject, capsys):
     out = tmp_path / "out"
-    outcome = pipeline.predict(subject, out=out, weights=weights, **READ)
+    outcome = pipeline.predict(subject, out, config=replace(CONFIG, weights=weights))
     assert main(["evaluate-uncertainty", "--pred", str(out), "--json", "--no-progress"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    values = told["cases"][outcome.case]
+    result = json.loads(capsys.readouterr().out)
+    values = result["cases"][outcome.case]
     assert values["dice"] == pytest.approx(outcome.scores["dice"])
     assert 0.0 <= values["auroc"] <= 1.0
     page = (out / "quality.html").read_text()
     assert "Phantoms are not patients" in page
     assert page.count("<polyline") == 5
     assert json.loads((out / "quality.json").read_text())["cases"][outcome.case]["dice"] == values["dice"]
-    assert main(["evaluate-uncertainty", "--pred", str(out), "--no-progress"]) == 1, "an earlier page is not replaced unasked"
+    assert main(["evaluate-uncertainty", "--pred", str(out), "--no-progress"]) == 1, "an earlier page is not replaced"
 
 
-def test_quality_against_outlines_of_another_place(tmp_path, weights, dataset, subject):
+def test_the_evaluation_against_masks_of_another_folder(tmp_path, weights, dataset, subject):
     out = tmp_path / "out"
-    case = pipeline.predict(subject, out=out, weights=weights, **READ).case
+    case = pipeline.predict(subject, out, config=replace(CONFIG, weights=weights)).case
     (truth,) = (dataset / "derivatives").rglob("*label-lesion_mask.nii.gz")
     own, other = evaluate_uncertainty(out), evaluate_uncertainty(out, truths={case: truth})
     assert own.cases[case].values["nll_brain"] == pytest.approx(other.cases[case].values["nll_brain"])
@@ -162,28 +170,30 @@ def test_quality_against_outlines_of_another_place(tmp_path, weights, dataset, s
 
 
 def test_several_weights_are_an_ensemble(tmp_path, two_members, subject):
-    outcome = pipeline.predict(subject, out=tmp_path, weights=two_members, posterior="deterministic", **READ)
+    config = replace(CONFIG, weights=two_members, posterior="deterministic")
+    outcome = pipeline.predict(subject, tmp_path, config=config)
     options = json.loads((tmp_path / f"{outcome.case}_run.json").read_text())["options"]
     assert options["state"]["approximation"] == "ensemble"
     assert len(options["state"]["members"]) == 2
 
 
-def test_auto_draws_until_the_mean_is_known(tmp_path, weights, subject, monkeypatch):
+def test_auto_draws_until_the_standard_error_is_reached(tmp_path, weights, subject, monkeypatch):
     monkeypatch.setattr(pipeline, "MOST_DRAWS", 11)
-    about = {"weights": weights, "seed": 0, "registration": "never", "draws": "auto"}
+    config = InferenceConfig(weights=weights, seed=0, registration="never", draws="auto")
     counts = []
     for error in (1.0, 1e-9):
-        outcome = pipeline.predict(subject, out=tmp_path / str(error), standard_error=error, **about)
-        counts.append(json.loads((tmp_path / str(error) / f"{outcome.case}_run.json").read_text())["options"]["draws"])
+        out = tmp_path / str(error)
+        outcome = pipeline.predict(subject, out, config=replace(config, standard_error=error))
+        counts.append(json.loads((out / f"{outcome.case}_run.json").read_text())["options"]["draws"])
     assert counts == [8, 11]
 
 
 def test_the_command_writes_a_calibration(tmp_path, weights, capsys):
-    given = ["--n-phantoms", "2", "--phantom-seed", "9", "--alpha", "0.4", "--draws", "2", "--no-registration"]
+    options = ["--n-phantoms", "2", "--phantom-seed", "9", "--alpha", "0.4", "--draws", "2", "--no-registration"]
     out = tmp_path / "c.json"
-    command = ["calibrate", "--weights", str(weights), "--out", str(out), *given, "--no-progress"]
+    command = ["calibrate", "--weights", str(weights), "--out", str(out), *options, "--no-progress"]
     assert main([*command, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["cases"]) == 2
     assert len(read_calibration(out).cases) == 2
-    assert main(command) == 1, "an earlier file is not replaced unasked"
-    assert np.isfinite(read_calibration(out).moved(0.5))
+    assert main(command) == 1, "an earlier file is not replaced"
+    assert np.isfinite(read_calibration(out).calibrated_threshold(0.5))

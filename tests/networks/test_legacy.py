@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from adumbra.core.errors import InputRejected
 from adumbra.core.legacy import FILE_NAMES, TENSOR_PARTS, current_names, current_tensor_name, current_value
 from adumbra.core.options import ComputeConfig
 from adumbra.networks.registry import load
@@ -59,9 +60,16 @@ def test_the_posterior_gives_the_same_draws(name):
 
 def test_todays_names_are_left_alone():
     for kind, table in FILE_NAMES.items():
-        today = {name: 1 for name in table.values()}
+        today = dict.fromkeys(table.values(), 1)
         assert current_names(kind, today) == today
-        assert current_names(kind, {"inner": [dict.fromkeys(table, 2)]}) == {"inner": [dict.fromkeys(table.values(), 2)]}
+        nested = current_names(kind, {"inner": [dict.fromkeys(table, 2)]})
+        assert nested == {"inner": [dict.fromkeys(table.values(), 2)]}
     for old, today in TENSOR_PARTS.items():
         assert current_tensor_name(f"weights/x{old}y") == f"weights/x{today}y"
         assert current_tensor_name(f"weights/x{today}y") == f"weights/x{today}y"
+
+
+def test_an_old_name_of_a_posterior_is_refused_with_the_name_of_today():
+    trained = load(FILES / "weights" / "unet.safetensors")
+    with pytest.raises(InputRejected, match="use its name of today, tta"):
+        posterior_of([trained], "augmented")

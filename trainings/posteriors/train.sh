@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The posteriors of the table of estimators (docs/concepts/uncertainty.md), each from the shipped lesion weights, on the
-# phantoms that these last saw. MASKS is a folder of lesion masks in MNI space, here the 1,449 of SOOP (OpenNeuro
-# ds004889, CC0). About an hour and a half on 2 cores, and the time in which 612 phantoms are drawn, once for all.
-# The members of the ensemble go on from the shipped weights too, the learning rate raised again, on other folds and in
-# another order: they differ less than members trained from nothing would, for which there was no time.
+# The posteriors of docs/results/estimators.md. Each is fine-tuned from the released lesion weights, on the simulated
+# patients of their fifth stage. MASKS is a folder of lesion masks in MNI space: the 1,449 of SOOP (OpenNeuro ds004889,
+# CC0). It takes an hour and a half on 2 cores, and the time to simulate 612 patients, once for all posteriors.
+# The members of the ensemble are fine-tuned from the released weights too, with the initial learning rate, on other folds
+# and in another order. They differ less than members trained from scratch would, which the budget did not allow.
 set -euo pipefail
 MASKS=${1:?folder of lesion masks} OUT=${2:?output folder}
 export GOMP_SPINCOUNT=0

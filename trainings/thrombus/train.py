@@ -1,51 +1,52 @@
-"""The training of the shipped thrombus weights: phantoms only, of both presets.
+"""The training of the released thrombus weights, on simulated patients of both presets.
 
-Two stages on multicentric phantoms, where sequences are missing and a third of the cases has a clot that can be seen,
-then one with monocentric ones beside them. 1.6 hours on 2 cores, and more than an hour in which the
-phantoms are drawn (60 MB each). A training that was stopped goes on when the same command is given again.
+Two stages use multicentric patients, where sequences are missing and a third of the cases has a visible clot. The third
+stage adds monocentric ones. The training takes 1.6 hours on 2 cores, and simulating the patients more than an hour
+(60 MB each). Repeat the command to resume a training.
 
-Run: ``python trainings/thrombus/train.py --masks DIR --out DIR``; the masks are those of the lesion.
+Run: ``python trainings/thrombus/train.py --masks DIR --out DIR``, with the same masks as for the lesion.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
-from adumbra.cli.bars import Bars
-from adumbra.cohort import PhantomRef, lesion_mask_files
 from rich.console import Console
 
-from adumbra.training.config import DEFAULT_TRAINING, TrainConfig
+from adumbra.cli.progress_bars import ProgressBars
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.training.config import DataConfig, OptimiserConfig, RuntimeConfig
 from adumbra.training.loop import train
+from adumbra.training.presets import TrainingPreset, config_for
 
-MULTICENTRIC, MONOCENTRIC = (21, 158), (24, 110)  # Seed of the cohort, and how many of its cases.
+COHORTS = {"multicentric": (21, 158), "monocentric": (24, 110)}  # Seed and number of patients.
 
 
 def main() -> None:
-    """Three stages, each from the weights before."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Runs three stages, each from the weights of the one before."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masks", type=Path, required=True, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True)
-    asked = parser.parse_args()
-    outlines, learned = lesion_mask_files(asked.masks), DEFAULT_TRAINING["thrombus"]
-    refs = {
-        preset: [PhantomRef(seed, number, outlines, preset) for number in range(count)]
-        for preset, (seed, count) in {"multicentric": MULTICENTRIC, "monocentric": MONOCENTRIC}.items()
-    }
-    both = refs["multicentric"] + refs["monocentric"]
-    config = TrainConfig(
-        network=learned.network, spacing_mm=learned.spacing_mm, hard_voxel_fraction=learned.hard_voxel_fraction, registration="never",
-        threads=2, workers=2, seed=0,
-    )  # fmt: skip
+    options = parser.parse_args()
+    masks = lesion_mask_files(options.masks)
+    multicentric, monocentric = (
+        [PhantomRef(seed, number, masks, preset) for number in range(count)]
+        for preset, (seed, count) in COHORTS.items()
+    )
     stages = (
-        ("first", refs["multicentric"], 2600, 8),
-        ("second", refs["multicentric"], 2700, 8),
-        ("third", both, 1800, 10),
+        ("first", multicentric, 2600, 8),
+        ("second", multicentric, 2700, 8),
+        ("third", multicentric + monocentric, 1800, 10),
     )
     weights = ""
     for name, cases, steps, held_out in stages:
-        stage = replace(config, steps=steps, held_out=held_out, initial=weights)
-        weights = str(train(cases, asked.out / name, stage, progress=Bars(Console(stderr=True))).weights)
+        config = config_for(
+            TrainingPreset(),
+            "thrombus",
+            data=DataConfig(held_out=held_out, registration="never"),
+            optimiser=OptimiserConfig(steps=steps, initial=weights),
+            runtime=RuntimeConfig(threads=2),
+        )
+        weights = str(train(cases, options.out / name, config, progress=ProgressBars(Console(stderr=True))).weights)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The command line: each command parses, calls and prints. Whatever is heavy is imported inside the command."""
+"""The command line: each command parses, calls and prints. Heavy modules are imported inside the commands."""

@@ -1,4 +1,4 @@
-"""``adumbra demo``: the main job on a stroke that the phantom draws, and on a case of the user's."""
+"""``adumbra demo``: a prediction of a simulated patient, and of a case of the user's."""
 
 import sys
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from adumbra.cli.options import DEFAULT_OUTPUT, OK, OutputOptions, command_line
-from adumbra.cli.predict import result_of, text_of
+from adumbra.cli.predict import json_outcome, outcome_text
 from adumbra.core.progress import Progress
 
 if TYPE_CHECKING:
     import adumbra.pipeline
 
-SEED = 38  # an infarct of the first day, in one territory
+SEED = 38  # An infarct of the first day, in one territory.
 
 
 def demo(
@@ -21,23 +21,24 @@ def demo(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")] = Path("demo"),
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Draw a stroke, outline it with its uncertainty, and name the report to open; the same for CASE if given.
+    """Simulate a stroke, segment it with its uncertainty, and print the path of the report. CASE is segmented too.
 
     Args:
         case: A real case, as adumbra predict takes it.
-        out: Folder to write to; results of an earlier demo are replaced.
+        out: Folder to write to. The results of an earlier demo are replaced.
     """
-    outcomes = [_predicted(_phantom(out, manner.watch()), out / "phantom-result", manner.watch())]
+    simulated = _simulate(out, output.progress_display())
+    outcomes = [_predict(simulated, out / "phantom-result", output.progress_display())]
     if case is not None:
-        outcomes.append(_predicted(case, out / "case-result", manner.watch()))
+        outcomes.append(_predict(case, out / "case-result", output.progress_display()))
     reports = "\n".join(f"Open in a browser: {outcome.report.resolve()}" for outcome in outcomes)
-    manner.answer({"predictions": [result_of(o) for o in outcomes]}, *map(text_of, outcomes), reports)
+    output.print_result({"predictions": [json_outcome(o) for o in outcomes]}, *map(outcome_text, outcomes), reports)
     return OK
 
 
-def _phantom(out: Path, progress: Progress) -> Path:
+def _simulate(out: Path, progress: Progress) -> Path:
     from adumbra.simulation import cohort
 
     (name,) = cohort.simulate(
@@ -46,7 +47,7 @@ def _phantom(out: Path, progress: Progress) -> Path:
     return out / "phantom" / name
 
 
-def _predicted(source: Path, out: Path, progress: Progress) -> "adumbra.pipeline.PredictionOutcome":
+def _predict(source: Path, out: Path, progress: Progress) -> "adumbra.pipeline.PredictionOutcome":
     from adumbra import pipeline
 
-    return pipeline.predict(source, out=out, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)
+    return pipeline.predict(source, out, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)

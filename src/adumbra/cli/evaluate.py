@@ -1,22 +1,24 @@
-"""``adumbra evaluate``: predictions against the truth, case by case, and a summary."""
+"""``adumbra evaluate``: the metrics of each predicted mask against the ground truth, and a summary."""
 
-import csv
+import csv as csv_format
 import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rich.table import Table as Grating
+from rich.table import Table as RichTable
 
 from adumbra.cli.options import DEFAULT_OUTPUT, OK, PARTIAL, RESEARCH_USE, Flag, OutputOptions
-from adumbra.cli.pairing import Pairing, masks_in, paired
+from adumbra.cli.pairing import Pairing, find_masks, pair_masks
+from adumbra.core.atomic_io import write_atomically
 from adumbra.core.errors import GridMismatch, InputRejected, MissingInput, OutputRefused
+from adumbra.core.options import TrainedTarget
 
 if TYPE_CHECKING:
-    import adumbra.evaluation.segmentation.comparison
+    from adumbra.core.types import Target
+    from adumbra.evaluation.segmentation.comparison import Table
 
 Scores = dict[str, float]
 
@@ -25,55 +27,59 @@ def evaluate(
     *,
     pred: Path,
     truth: Path,
-    target: Literal["lesion", "thrombus"] = "lesion",
+    target: TrainedTarget = "lesion",
     csv: Path | None = None,
     overwrite: Flag = False,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Compare predicted masks with the truth: Dice, lesion-wise F1 and the other metrics of each case.
+    """Compare predicted masks with the ground truth: Dice, lesion-wise F1 and the other metrics of each case.
 
-    Predictions and truths are paired by sub- and ses- in their names, or, one file each, as they are. A case that lacks
-    its other half is listed, and the exit code is 3.
+    Predictions and masks are paired by the sub- and ses- in their names. One file on each side is a pair whatever its
+    name. A case without a counterpart is listed, and the exit code is 3.
 
     Args:
-        pred: What adumbra predict wrote, a folder of masks, or one mask.
-        truth: An ISLES'22 or BIDS data set with its outlines, a folder of masks, or one mask.
-        target: What was outlined.
-        csv: Write the scores of each case to this file too.
-        overwrite: Replace that file.
+        pred: The output of adumbra predict, a folder of masks, or one mask.
+        truth: An ISLES'22 or BIDS data set with masks, a folder of masks, or one mask.
+        target: The segmented target.
+        csv: Also write the scores of each case to this file.
+        overwrite: Replace an existing file.
     """
     from adumbra.evaluation.segmentation.comparison import table
 
-    pairing = paired(masks_in(pred, target=target), masks_in(truth, target=target, predicted=False))
+    pairing = pair_masks(find_masks(pred, target=target), find_masks(truth, target=target, predicted=False))
     if not pairing.pairs:
-        raise _nothing_in_common(pred, pairing)
-    scored, failed = _scored(pairing, target, manner)
+        raise _no_pair(pred, pairing)
+    scored, failed = _score_all(pairing, target, output)
     result = table(scored)
     if csv is not None:
         _write_csv(csv, result, overwrite=overwrite)
-    manner.answer(_plain(result, pairing, failed), _shown(result), *_gaps(pairing, failed), RESEARCH_USE)
+    json_result, problems = _json_result(result, pairing, failed), _problems(pairing, failed)
+    output.print_result(json_result, _rich_table(result), *problems, RESEARCH_USE)
     return PARTIAL if failed or pairing.without_truth or pairing.without_prediction else OK
 
 
-def _nothing_in_common(pred: Path, pairing: Pairing) -> MissingInput:
+def _no_pair(pred: Path, pairing: Pairing) -> MissingInput:
     return MissingInput(
         pred.name,
-        expected="a case that was both predicted and outlined",
-        found=f"predicted: {_listed(pairing.without_truth)}; outlined: {_listed(pairing.without_prediction)}",
-        do="name the files alike (sub-, ses-), or give one file on each side",
+        expected="a case with both a prediction and a ground truth",
+        found=f"predictions: {_list(pairing.without_truth)}; ground truth: {_list(pairing.without_prediction)}",
+        do="give both the same sub- and ses-, or give one file on each side",
     )
 
 
-def _listed(cases: tuple[str, ...]) -> str:
+def _list(cases: tuple[str, ...]) -> str:
     return ", ".join(cases[:5]) + (f" and {len(cases) - 5} more" if len(cases) > 5 else "")
 
 
-def _scored(pairing: Pairing, target: str, manner: OutputOptions) -> tuple[dict[str, Scores], dict[str, InputRejected]]:
+def _score_all(
+    pairing: Pairing, target: TrainedTarget, output: OutputOptions
+) -> tuple[dict[str, Scores], dict[str, InputRejected]]:
+    """The scores of every pair, and the errors of those that could not be compared."""
     scored: dict[str, Scores] = {}
     failed: dict[str, InputRejected] = {}
-    for case, (prediction, truth) in manner.watch().track(pairing.pairs.items(), what="Comparing"):
+    for case, (prediction, truth) in output.progress_display().track(pairing.pairs.items(), what="Comparing"):
         try:
-            scored[case] = _scores(prediction, truth, target)
+            scored[case] = _score(prediction, truth, target)
         except InputRejected as error:
             failed[case] = error
     if not scored:
@@ -81,40 +87,40 @@ def _scored(pairing: Pairing, target: str, manner: OutputOptions) -> tuple[dict[
     return scored, failed
 
 
-def _scores(prediction: Path, truth: Path, target: str) -> Scores:
+def _score(prediction: Path, truth: Path, target: "Target") -> Scores:
     from adumbra.cases.scan import read_mask
     from adumbra.evaluation.segmentation.comparison import scores
 
-    (ours, _), (theirs, _) = read_mask(prediction, target), read_mask(truth, target)
-    if not ours.grid.coincides(theirs.grid):
-        apart = ours.grid.distance_mm(theirs.grid)
+    (predicted, _), (true, _) = read_mask(prediction, target), read_mask(truth, target)
+    if not predicted.grid.coincides(true.grid):
+        distance, shape = predicted.grid.distance_mm(true.grid), predicted.grid.shape
         raise GridMismatch(
             prediction.name,
-            expected=f"the grid of {truth.name}, {theirs.grid.shape}",
-            found=f"{ours.grid.shape}" + (f", {apart:.3g} mm apart" if ours.grid.shape == theirs.grid.shape else ""),
-            do="compare on one grid: a mask that was resampled would be scored for the resampling too",
+            expected=f"the grid of {truth.name}, {true.grid.shape}",
+            found=f"{shape}" + (f", {distance:.3g} mm apart" if shape == true.grid.shape else ""),
+            do="write both on one grid: resampling a mask here would change its scores",
         )
-    return scores(ours.data, theirs.data, ours.grid)
+    return scores(predicted.data, true.data, predicted.grid)
 
 
-def _shown(result: "adumbra.evaluation.segmentation.comparison.Table") -> Grating:
-    """A line per case; of a single case a line per metric, which fits any terminal."""
-    lines = {**result.rows, **{name: _statistic(result, name) for name in ("mean", "median") if len(result.rows) > 1}}
-    table = [
-        ["Case", *lines],
-        *([_heading(name), *(_figure(row[name]) for row in lines.values())] for name in result.summary),
+def _rich_table(result: "Table") -> RichTable:
+    """One row for each case. A single case is printed with one row for each metric, which fits any terminal."""
+    rows = {**result.rows, **{name: _statistic(result, name) for name in ("mean", "median") if len(result.rows) > 1}}
+    cells = [
+        ["Case", *rows],
+        *([_heading(name), *(_number(row[name]) for row in rows.values())] for name in result.summary),
     ]
     if len(result.rows) > 1:
-        table = [list(column) for column in zip(*table, strict=True)]
-    grating = Grating(title="Against the truth")
-    for n, heading in enumerate(table[0]):
-        grating.add_column(heading, justify="right" if n else "left", no_wrap=not n)
-    for n, cells in enumerate(table[1:], start=1):
-        grating.add_row(*cells, end_section=len(result.rows) > 1 and n == len(result.rows))
-    return grating
+        cells = [list(column) for column in zip(*cells, strict=True)]
+    table = RichTable(title="Comparison with the ground truth")
+    for n, heading in enumerate(cells[0]):
+        table.add_column(heading, justify="right" if n else "left", no_wrap=not n)
+    for n, row in enumerate(cells[1:], start=1):
+        table.add_row(*row, end_section=len(result.rows) > 1 and n == len(result.rows))
+    return table
 
 
-def _statistic(result: "adumbra.evaluation.segmentation.comparison.Table", name: str) -> Scores:
+def _statistic(result: "Table", name: str) -> Scores:
     return {metric: getattr(summary, name) for metric, summary in result.summary.items()}
 
 
@@ -125,19 +131,17 @@ def _heading(name: str) -> str:
     return f"{metric.label}, {metric.unit}" if metric.unit == "ml" else metric.label
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return "undefined" if math.isnan(value) else f"{value:.3f}"
 
 
-def _gaps(pairing: Pairing, failed: Mapping[str, InputRejected]) -> list[str]:
+def _problems(pairing: Pairing, failed: Mapping[str, InputRejected]) -> list[str]:
     lines = [f"Not compared: {error}" for error in failed.values()]
-    lines += [f"No truth for: {case}" for case in pairing.without_truth]
+    lines += [f"No ground truth for: {case}" for case in pairing.without_truth]
     return lines + [f"No prediction for: {case}" for case in pairing.without_prediction]
 
 
-def _plain(
-    result: "adumbra.evaluation.segmentation.comparison.Table", pairing: Pairing, failed: Mapping[str, InputRejected]
-) -> dict[str, object]:
+def _json_result(result: "Table", pairing: Pairing, failed: Mapping[str, InputRejected]) -> dict[str, object]:
     return {
         "cases": result.rows,
         "summary": {name: asdict(summary) for name, summary in result.summary.items()},
@@ -147,17 +151,12 @@ def _plain(
     }
 
 
-def _write_csv(path: Path, result: "adumbra.evaluation.segmentation.comparison.Table", *, overwrite: bool) -> None:
+def _write_csv(path: Path, result: "Table", *, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputRefused(path.name, expected="a new file", found="one of that name", do="add --overwrite")
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv_format.writer(text)
     writer.writerow(["case", *result.summary])
     writer.writerows([case, *(row[name] for name in result.summary)] for case, row in result.rows.items())
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        file.write(text.getvalue())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_atomically(path, text.getvalue().encode())

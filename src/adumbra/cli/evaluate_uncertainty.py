@@ -1,59 +1,62 @@
-"""``adumbra quality``: how good the uncertainty of predictions is, against the truth."""
+"""``adumbra evaluate-uncertainty``: the quality of the uncertainty maps, measured against the ground truth."""
 
 from pathlib import Path
 from typing import Literal
 
-from rich.table import Table as Grating
+from rich.table import Table as RichTable
 
-from adumbra.cli.options import DEFAULT_OUTPUT, OK, RESEARCH_USE, Flag, From0, OutputOptions
-from adumbra.cli.pairing import masks_in
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, RESEARCH_USE, Flag, NonNegative, OutputOptions
+from adumbra.cli.pairing import find_masks
+from adumbra.core.options import TrainedTarget
 
 
 def evaluate_uncertainty(
     *,
     pred: Path,
     truth: Path | None = None,
-    target: Literal["lesion", "thrombus"] = "lesion",
+    target: TrainedTarget = "lesion",
     uncertainty: Literal["entropy", "aleatoric", "epistemic", "variance"] = "entropy",
     out: Path | None = None,
-    seed: From0 = 0,
+    seed: NonNegative = 0,
     overwrite: Flag = False,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Judge the uncertainty of predictions: is it calibrated, and are the errors where the map says?
+    """Evaluate the uncertainty of predictions: calibration, and agreement between uncertainty and errors.
 
     Writes a page with reliability, risk-coverage and retention curves, and every number as JSON beside it.
 
     Args:
-        pred: What adumbra predict wrote.
-        truth: Outlines, as adumbra evaluate takes them; by default those that the cases came with.
-        target: What was outlined.
-        uncertainty: Which map it is.
-        out: The page; quality.html in --pred by default.
-        seed: Of the resamples behind the intervals.
-        overwrite: Replace an earlier page.
+        pred: The output of adumbra predict.
+        truth: Masks, as adumbra evaluate takes them. By default the masks of the predicted cases are used.
+        target: The segmented target.
+        uncertainty: The uncertainty map to evaluate.
+        out: The page to write; quality.html in --pred by default.
+        seed: Seed of the bootstrap resamples behind the intervals.
+        overwrite: Replace an existing page.
     """
     from adumbra.evaluation.uncertainty.quality import plain_table
     from adumbra.experiments.evaluate_uncertainty import evaluate_uncertainty
-    from adumbra.experiments.evaluate_uncertainty_page import sentences, write_quality_page
+    from adumbra.experiments.evaluate_uncertainty_page import sentences, write_uncertainty_quality_page
 
-    truths = None if truth is None else masks_in(truth, target=target, predicted=False)
-    found = evaluate_uncertainty(pred, truths=truths, measure=uncertainty, seed=seed, progress=manner.watch())
-    plain = {"uncertainty": uncertainty, **plain_table(found)}
-    about = f"{len(found.cases)} case{'s' * (len(found.cases) > 1)} · uncertainty: {uncertainty}"
-    page = write_quality_page(found, out or pred / "quality.html", about=about, plain=plain, overwrite=overwrite)
-    told = {**plain, "page": page}
-    manner.answer(told, _shown(found), *sentences(found), f"Page: {page}", RESEARCH_USE)
+    truths = None if truth is None else find_masks(truth, target=target, predicted=False)
+    progress = output.progress_display()
+    quality = evaluate_uncertainty(pred, truths=truths, measure=uncertainty, seed=seed, progress=progress)
+    plain = {"uncertainty": uncertainty, **plain_table(quality)}
+    subtitle = f"{len(quality.cases)} case{'s' * (len(quality.cases) > 1)} · uncertainty: {uncertainty}"
+    path = out or pred / "quality.html"
+    page = write_uncertainty_quality_page(quality, path, subtitle=subtitle, plain=plain, overwrite=overwrite)
+    result = {**plain, "page": page}
+    output.print_result(result, _rich_table(quality), *sentences(quality), f"Page: {page}", RESEARCH_USE)
     return OK
 
 
-def _shown(found: object) -> Grating:
+def _rich_table(quality: object) -> RichTable:
     from adumbra.experiments.evaluate_uncertainty_page import NAMES, figure, interval
 
-    grating = Grating(title="Uncertainty against the truth")
+    table = RichTable(title="Uncertainty and the ground truth")
     for heading in ("Measure", "Mean", "95 % interval by patient", "Cases"):
-        grating.add_column(heading, justify="left" if heading == "Measure" else "right")
+        table.add_column(heading, justify="left" if heading == "Measure" else "right")
     for name, text in NAMES.items():
-        mean = found.means[name]  # type: ignore[attr-defined]  # a Quality; its import would cost --help its quickness
-        grating.add_row(text, figure(mean.value), interval(mean), str(mean.cases))
-    return grating
+        mean = quality.means[name]  # type: ignore[attr-defined]  # importing the class would slow --help down
+        table.add_row(text, figure(mean.value), interval(mean), str(mean.cases))
+    return table

@@ -1,14 +1,14 @@
-"""Which prediction belongs to which truth.
+"""Pairs predictions with ground-truth masks.
 
-Rules, in order:
+The rules, in order:
 
-1. In a folder, the files named ``..._label-<target>..._mask`` are taken; where there are none, those named ``..._msk``
-   (ISLES'22); where there are none either, every image in it. In a folder of truths a mask with its maps of
-   uncertainty beside it is a prediction, and is passed over.
-2. A file's case is its ``sub-`` and ``ses-`` in the file's name; a name without ``sub-`` is a case by itself, less the
-   words that say what it is (``_mask``, ``_msk``, ``_pred``, ``_seg``, ``_label-<target>``).
-3. Same case, one pair. One file on each side is a pair whatever the names. A prediction without session belongs to its
-   subject's truth where that subject has one only, and the other way round.
+1. In a folder, the files named ``..._label-<target>..._mask`` are used. Where there are none, those named ``..._msk``
+   (ISLES'22) are used, and where there are none either, every image. In a folder of ground truth, a mask with
+   uncertainty maps beside it is a prediction and is skipped.
+2. The case of a file is the ``sub-`` and ``ses-`` in its name. A name without ``sub-`` is a case of its own; the words
+   that say what it is (``_mask``, ``_msk``, ``_pred``, ``_seg``, ``_label-<target>``) are removed.
+3. Files of the same case are a pair. One file on each side is a pair whatever the names. A prediction without a session
+   is paired with the mask of its subject where there is only one, and the other way round.
 """
 
 import re
@@ -24,12 +24,12 @@ SUBJECT = re.compile(r"(sub-[A-Za-z0-9]+)(?:.*?_(ses-[A-Za-z0-9]+))?")
 
 @dataclass(frozen=True)
 class Pairing:
-    """Predictions and truths, by case.
+    """Predictions and ground-truth masks, by case.
 
     Attributes:
-        pairs: Case to (prediction, truth), sorted by case.
-        without_truth: Predicted cases that nobody outlined.
-        without_prediction: Outlined cases that were not predicted.
+        pairs: Case to (prediction, ground truth), sorted by case.
+        without_truth: Predicted cases without ground truth.
+        without_prediction: Cases with ground truth that were not predicted.
     """
 
     pairs: Mapping[str, tuple[Path, Path]]
@@ -37,60 +37,62 @@ class Pairing:
     without_prediction: tuple[str, ...] = ()
 
 
-def paired(predictions: Mapping[str, Path], truths: Mapping[str, Path]) -> Pairing:
-    """Rule 3 over masks by case."""
+def pair_masks(predictions: Mapping[str, Path], truths: Mapping[str, Path]) -> Pairing:
+    """Applies rule 3 to masks by case."""
     if len(predictions) == len(truths) == 1:
         ((case, prediction),), (truth,) = predictions.items(), truths.values()
         return Pairing({case: (prediction, truth)})
     match = {case: _counterpart(case, predictions, truths) for case in sorted(predictions)}
     pairs = {case: (predictions[case], truths[other]) for case, other in match.items() if other is not None}
-    left = sorted(set(truths) - set(match.values()))
-    return Pairing(pairs, tuple(case for case, other in match.items() if other is None), tuple(left))
+    without_truth = tuple(case for case, other in match.items() if other is None)
+    return Pairing(pairs, without_truth, tuple(sorted(set(truths) - set(match.values()))))
 
 
 def _counterpart(case: str, predictions: Mapping[str, Path], truths: Mapping[str, Path]) -> str | None:
     if case in truths:
         return case
-    mine = [name for name in predictions if _subject(name) == _subject(case)]
-    theirs = [name for name in truths if _subject(name) == _subject(case)]
-    unsaid = case == _subject(case) or theirs == [_subject(case)]
-    return theirs[0] if unsaid and len(mine) == len(theirs) == 1 else None
+    predicted = [name for name in predictions if _subject(name) == _subject(case)]
+    true = [name for name in truths if _subject(name) == _subject(case)]
+    without_session = case == _subject(case) or true == [_subject(case)]
+    return true[0] if without_session and len(predicted) == len(true) == 1 else None
 
 
-def masks_in(place: Path, *, target: str, predicted: bool = True) -> dict[str, Path]:
-    """The target's masks in a folder (or the one file), by case: rules 1 and 2.
+def find_masks(place: Path, *, target: str, predicted: bool = True) -> dict[str, Path]:
+    """The masks of a target in a folder or a file, by case, after rules 1 and 2.
 
     Args:
-        place: A folder, searched to its depths, or a file.
-        target: What is outlined.
-        predicted: Whether predictions are meant; otherwise they are passed over.
+        place: A folder, which is searched recursively, or a file.
+        target: The target of the masks.
+        predicted: Whether predictions are wanted; otherwise they are skipped.
 
     Raises:
         MissingInput: The place does not exist or holds no image.
-        AmbiguousInput: Two masks claim the same case.
+        AmbiguousInput: Two masks belong to the same case.
     """
     if not place.exists():
-        raise _nothing(place, found="nothing there")
+        raise _missing(place, "nothing there")
     images = [place] if place.is_file() else sorted(path for path in place.rglob("*") if _is_image(path))
     files = [path for path in _of_target(images, target) if predicted or place.is_file() or not _is_predicted(path)]
     if not files:
-        raise _nothing(place, found="no image")
-    found: dict[str, Path] = {}
+        raise _missing(place, "no image")
+    masks: dict[str, Path] = {}
     for path in files:
-        case = case_of(path, target=target)
-        if case in found:
+        case = case_name(path, target=target)
+        if case in masks:
             raise AmbiguousInput(
                 path.name,
                 expected=f"one {target} mask for {case}",
-                found=f"{found[case].name} and {path.name}",
-                do="leave one of them, or name the file",
+                found=f"{masks[case].name} and {path.name}",
+                do="remove one of them, or give the file itself",
             )
-        found[case] = path
-    return found
+        masks[case] = path
+    return masks
 
 
-def _nothing(place: Path, *, found: str) -> MissingInput:
-    return MissingInput(place.name, expected="a mask, or a folder of masks", found=found, do="check --pred and --truth")
+def _missing(place: Path, problem: str) -> MissingInput:
+    return MissingInput(
+        place.name, expected="a mask, or a folder of masks", found=problem, do="check --pred and --truth"
+    )
 
 
 def _is_image(path: Path) -> bool:
@@ -104,13 +106,13 @@ def _of_target(files: list[Path], target: str) -> list[Path]:
 
 
 def _is_predicted(mask: Path) -> bool:
-    stem, named_mask, _ = mask.name.rpartition("_mask.")
+    stem, ending, _ = mask.name.rpartition("_mask.")
     maps = re.compile(re.escape(stem) + r"_desc-[a-z]+_uncertainty\.")
-    return bool(named_mask) and any(maps.match(beside.name) for beside in mask.parent.iterdir())
+    return bool(ending) and any(maps.match(beside.name) for beside in mask.parent.iterdir())
 
 
-def case_of(path: Path, *, target: str) -> str:
-    """The case that a mask's file name speaks of: rule 2."""
+def case_name(path: Path, *, target: str) -> str:
+    """The case of a mask from its file name, after rule 2."""
     entities = SUBJECT.search(path.name)
     if entities:
         return "_".join(part for part in entities.groups() if part)

@@ -1,10 +1,9 @@
-"""``adumbra predict``: one case in, its maps and its report out."""
+"""``adumbra predict``: segments one case and writes its maps and its report."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
@@ -14,32 +13,34 @@ from adumbra.cli.options import (
     OK,
     RESEARCH_USE,
     Count,
-    Device,
     Draws,
     Flag,
-    From0,
+    NonNegative,
     OutputOptions,
     UsageError,
     command_line,
+    unwrap_docstring,
 )
+from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, InputOptions, TrainedTarget
 
 if TYPE_CHECKING:
     import adumbra.pipeline
 
 
 @Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
+@unwrap_docstring
 @dataclass(frozen=True)
 class ScanFiles:
-    """The scans of one case, given by name.
+    """The scans of one case, one file for each modality.
 
     Attributes:
         dwi: Diffusion-weighted image (trace).
-        adc: Apparent diffusion coefficient; any unit, it is recognised.
+        adc: Apparent diffusion coefficient (ADC). Its unit is recognised.
         b0: Image without diffusion weighting.
-        flair: FLAIR.
+        flair: Fluid-attenuated inversion recovery (FLAIR).
         swi: Susceptibility-weighted magnitude (SWI, SWAN).
-        phase: Its phase.
-        tof: Time-of-flight angiography.
+        phase: Phase of the susceptibility-weighted image.
+        tof: Time-of-flight angiography (TOF).
     """
 
     dwi: Path | None = None
@@ -51,25 +52,26 @@ class ScanFiles:
     tof: Path | None = None
 
     def given(self) -> dict[str, Path]:
-        """The files that were named, by modality."""
+        """The files that were given, by modality."""
         named = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: path for name, path in named if path is not None}
 
 
-@Parameter(name="*", group=Group("Prediction", sort_key=2))
+@Parameter(name="*", group=Group("Input", sort_key=2))
+@unwrap_docstring
 @dataclass(frozen=True)
-class Prediction:
-    """How the files are to be read.
+class InputArguments:
+    """What accompanies the scans, and how their files are interpreted.
 
     Attributes:
-        row: The row of a CSV manifest: the case's id.
-        column: A manifest's column under another name, as swi=SWAN; may be repeated.
-        brain_mask: Brain mask to use in place of the one that is found.
-        truth: Expert mask of the target: scores are computed and shown beside the prediction.
-        b_value: Of the DWI, in s/mm², where no side-car tells it.
-        adc_unit: Of the ADC, such as 1e-6mm2/s, where its values do not tell it.
-        nan_to_zero: Accept NaN voxels: they become zero and are treated as not measured.
-        registration: Bring scans onto each other by rigid registration where that helps.
+        row: Row of a CSV manifest, by the id of the case.
+        column: Column of a manifest under another name, as in swi=SWAN. The option may be repeated.
+        brain_mask: Brain mask to use in place of the computed one.
+        truth: Expert mask of the target. The report shows the scores of the prediction against it.
+        b_value: b-value of the DWI in s/mm², where no sidecar states it.
+        adc_unit: Unit of the ADC, such as 1e-6mm2/s, where its values are ambiguous.
+        nan_to_zero: Accept NaN voxels. They are set to zero and treated as not measured.
+        registration: Align the scans by rigid registration where that improves the match.
     """
 
     row: str | None = None
@@ -82,7 +84,7 @@ class Prediction:
     registration: Annotated[bool, Parameter(negative="--no-registration")] = True
 
     def columns(self) -> dict[str, str] | None:
-        """The manifest's column of each modality that was renamed; None where none was."""
+        """The manifest's column of each renamed modality; None where there is none."""
         if not self.column:
             return None
         pairs = [text.partition("=") for text in self.column]
@@ -91,12 +93,12 @@ class Prediction:
         return {name: column for name, _, column in pairs}
 
     def masks(self, target: str) -> dict[str, Path]:
-        """The masks that were named, by what they outline."""
+        """The masks that were given, by the structure that they show."""
         named = {"brain": self.brain_mask, target: self.truth}
         return {name: path for name, path in named.items() if path is not None}
 
 
-NO_SCANS, DEFAULT_INPUT = ScanFiles(), Prediction()
+NO_SCANS, DEFAULT_INPUT = ScanFiles(), InputArguments()
 
 
 def predict(
@@ -104,118 +106,120 @@ def predict(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")],
-    target: Literal["lesion", "thrombus"] = "lesion",
-    posterior: str = "",
+    target: TrainedTarget = "lesion",
+    posterior: Annotated[str, Parameter(show_default=False)] = "",
     draws: Draws = 20,
     standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
-    seed: From0 = 0,
+    seed: NonNegative = 0,
     threshold: Annotated[float | None, Parameter(validator=Number(gt=0, lt=1))] = None,
     high_threshold: Annotated[float | None, Parameter(validator=Number(gte=0, lt=1))] = None,
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     calibration: Path | None = None,
     no_calibration: Flag = False,
-    device: Device = "auto",
+    device: DeviceName = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
-    files: ScanFiles = NO_SCANS,
-    reading: Prediction = DEFAULT_INPUT,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    scans: ScanFiles = NO_SCANS,
+    inputs: InputArguments = DEFAULT_INPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Outline the lesion or the thrombus of one case, with its uncertainty, and write the maps and a report.
+    """Segment the lesion or the thrombus of one case with its uncertainty, and write the maps and a report.
 
     Args:
-        case: A folder of NIfTI, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
+        case: A folder of NIfTI files, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
         out: Folder to write to.
-        target: What to outline.
-        posterior: What is drawn from, such as dropout, laplace or augmented; what the weights were made for by default.
-        draws: Samples of the posterior; auto draws until --standard-error is reached, 200 at most.
-        standard_error: Of the mean probability where there is doubt, for --draws auto.
-        seed: Of every random choice: the same seed gives the same files.
-        threshold: Probability from which a voxel belongs to the mask; the weights' card knows the usual one.
-        high_threshold: Probability that each part of the mask must reach; 0 keeps all, the card knows the usual one.
-        weights: Shipped weights by name, or a safetensors file; may be repeated for an ensemble. Those of the target by
-            default.
-        calibration: What adumbra calibrate wrote; by default the file beside the weights, where there is one.
-        no_calibration: Take the probabilities as the network gives them.
-        device: Where the network runs.
-        threads: Processor threads to use; all by default.
-        overwrite: Replace results that are there already.
+        target: The target to segment.
+        posterior: The posterior to draw from, such as dropout, laplace, tta, deterministic or heteroscedastic. By
+            default it is the one that the weights were trained for.
+        draws: Number of posterior draws. auto draws until --standard-error is reached, at most 200.
+        standard_error: Largest standard error of the mean probability in uncertain voxels, for --draws auto.
+        seed: Seed of every random choice. The same seed writes the same files.
+        threshold: Probability from which a voxel belongs to the mask. The model card states the default.
+        high_threshold: Probability that each component of the mask must reach (hysteresis). 0 keeps all components. The
+            model card states the default.
+        weights: Released weights by name, or a safetensors file. Repeat it for an ensemble. The target's own weights
+            are the default.
+        calibration: The output of adumbra calibrate. By default the file beside the weights is used, where there is
+            one.
+        no_calibration: Use the probabilities of the network without calibration.
+        device: The device that runs the network.
+        threads: Number of processor threads; all by default.
+        overwrite: Replace existing results.
     """
     if calibration is not None and no_calibration:
         raise UsageError("give either --calibration FILE or --no-calibration")
-    source, columns = source_of(case, files), reading.columns()
+    source, columns = source_of(case, scans), inputs.columns()
     from adumbra import pipeline
 
     outcome = pipeline.predict(
-        source,  # type: ignore[arg-type]  # the fields of Files are the modalities; naming their type imports NumPy
-        out=out,
+        source,  # type: ignore[arg-type]  # The keys are modalities; importing their type would slow --help down.
+        out,
         target=target,
-        posterior=posterior,
-        draws=draws,
-        standard_error=standard_error,
-        seed=seed,
-        threshold=threshold,
-        high_threshold=high_threshold,
-        weights=weights,
-        calibration="none" if no_calibration else calibration or "beside",
-        masks=reading.masks(target),
-        row=reading.row,
-        columns=columns,
-        b_value=reading.b_value,
-        adc_unit=reading.adc_unit,
-        nan_to_zero=reading.nan_to_zero,
-        registration="auto" if reading.registration else "never",
+        config=InferenceConfig(
+            weights=weights,
+            posterior=posterior,
+            draws=draws,
+            standard_error=standard_error,
+            seed=seed,
+            threshold=threshold,
+            high_threshold=high_threshold,
+            calibration="none" if no_calibration else calibration or "beside",
+            registration="auto" if inputs.registration else "never",
+            compute=ComputeConfig(device=device, threads=threads),
+        ),
+        inputs=InputOptions(
+            masks=inputs.masks(target),
+            row=inputs.row,
+            columns=columns,
+            b_value=inputs.b_value,
+            adc_unit=inputs.adc_unit,
+            nan_to_zero=inputs.nan_to_zero,
+        ),
         overwrite=overwrite,
-        device=device,
-        threads=threads,
         command=command_line(sys.argv[1:]),
-        progress=manner.watch(),
+        progress=output.progress_display(),
     )
-    manner.answer(result_of(outcome), text_of(outcome))
+    output.print_result(json_outcome(outcome), outcome_text(outcome))
     return OK
 
 
-def source_of(case: Path | None, files: ScanFiles) -> Path | Mapping[str, Path]:
-    """What is to be opened: the case, or the files by modality.
+def source_of(case: Path | None, scans: ScanFiles) -> Path | dict[str, Path]:
+    """The input of a prediction: the case, or its scans by modality.
 
     Raises:
         UsageError: Both were given, or neither.
     """
-    named = files.given()
-    if (case is None) == (not named):
+    files = scans.given()
+    if (case is None) == (not files):
         raise UsageError("give either CASE or the scans by name (--dwi FILE --adc FILE --flair FILE ...)")
-    return case if case is not None else named
+    return case if case is not None else files
 
 
-def result_of(outcome: "adumbra.pipeline.PredictionOutcome") -> dict[str, object]:
-    """What ``--json`` says of a prediction."""
-    found = outcome.findings
-    interval = {"value": found.volume_ml.value, "low": found.volume_ml.low, "high": found.volume_ml.high}
+def json_outcome(outcome: "adumbra.pipeline.PredictionOutcome") -> dict[str, object]:
+    """The result of a prediction as ``--json`` prints it."""
+    findings, volume = outcome.findings, outcome.findings.volume_ml
     return {
         "case": outcome.case,
-        "target": found.target,
-        "volume_ml": {**interval, "level": found.volume_ml.level},
-        "components": found.components.value,
-        "doubtful_regions": len(found.regions),
+        "target": findings.target,
+        "volume_ml": {"value": volume.value, "low": volume.low, "high": volume.high, "level": volume.level},
+        "components": findings.components.value,
+        "uncertain_regions": len(findings.regions),
         "scores": outcome.scores,
         "maps": dict(outcome.maps),
         "report": outcome.report,
-        "notes": [*found.notes, RESEARCH_USE],
+        "notes": [*findings.notes, RESEARCH_USE],
     }
 
 
-def text_of(outcome: "adumbra.pipeline.PredictionOutcome") -> str:
-    """What a person is told of a prediction, in a few lines."""
+def outcome_text(outcome: "adumbra.pipeline.PredictionOutcome") -> str:
+    """The result of a prediction in a few lines, with the notes that belong to its numbers."""
     volume = outcome.findings.volume_ml
-    held = "of the draws" if volume.by == "draws" else "of such cases"
-    interval = f"{volume.level:.0%} {held}: {volume.low:.2f} to {volume.high:.2f} ml"
+    level = f"{volume.level:.0%} " + ("of the draws" if volume.by == "draws" else "coverage, calibrated")
+    interval = f"{level}: {volume.low:.2f} to {volume.high:.2f} ml"
     lines = [f"{outcome.case}: {outcome.findings.target} {volume.value:.2f} ml ({interval})"]
     if outcome.scores is not None:
-        shown = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}
-        lines.append("Against the truth: " + ", ".join(f"{shown[k]} {outcome.scores[k]:.2f}" for k in shown))
-    return "\n".join([*lines, *found_notes(outcome), f"Report: {outcome.report}", RESEARCH_USE])
-
-
-def found_notes(outcome: "adumbra.pipeline.PredictionOutcome") -> list[str]:
-    """The sentences that must stand beside the numbers, one a line."""
-    return [f"Note: {note}" for note in outcome.findings.notes]
+        labels = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}
+        scores = ", ".join(f"{label} {outcome.scores[name]:.2f}" for name, label in labels.items())
+        lines.append(f"Against the ground truth: {scores}")
+    lines += [f"Note: {note}" for note in outcome.findings.notes]
+    return "\n".join([*lines, f"Report: {outcome.report}", RESEARCH_USE])

@@ -9,8 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 
 
-class Bars:
-    """One display for all loops that run at the same time; an inner loop's bar goes when the loop is over."""
+class ProgressBars:
+    """One display for all loops that run at the same time. The bar of an inner loop is removed when the loop ends.
+
+    Args:
+        console: The console to draw on.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -18,13 +22,19 @@ class Bars:
         self._running = 0
 
     def track(self, items: Iterable[T], *, what: str, total: int | None = None) -> Iterator[T]:
-        """The same items, and a bar that moves as they are done; without a total it only counts, of nothing none."""
-        known = total if total is not None else len(items) if isinstance(items, Sized) else None
-        if known == 0:
+        """The same items, with a bar that advances as each is done.
+
+        Args:
+            items: The items of the loop.
+            what: Label of the bar.
+            total: Number of items, where ``items`` has no length. Without it the bar only counts.
+        """
+        length = total if total is not None else len(items) if isinstance(items, Sized) else None
+        if length == 0:
             yield from items
             return
-        display = self._opened()
-        task = display.add_task(what, total=known)
+        display = self._open()
+        task = display.add_task(what, total=length)
         try:
             for item in items:
                 yield item
@@ -36,7 +46,7 @@ class Bars:
             else:
                 self._close(display)
 
-    def _opened(self) -> Progress:
+    def _open(self) -> Progress:
         if self._display is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("left"))
             left = TimeRemainingColumn(elapsed_when_finished=True)

@@ -1,4 +1,4 @@
-"""``adumbra report``: the page of a prediction, made again from what was written."""
+"""``adumbra report``: writes the report of a prediction again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,16 +13,16 @@ def report(
     /,
     *,
     overwrite: Annotated[bool, Parameter(negative="--no-overwrite")] = True,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Make the report of every prediction in a folder again, from its maps and its manifest.
+    """Write the report of every prediction in a folder again, from its maps and its manifest.
 
     Args:
-        directory: Folder that adumbra predict wrote.
-        overwrite: Replace the report that is there.
+        directory: The folder that adumbra predict wrote.
+        overwrite: Replace the existing report.
     """
     from adumbra import pipeline
 
     pages = pipeline.report(directory, overwrite=overwrite)
-    manner.answer({"reports": pages}, *(f"Report: {page}" for page in pages))
+    output.print_result({"reports": pages}, *(f"Report: {page}" for page in pages))
     return OK

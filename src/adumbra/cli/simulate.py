@@ -1,39 +1,40 @@
-"""``adumbra simulate``: phantom strokes as a BIDS data set."""
+"""``adumbra simulate``: writes simulated patients as a BIDS data set."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from adumbra.cli.options import DEFAULT_OUTPUT, OK, Count, Flag, From0, OutputOptions, PhantomPreset
+from adumbra.cli.options import DEFAULT_OUTPUT, OK, Count, Flag, NonNegative, OutputOptions, PhantomPreset
 
 
 def simulate(
     *,
     out: Annotated[Path, Parameter(alias="-o")],
     cases: Count = 20,
-    seed: From0 = 0,
-    first: From0 = 0,
+    seed: NonNegative = 0,
+    first: NonNegative = 0,
     preset: PhantomPreset = "monocentric",
     explain: Flag = False,
     lesion_masks: Path | None = None,
     workers: Count = 1,
     overwrite: Flag = False,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Draw strokes with the phantom and write them as a BIDS data set with their exact truth.
+    """Simulate patients with a stroke and write them as a BIDS data set with their exact ground truth.
 
     Args:
         out: Folder of the data set.
-        cases: How many.
-        seed: The same seed gives the same cases, whatever the number of workers.
-        first: Number of the first case, to go on with a data set.
-        preset: One scanner with all seven sequences at 1 mm; many scanners, with sequences missing; or DWI, ADC, b0 and
-            FLAIR alone at 2 mm, without vessels, in a second a case.
-        explain: Write beside each case a page that shows how it grew, step by step.
-        lesion_masks: Folder of lesion masks in MNI space whose shapes are to be used, in place of drawn ones.
-        workers: Processes to use.
-        overwrite: Replace cases that are there already.
+        cases: Number of patients.
+        seed: Seed of the cohort. The same seed gives the same patients for any number of workers.
+        first: Number of the first patient. Use it to extend a data set.
+        preset: The examination. monocentric is one scanner with all seven sequences at 1 mm. multicentric is many
+            scanners, with sequences missing. emergency is an examination within a day of the stroke. diffusion is DWI,
+            ADC, b0 and FLAIR at 2 mm, without vessels, in about a second per case.
+        explain: Write a page beside each case that shows the steps of its simulation.
+        lesion_masks: Folder of lesion masks in MNI space. Half of the infarcts take their shapes.
+        workers: Number of processes.
+        overwrite: Replace existing cases.
     """
     from adumbra.simulation import cohort
 
@@ -47,7 +48,8 @@ def simulate(
         lesion_masks=lesion_masks,
         workers=workers,
         overwrite=overwrite,
-        progress=manner.watch(),
+        progress=output.progress_display(),
     )
-    manner.answer({"out": out, "cases": names}, f"{len(names)} phantom cases in {out}. The phantom is not a patient.")
+    text = f"{len(names)} simulated cases in {out}. The phantom is not a patient."
+    output.print_result({"out": out, "cases": names}, text)
     return OK

@@ -1,40 +1,51 @@
-"""``adumbra train``: a network from a data set; resumes by itself where it was stopped."""
+"""``adumbra train``: trains a network on a data set, and resumes a training that was interrupted."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
-from adumbra.cli.options import DEFAULT_OUTPUT, OK, Count, Device, Flag, From0, OutputOptions, PhantomPreset, UsageError
-from adumbra.core.options import BlurKind, DiffusionTarget
+from adumbra.cli.options import (
+    DEFAULT_OUTPUT,
+    OK,
+    Count,
+    Flag,
+    NonNegative,
+    OutputOptions,
+    unwrap_docstring,
+)
+from adumbra.cli.phantoms import NO_PHANTOMS, PhantomOptions, input_cases
+from adumbra.core.options import BlurKind, DeviceName, DiffusionTarget, TrainedTarget
 from adumbra.training.options import Backbone, Fusion, RegulariserMode, TrainedPosterior, UncertaintyLoss
 
 if TYPE_CHECKING:
-    from adumbra.training.cache import CaseRef
     from adumbra.training.plan import Plan
 
 
-@Parameter(name="*", group="What is trained")
+@Parameter(name="*", group=Group("Method", sort_key=4))
+@unwrap_docstring
 @dataclass(frozen=True)
 class MethodOptions:
-    """A preset, see ``training.presets``.
+    """The fields of ``training.presets.TrainingPreset``, and the first pass of a guided training.
 
     Attributes:
-        backbone: A U-Net; a network with an encoder for each modality; a diffusion model of masks.
-        fusion: How modalities are fused: early (concatenated), late (averaged), attention (always open), uncertainty
-            (attention that opens where a first reading doubts), or its controls constant, shuffled and oracle.
-        regulariser: A diffusion model of the images that shares the encoder: joint (beside the segmentation), before
-            it, or both.
-        blur: Of the images that it learns; focused is where a first reading doubts.
-        blur_mm: Its standard deviation where the doubt is largest.
-        diffusion_target: Whose error its loss is: of the noise, or of the velocity, which weighs coarse structure more.
-        regulariser_weight: Of its loss, where it is joint.
-        uncertainty_loss: What doubt does to the loss: voxels weigh more, or their labels are smoothed.
-        first_pass_dir: Folder of the first readings; trainings that differ in seed or guide may share it.
-        first_pass_steps: Of each of their networks; those of the training by default.
+        backbone: The network: a U-Net, a network with an encoder for each modality, or a diffusion model of masks.
+        fusion: The fusion of the modalities. early concatenates them; late averages their probabilities. attention is
+            cross-attention with an open gate. uncertainty gates it by the predictive entropy of a first pass. constant,
+            shuffled and oracle are controls of that gate.
+        regulariser: A diffusion model of the images that shares the encoder. It is trained with the segmentation
+            (joint), before it (pretrain), or both.
+        blur: The blur of the images that the regulariser learns. focused blurs where the first pass is uncertain.
+        blur_mm: Standard deviation of the blur in mm where uncertainty is highest.
+        diffusion_target: The quantity that the regulariser predicts: the noise, or the velocity, which gives coarse
+            structure more weight.
+        regulariser_weight: Weight of the loss of a joint regulariser.
+        uncertainty_loss: The effect of uncertainty on the loss: voxels weigh more, or their labels are smoothed.
+        first_pass_dir: Folder of the networks and maps of the first pass. Trainings that differ in seed or guidance
+            may share it.
+        first_pass_steps: Optimiser steps of each network of the first pass; --steps by default.
     """
 
     backbone: Backbone = "unet"
@@ -52,115 +63,95 @@ class MethodOptions:
 DEFAULT_METHOD = MethodOptions()
 
 
-@Parameter(name="*", group="Drawn by the phantom, in place of --data")
-@dataclass(frozen=True)
-class PhantomOptions:
-    """Cases that are drawn as they are needed, without files in between.
-
-    Attributes:
-        n_phantoms: How many strokes to draw.
-        phantom_seed: Of the cohort: the cases are those of adumbra simulate --seed.
-        phantom_preset: Their examination, as adumbra simulate --preset names it.
-        lesion_masks: Folder of lesion masks in MNI space; half of the infarcts take their shapes.
-    """
-
-    n_phantoms: From0 = 0
-    phantom_seed: From0 = 0
-    phantom_preset: PhantomPreset = "diffusion"
-    lesion_masks: Path | None = None
-
-
-NO_PHANTOMS = PhantomOptions()
-
-
 def train(
     *,
     data: Path | None = None,
     out: Annotated[Path, Parameter(alias="-o")],
-    target: Literal["lesion", "thrombus"] = "lesion",
+    target: TrainedTarget = "lesion",
     posterior: TrainedPosterior = "dropout",
-    steps: From0 = 6000,
+    steps: NonNegative = 6000,
     batch: Count = 4,
     learning_rate: Annotated[float, Parameter(validator=Number(gt=0))] = 2e-3,
-    held_out: From0 = 8,
-    fold: From0 = 0,
-    initial: str = "",
+    held_out: NonNegative = 8,
+    fold: NonNegative = 0,
+    initial: Annotated[str, Parameter(show_default=False)] = "",
     registration: Annotated[bool, Parameter(negative="--no-registration")] = True,
-    seed: From0 = 0,
-    device: Device = "auto",
+    seed: NonNegative = 0,
+    device: DeviceName = "auto",
     threads: Count | None = None,
     workers: Count = 2,
     patch: Count = 48,
     dry_run: Flag = False,
-    built: MethodOptions = DEFAULT_METHOD,
-    drawn: PhantomOptions = NO_PHANTOMS,
-    manner: OutputOptions = DEFAULT_OUTPUT,
+    method: MethodOptions = DEFAULT_METHOD,
+    phantoms: PhantomOptions = NO_PHANTOMS,
+    output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Train a network and leave its weights and their card; the same command goes on where it was stopped.
+    """Train a network and write its weights and their model card. Repeat the command to resume a training.
 
     Args:
-        data: A data set with its outlines: what adumbra simulate wrote, BIDS, ISLES'22, or a CSV manifest.
+        data: A data set with masks: BIDS, ISLES'22, a CSV manifest, or the output of adumbra simulate.
         out: Folder for checkpoints, log and weights.
-        target: What to learn to outline. The lesion from DWI, ADC, b0 and FLAIR at 2 mm; the thrombus from the
+        target: The target to segment. The lesion is learned from DWI, ADC, b0 and FLAIR at 2 mm, the thrombus from the
             susceptibility-weighted image, its phase, TOF and DWI at 1 mm.
-        posterior: What the training leaves to draw from: dropout at the deepest levels or everywhere; noise of the
-            logits, of each voxel (heteroscedastic) or shared (stochastic-segmentation); uncertain weights, of the
-            decoder (variational, swag) or of the head (laplace). Members of an ensemble are trained apart, with other
-            seeds and folds.
-        steps: Optimiser steps in all; 0 with --initial fits a laplace to weights as they are.
+        posterior: The posterior that the weights are trained for. dropout acts at the deepest levels,
+            dropout-everywhere at all. Logit noise is independent (heteroscedastic) or correlated
+            (stochastic-segmentation). Weights are random in the decoder (variational, swag) or in the last layer
+            (laplace). Train the members of an ensemble with different seeds and folds.
+        steps: Number of optimiser steps. 0 with --initial fits a laplace to unchanged weights.
         batch: Patches in a step.
-        learning_rate: The highest, after the warm-up; a lower one keeps more of the weights that it goes on from.
-        held_out: So many cases, the last ones, are not trained on but measured.
-        fold: Which block of so many cases is held out instead, counted from the end.
-        initial: Weights to begin with, by name or file; without them training begins at random.
-        registration: Bring scans onto each other by rigid registration where that helps.
-        seed: Of every random choice.
-        device: Where the network runs.
-        threads: Processor threads to use; all by default.
-        workers: Processes that prepare cases.
+        learning_rate: Highest learning rate, reached after the warm-up. A lower one changes initial weights less.
+        held_out: Number of cases, the last ones, that are measured and not trained on.
+        fold: The block of that many cases that is held out instead, counted from the end.
+        initial: Initial weights, by name or file. By default training starts from scratch.
+        registration: Align the scans by rigid registration where that improves the match.
+        seed: Seed of every random choice.
+        device: The device that runs the network.
+        threads: Number of processor threads; all by default.
+        workers: Number of processes that prepare cases.
         patch: Side of a patch, in voxels.
-        dry_run: Only say what it would ask for: parameters, memory, time. Nothing is written.
+        dry_run: Print the parameters, the memory and the time that the training needs, and write nothing.
     """
-    from adumbra.training.config import CrossFit, network_for
-    from adumbra.training.loop import train as trained
+    from adumbra.training.config import DataConfig, GuidanceConfig, OptimiserConfig, RuntimeConfig
+    from adumbra.training.loop import train as run_training
     from adumbra.training.presets import TrainingPreset, config_for
 
-    preset = TrainingPreset(**{field.name: getattr(built, field.name) for field in fields(TrainingPreset)})
     config = config_for(
-        preset,
+        TrainingPreset(**{field.name: getattr(method, field.name) for field in fields(TrainingPreset)}),
         target,
-        cross=CrossFit(steps=built.first_pass_steps or steps),
-        first_pass_dir="" if built.first_pass_dir is None else str(built.first_pass_dir),
-        patch=patch,
-        steps=steps,
-        batch=batch,
-        learning_rate=learning_rate,
-        held_out=held_out,
-        fold=fold,
+        data=DataConfig(
+            patch=patch,
+            batch=batch,
+            held_out=held_out,
+            fold=fold,
+            registration="auto" if registration else "never",
+        ),
+        optimiser=OptimiserConfig(steps=steps, learning_rate=learning_rate, initial=initial),
+        guidance=GuidanceConfig(steps=method.first_pass_steps or steps),
         posterior=posterior,
-        initial=initial,
-        registration="auto" if registration else "never",
         seed=seed,
-        device=device,
-        threads=threads or 0,
-        workers=workers,
+        runtime=RuntimeConfig(
+            device=device,
+            threads=threads or 0,
+            workers=workers,
+            first_pass_dir="" if method.first_pass_dir is None else str(method.first_pass_dir),
+        ),
     )
-    config = replace(config, network=network_for(posterior, config.network))
-    cases = cases_of(data, drawn)
+    cases = input_cases(data, phantoms)
     if dry_run:
         from adumbra.training.plan import planned
 
         plan = planned(config, cases=len(cases))
-        told = asdict(plan) | {"seconds_an_epoch": plan.seconds_an_epoch}
-        manner.answer(told, *_planned(plan, config.patch, config.batch))
+        json_plan = asdict(plan) | {"seconds_an_epoch": plan.seconds_an_epoch}
+        output.print_result(json_plan, *_plan_lines(plan, patch, batch))
         return OK
-    result = trained(cases, out, config, progress=manner.watch())
-    told = {"weights": result.weights, "sha256": result.sha256, "held_out": result.scores and asdict(result.scores)}
-    manner.answer(told, f"Weights: {result.weights}", f"sha256: {result.sha256}")
+    result = run_training(cases, out, config, progress=output.progress_display())
+    scores = result.scores and asdict(result.scores)
+    json_result = {"weights": result.weights, "sha256": result.sha256, "held_out": scores}
+    output.print_result(json_result, f"Weights: {result.weights}", f"sha256: {result.sha256}")
     return OK
 
 
-def _planned(plan: "Plan", patch: int, batch: int) -> tuple[str, ...]:
+def _plan_lines(plan: "Plan", patch: int, batch: int) -> tuple[str, ...]:
     return (
         f"Network: {plan.architecture}, {plan.parameters:,} parameters"
         + (f", and {plan.denoiser:,} of its regulariser" if plan.denoiser else ""),
@@ -168,23 +159,3 @@ def _planned(plan: "Plan", patch: int, batch: int) -> tuple[str, ...]:
         f"Time: {plan.seconds_a_step:.1f} s a step on this machine, {plan.seconds_an_epoch / 60:.1f} min an epoch of "
         f"{plan.steps_an_epoch} steps",
     )
-
-
-def cases_of(data: Path | None, drawn: PhantomOptions, *, named: str = "--data FOLDER") -> "Sequence[CaseRef]":
-    """The cases of a data set, or phantoms.
-
-    Raises:
-        UsageError: Both were asked for, or neither.
-    """
-    if (data is None) == (drawn.n_phantoms == 0):
-        raise UsageError(f"give either {named} or --n-phantoms N")
-    if data is not None:
-        from adumbra.cases.registry import find_cases
-
-        return find_cases(data)
-    from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
-
-    outlines = lesion_mask_files(drawn.lesion_masks)
-    return [
-        PhantomRef(drawn.phantom_seed, number, outlines, drawn.phantom_preset) for number in range(drawn.n_phantoms)
-    ]

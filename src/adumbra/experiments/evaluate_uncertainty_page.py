@@ -1,4 +1,4 @@
-"""What was found of an uncertainty, as charts, tables and sentences for its page."""
+"""Charts, tables and notes of the page on the quality of an uncertainty map."""
 
 from math import isnan
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from adumbra.evaluation.statistics import MeanInterval
 from adumbra.evaluation.uncertainty.association import Association
 from adumbra.evaluation.uncertainty.curves import mean_curves
-from adumbra.evaluation.uncertainty.quality import Quality
+from adumbra.evaluation.uncertainty.quality import UncertaintyQuality
 from adumbra.report.charts import quality_charts
-from adumbra.report.uncertainty_quality import Row, write_quality
+from adumbra.report.uncertainty_quality import Row, write_uncertainty_quality
 
 NAMES = {
     "dice": "Dice",
@@ -18,7 +18,7 @@ NAMES = {
     "brier_boundary": "Brier score, near the boundary",
     "ece_brain": "ECE, brain",
     "ece_boundary": "ECE, near the boundary",
-    "ece_equal_mass_boundary": "ECE of equal mass, near the boundary",
+    "ece_equal_mass_boundary": "Equal-mass ECE, near the boundary",
     "adaptive_boundary": "Adaptive calibration error, near the boundary",
     "mce_boundary": "MCE, near the boundary",
     "auroc": "AUROC of voxel errors, brain",
@@ -29,58 +29,67 @@ NAMES = {
     "qu_brats_null": "QU-BraTS score of a map of zeros",
     "qu_brats_oracle": "QU-BraTS score of the oracle",
     "lesion_retention": "Area under the lesion-wise retention curve",
-    "lesion_retention_constant": "The same, of a map that says nothing",
-    "lesion_retention_best": "The same, of the best order",
+    "lesion_retention_constant": "Area under the lesion-wise retention curve of a constant map",
+    "lesion_retention_best": "Area under the lesion-wise retention curve of the best order",
 }
-"""The measures that the page shows, as it names them; the JSON beside it has all."""
-_OF_A_CASE = ("dice", "nll_brain", "ece_boundary", "auroc", "aurc", "qu_brats", "lesion_retention")
-_FORETELL = {
-    "expected_dice_loss": "the Dice to be expected",
-    "mean_entropy": "the mean entropy of the outline",
-    "volume_cv": "the spread of the volumes",
+"""Measures of the page, with their labels. The JSON beside the page has all measures."""
+_CASE_MEASURES = ("dice", "nll_brain", "ece_boundary", "auroc", "aurc", "qu_brats", "lesion_retention")
+_FAILURE_INDICATORS = {
+    "expected_dice_loss": "the expected Dice loss",
+    "mean_entropy": "the mean predictive entropy over the mask",
+    "volume_cv": "the coefficient of variation of the draws' volumes",
 }
 
 
-def write_quality_page(found: Quality, path: Path, *, about: str, plain: dict[str, object], overwrite: bool) -> Path:
-    """The page and its numbers; errors as of ``report.uncertainty_quality.write_quality``."""
-    rows = [Row(text, _mean_cells(found.means[name])) for name, text in NAMES.items()]
-    cases = [Row(name, tuple(figure(case.values[key]) for key in _OF_A_CASE)) for name, case in found.cases.items()]
-    return write_quality(
+def write_uncertainty_quality_page(
+    quality: UncertaintyQuality, path: Path, *, subtitle: str, plain: dict[str, object], overwrite: bool
+) -> Path:
+    """Writes the page and its numbers; errors are those of ``report.uncertainty_quality.write_uncertainty_quality``."""
+    means = [Row(text, _mean_cells(quality.means[name])) for name, text in NAMES.items()]
+    cases = [
+        Row(name, tuple(figure(case.values[key]) for key in _CASE_MEASURES)) for name, case in quality.cases.items()
+    ]
+    return write_uncertainty_quality(
         path,
-        title="Is it right, and does it know where it is not?",
-        about=about,
-        charts=quality_charts(mean_curves(found), of="mean of the cases"),
-        means=rows,
-        sentences=sentences(found),
-        heads=[NAMES[key] for key in _OF_A_CASE],
+        title="Uncertainty against the ground truth",
+        subtitle=subtitle,
+        charts=quality_charts(mean_curves(quality), of="mean over cases"),
+        means=means,
+        sentences=sentences(quality),
+        headings=[NAMES[key] for key in _CASE_MEASURES],
         cases=cases,
         plain=plain,
         overwrite=overwrite,
     )
 
 
-def sentences(found: Quality) -> list[str]:
-    """What cannot be read from the tables."""
-    held = found.volumes
-    said = [
-        f"The intervals of the volume held the true one in {held.covered} of {held.cases} cases, {held.share:.0%} "
-        f"(95 % interval {held.low:.0%} to {held.high:.0%}); they are those of a level of {held.level:.0%}. "
-        f"Their mean width is {held.mean_width:.1f} ml.",
+def sentences(quality: UncertaintyQuality) -> list[str]:
+    """Notes that must be read with the tables."""
+    volumes = quality.volumes
+    notes = [
+        f"Coverage: the volume intervals cover the true volume in {volumes.covered} of {volumes.cases} cases, "
+        f"{volumes.share:.0%} (95 % interval {volumes.low:.0%} to {volumes.high:.0%}). "
+        f"Their nominal level is {volumes.level:.0%}, and their mean width is {volumes.mean_width:.1f} ml.",
     ]
-    said += [_association(text, found.associations[name]) for name, text in _FORETELL.items()]
-    said.append("Most of a brain is easily called right: AUROC and calibration inside the brain flatter any network; "
-                "read those near the boundary.")  # fmt: skip
-    if any("phantom" in name for name in found.cases):
-        said.append("Phantoms are not patients: figures on them say how methods compare, not how good they are.")
-    return said
+    notes += [_association(text, quality.associations[name]) for name, text in _FAILURE_INDICATORS.items()]
+    notes.append(
+        "Most voxels of a brain are easy to classify. AUROC and calibration inside the brain therefore look good "
+        "for any network: read those near the boundary."
+    )
+    if any("phantom" in name for name in quality.cases):
+        notes.append("Phantoms are not patients: their results compare methods, and do not measure clinical accuracy.")
+    return notes
 
 
-def _association(text: str, of: Association) -> str:
-    if isnan(of.rho):
-        return f"How well {text} foretells Dice is undefined: too few cases with the target ({of.cases}), or all alike."
+def _association(text: str, association: Association) -> str:
+    if isnan(association.rho):
+        return (
+            f"The rank correlation of {text} with Dice is undefined: too few cases with the target "
+            f"({association.cases}), or constant values."
+        )
     return (
-        f"How well {text} foretells Dice over cases: Spearman's ρ {of.rho:.2f} "
-        f"(95 % interval {figure(of.low, 2)} to {figure(of.high, 2)}, {of.cases} cases)."
+        f"Failure indicator: the rank correlation of {text} with Dice over cases is Spearman's ρ {association.rho:.2f} "
+        f"(95 % interval {figure(association.low, 2)} to {figure(association.high, 2)}, {association.cases} cases)."
     )
 
 
@@ -89,12 +98,12 @@ def _mean_cells(mean: MeanInterval) -> tuple[str, str, str]:
 
 
 def interval(mean: MeanInterval) -> str:
-    """The interval of a mean; it takes two patients to have one."""
+    """Text of the interval of a mean, which is defined for at least two patients."""
     return "needs two patients" if isnan(mean.low) else f"{figure(mean.low)} to {figure(mean.high)}"
 
 
 def figure(value: float, digits: int = 3) -> str:
-    """A number for people: small ones with two leading digits, an undefined one says so."""
+    """Text of a number: small ones in scientific notation, nan as ``undefined``."""
     if isnan(value):
         return "undefined"
     return f"{value:.{digits}f}" if value == 0.0 or abs(value) >= 10.0**-digits * 5 else f"{value:.1e}"

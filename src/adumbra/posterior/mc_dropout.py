@@ -1,7 +1,7 @@
 """Monte-Carlo dropout: every draw is one network with some channels dropped.
 
-Gal & Ghahramani, ICML 2016; whole channels as in Tompson et al., CVPR 2015. The sites and rates of the dropout are those
-of the training. Usually all sites lie behind the encoder, which is then computed once.
+Gal & Ghahramani, ICML 2016; whole channels as in Tompson et al., CVPR 2015. Sites and rates of the dropout are those of
+the training. Usually all sites lie behind the encoder, which is then computed once.
 """
 
 from collections.abc import Mapping

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from adumbra.core.errors import InputRejected, WeightsRejected
+from adumbra.core.legacy import current_value
 from adumbra.core.options import ComputeConfig
 from adumbra.core.types import Target
 from adumbra.fusion.two_pass import TwoPassPosterior
@@ -47,7 +48,11 @@ def default_posterior(trained: TrainedNetwork) -> str:
 
 
 def posterior_of(
-    networks: Sequence[TrainedNetwork], name: str = "", *, target: Target | None = None, compute: ComputeConfig | None = None
+    networks: Sequence[TrainedNetwork],
+    name: str = "",
+    *,
+    target: Target | None = None,
+    compute: ComputeConfig | None = None,
 ) -> Posterior:
     """The posterior of one network, or of an ensemble of several.
 
@@ -62,7 +67,9 @@ def posterior_of(
         WeightsRejected: The weights do not support it, or do not segment the target.
     """
     if name and name not in POSTERIORS:
-        raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do="choose one of these")
+        today = current_value("posterior", name)
+        remedy = "choose one of these" if today == name else f"use its name of today, {today}"
+        raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do=remedy)
     members = [
         _member(trained, name or default_posterior(trained), target, compute or ComputeConfig()) for trained in networks
     ]
