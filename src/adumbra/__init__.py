@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from adumbra.information.decompose import pid
     from adumbra.information.estimators.mutual_information import mutual_information
     from adumbra.networks.registry import load as load_weights
-    from adumbra.pipeline import load_model, predict, predict_case
+    from adumbra.pipeline import predict, predict_case
+    from adumbra.segmentation_model import load_model
     from adumbra.simulation.cohort import simulate, simulate_case
     from adumbra.training.loop import train
     from adumbra.training.presets import config_for as training_config
@@ -39,7 +40,7 @@ _HOMES = {
     "evaluate": "adumbra.evaluation.segmentation.comparison:scores",
     "find_cases": "adumbra.cases.registry",
     "focused_blur": "adumbra.blur.focused_blur",
-    "load_model": "adumbra.pipeline",
+    "load_model": "adumbra.segmentation_model",
     "load_weights": "adumbra.networks.registry:load",
     "mutual_information": "adumbra.information.estimators.mutual_information",
     "open_case": "adumbra.cases.registry",

@@ -17,7 +17,7 @@ ONE = (1.0, 1.0, 1.0)
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
-    """Products as small as these wait longer for a second thread than they take."""
+    """For products as small as these, synchronising a second thread takes longer than the product."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -25,7 +25,7 @@ def one_thread():
 
 
 def exact(image, sigma_mm, spacing_mm):
-    """The sum over each voxel's own Gaussian, as it is written, at the borders of the mirrored image."""
+    """The defining sum over each voxel's own Gaussian; beyond the borders the image is mirrored."""
     out = np.empty(image.shape)
     for at in np.ndindex(image.shape):
         lines = []
@@ -40,33 +40,33 @@ def exact(image, sigma_mm, spacing_mm):
     return out
 
 
-def apart(found, truth):
-    return np.linalg.norm(found - truth) / np.linalg.norm(truth)
+def relative_error(blurred, truth):
+    return np.linalg.norm(blurred - truth) / np.linalg.norm(truth)
 
 
-def rough(rng, shape=(9, 8, 7), max_mm=2.5):
-    """White noise, and a sigma that has nothing smooth about it, 0 in a third of the voxels."""
+def white_noise(rng, shape=(9, 8, 7), max_mm=2.5):
+    """White noise, and an independent sigma for each voxel, 0 in a third of the voxels."""
     return rng.standard_normal(shape), np.maximum(rng.uniform(-0.5 * max_mm, max_mm, shape), 0.0)
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([ONE, (0.7, 0.7, 3.0), (2.0, 1.0, 0.5)]))
-def test_close_to_the_sum_as_it_is_written(seed, spacing_mm):
-    image, sigma = rough(np.random.default_rng(seed), (7, 6, 5))
-    assert apart(focused_blur(image, sigma, spacing_mm=spacing_mm), exact(image, sigma, spacing_mm)) < 0.01
+def test_it_is_close_to_the_defining_sum(seed, spacing_mm):
+    image, sigma = white_noise(np.random.default_rng(seed), (7, 6, 5))
+    assert relative_error(focused_blur(image, sigma, spacing_mm=spacing_mm), exact(image, sigma, spacing_mm)) < 0.01
 
 
-def test_a_smaller_tolerance_is_nearer(rng):
-    image, sigma = rough(rng)
+def test_a_smaller_tolerance_has_a_smaller_error(rng):
+    image, sigma = white_noise(rng)
     errors = [
-        apart(focused_blur(image, sigma, spacing_mm=ONE, tolerance=t), exact(image, sigma, ONE))
+        relative_error(focused_blur(image, sigma, spacing_mm=ONE, tolerance=t), exact(image, sigma, ONE))
         for t in (0.05, 0.01, 0.002)
     ]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
 
 
 def test_one_voxel_by_hand():
-    """At sigma 1 a lone voxel keeps the cube of 1 / (1 + 2 e^-½ + 2 e^-2 + …), and one without sigma keeps itself."""
+    """At sigma 1 an isolated voxel retains the cube of 1 / (1 + 2 e^-½ + 2 e^-2 + …); at sigma 0 it is unchanged."""
     image, sigma = np.zeros((11, 11, 11)), np.zeros((11, 11, 11))
     image[5, 5, 5] = image[0, 0, 0] = 1.0
     sigma[5, 5, 5] = 1.0
@@ -74,13 +74,13 @@ def test_one_voxel_by_hand():
     whole = 1 + 2 * sum(math.exp(-n * n / 2) for n in (1, 2, 3, 4))
     assert blurred[5, 5, 5] == pytest.approx(whole**-3, rel=2e-3)
     assert blurred[0, 0, 0] == 1.0
-    assert np.count_nonzero(blurred) == 2  # what gives is not looked at, only what receives
+    assert np.count_nonzero(blurred) == 2  # sigma is that of the output voxel, not of the input voxel
 
 
 @settings(max_examples=20)
 @given(st.floats(-1e3, 1e3), st.integers(0, 2**32 - 1))
 def test_a_constant_stays_constant(value, seed):
-    _, sigma = rough(np.random.default_rng(seed), (5, 4, 6), max_mm=9.0)
+    _, sigma = white_noise(np.random.default_rng(seed), (5, 4, 6), max_mm=9.0)
     blurred = focused_blur(np.full(sigma.shape, value), sigma, spacing_mm=(1.0, 2.0, 4.0))
     np.testing.assert_allclose(blurred, value, rtol=1e-12)
 
@@ -102,9 +102,9 @@ def test_without_sigma_nothing_changes_bit_for_bit(dtype):
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
-def test_an_average_lies_within_what_it_averages(seed):
-    """Mixtures with shares below 0 would ring at an edge such as this one."""
-    _, sigma = rough(np.random.default_rng(seed), (8, 5, 5), max_mm=4.0)
+def test_the_blur_stays_within_the_range_of_the_image(seed):
+    """Mixtures with negative shares would overshoot at an edge such as this one."""
+    _, sigma = white_noise(np.random.default_rng(seed), (8, 5, 5), max_mm=4.0)
     image = np.broadcast_to((np.arange(8) > 3)[:, None, None], sigma.shape).astype(float)
     blurred = focused_blur(image, sigma, spacing_mm=ONE)
     assert blurred.min() >= 0.0
@@ -117,8 +117,10 @@ def test_a_constant_sigma_is_the_uniform_blur(rng, sigma):
     uniform = gaussian_filter(image, sigma)
     np.testing.assert_allclose(focused_blur(image, sigma, spacing_mm=ONE), uniform, atol=1e-13)
     everywhere = np.full(image.shape, sigma)
-    assert apart(focused_blur(image, everywhere, spacing_mm=ONE), uniform) < 0.015  # 0.01, but for noise of 1080 voxels
-    assert apart(focused_blur(image, everywhere, spacing_mm=ONE, tolerance=1e-3), uniform) < 1.5e-3
+    assert (
+        relative_error(focused_blur(image, everywhere, spacing_mm=ONE), uniform) < 0.015
+    )  # 0.01, but for noise of 1080 voxels
+    assert relative_error(focused_blur(image, everywhere, spacing_mm=ONE, tolerance=1e-3), uniform) < 1.5e-3
 
 
 def test_millimetres_are_divided_by_the_spacing_of_each_axis(rng):
@@ -128,18 +130,18 @@ def test_millimetres_are_divided_by_the_spacing_of_each_axis(rng):
         by_hand = gaussian_filter1d(by_hand, sigma, axis=axis)
     np.testing.assert_allclose(focused_blur(image, 1.5, spacing_mm=(0.5, 1.0, 3.0)), by_hand, atol=1e-13)
     mapped = focused_blur(image, np.full(image.shape, 1.5), spacing_mm=(0.5, 1.0, 3.0), tolerance=1e-3)
-    assert apart(mapped, by_hand) < 1.5e-3
+    assert relative_error(mapped, by_hand) < 1.5e-3
 
 
 def test_other_units_change_nothing(rng):
-    image, sigma = rough(rng)
+    image, sigma = white_noise(rng)
     here, there = (focused_blur(image, sigma * u, spacing_mm=(u, u, 2 * u)) for u in (1.0, 8.0))
     np.testing.assert_allclose(here, there, atol=1e-12)
 
 
-def test_a_voxel_is_blurred_by_its_own_sigma_whatever_the_others_have(rng):
-    """Also where one far away is blurred so much that the ladder gets higher."""
-    image, sigma = rough(rng)
+def test_a_voxel_depends_on_no_sigma_but_its_own(rng):
+    """This holds even where a distant voxel is blurred so much that more sigma levels are needed."""
+    image, sigma = white_noise(rng)
     other = sigma.copy()
     other[-1] = 8.0
     one, two = (focused_blur(image, s, spacing_mm=ONE) for s in (sigma, other))
@@ -147,7 +149,7 @@ def test_a_voxel_is_blurred_by_its_own_sigma_whatever_the_others_have(rng):
 
 
 def test_numpy_and_torch_agree(rng):
-    image, sigma = (a.astype(np.float32) for a in rough(rng))
+    image, sigma = (a.astype(np.float32) for a in white_noise(rng))
     tensors = [torch.from_numpy(a) for a in (image, sigma)]
     array, tensor = focused_blur(image, sigma, spacing_mm=ONE), focused_blur(*tensors, spacing_mm=ONE)
     assert isinstance(array, np.ndarray)
@@ -157,9 +159,9 @@ def test_numpy_and_torch_agree(rng):
     np.testing.assert_allclose(array, focused_blur(*(t.double() for t in tensors), spacing_mm=ONE), atol=2e-6)
 
 
-def test_arrays_as_image_files_give_them(rng):
-    """Flipped, read-only, of the other byte order, in Fortran's order."""
-    image, sigma = rough(rng)
+def test_memory_layouts_of_image_files_are_accepted(rng):
+    """Flipped, read-only, big-endian and Fortran-ordered arrays."""
+    image, sigma = white_noise(rng)
     expected = focused_blur(image, sigma, spacing_mm=ONE)
     frozen = image.copy()
     frozen.setflags(write=False)
@@ -186,7 +188,7 @@ def test_a_map_may_be_one_for_all_or_lack_an_axis(rng):
 def test_gradients_agree_with_finite_differences(rng, shape):
     image = torch.from_numpy(rng.standard_normal((2, 2, 4, 3, 2))).requires_grad_()
     sigma = torch.from_numpy(rng.uniform(0.3, 2.5, shape)).requires_grad_()
-    # Rows of the table are 1 / 128 apart; a step across one would see two slopes.
+    # Rows of the table are 1 / 128 apart; a finite difference across one would mix two slopes.
     with torch.no_grad():
         sigma.copy_(((sigma * 128).floor() + 0.5) / 128)
     by_map = partial(focused_blur, spacing_mm=(1.0, 1.0, 2.0))
@@ -196,17 +198,17 @@ def test_gradients_agree_with_finite_differences(rng, shape):
 
 def test_the_gradient_by_sigma_is_near_that_of_the_exact_blur(rng):
     image, sigma = rng.standard_normal((9, 8, 7)), rng.uniform(0.3, 2.5, (9, 8, 7))
-    # Short of a sigma at which a voxel more is reached, where the exact sum has a step.
+    # Away from the sigmas at which the truncated kernel grows by a voxel, where the exact sum is discontinuous.
     sigma = np.clip(sigma, *((np.floor(4 * sigma + 0.5) + e) / 4 for e in (-0.49, 0.49)))
     step = 1e-5
     true = (exact(image, sigma + step, ONE) - exact(image, sigma - step, ONE)) / (2 * step)
     along = torch.from_numpy(sigma).requires_grad_()
     focused_blur(torch.from_numpy(image), along, spacing_mm=ONE).sum().backward()
-    assert apart(along.grad.numpy(), true) < 0.1
+    assert relative_error(along.grad.numpy(), true) < 0.1
 
 
-def test_only_what_is_asked_for_is_differentiated(rng):
-    image, sigma = (torch.from_numpy(a) for a in rough(rng))
+def test_only_the_requested_gradients_are_computed(rng):
+    image, sigma = (torch.from_numpy(a) for a in white_noise(rng))
     both = [a.clone().requires_grad_() for a in (image, sigma)]
     focused_blur(*both, spacing_mm=ONE).square().sum().backward()
     for alone in ([both[0].detach().requires_grad_(), sigma], [image, both[1].detach().requires_grad_()]):
@@ -217,7 +219,7 @@ def test_only_what_is_asked_for_is_differentiated(rng):
 
 
 def test_autocast_does_not_round_it(rng):
-    image, sigma = (torch.from_numpy(a).float().requires_grad_() for a in rough(rng))
+    image, sigma = (torch.from_numpy(a).float().requires_grad_() for a in white_noise(rng))
     plain = focused_blur(image, sigma, spacing_mm=ONE)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = focused_blur(image, sigma, spacing_mm=ONE)
@@ -227,18 +229,18 @@ def test_autocast_does_not_round_it(rng):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_gives_the_same(rng):
-    image, sigma = (torch.from_numpy(a).float() for a in rough(rng))
+    image, sigma = (torch.from_numpy(a).float() for a in white_noise(rng))
     on_gpu = focused_blur(image.cuda(), sigma.cuda(), spacing_mm=ONE)
     torch.testing.assert_close(on_gpu.cpu(), focused_blur(image, sigma, spacing_mm=ONE), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf"), 33.0])
-def test_a_sigma_that_is_none_is_named(bad):
+def test_an_invalid_sigma_is_named(bad):
     image, sigma = np.ones((4, 4, 4)), np.ones((4, 4, 4))
     sigma[1, 2, 3] = bad
-    for given_so in (sigma, bad):
+    for map_or_number in (sigma, bad):
         with pytest.raises(ImplausibleValues, match="sigma_mm") as raised:
-            focused_blur(image, given_so, spacing_mm=ONE)
+            focused_blur(image, map_or_number, spacing_mm=ONE)
         assert raised.value.where == "sigma_mm"
 
 
@@ -252,18 +254,18 @@ def test_a_map_of_another_grid_is_named(shape):
     "image",
     [np.ones((4, 4)), np.ones((4, 4, 4), dtype=np.int16), np.ones((4, 0, 4)), np.full((4, 4, 4), np.nan)],
 )
-def test_an_image_that_is_none_is_named(image):
+def test_an_invalid_image_is_named(image):
     with pytest.raises(ImplausibleValues, match="image"):
         focused_blur(image, 1.0, spacing_mm=ONE)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, -2.0), (1.0, 1.0, float("nan"))])
-def test_a_spacing_that_is_none_is_named(spacing_mm):
+def test_an_invalid_spacing_is_named(spacing_mm):
     with pytest.raises(InputRejected, match="spacing_mm"):
         focused_blur(np.ones((4, 4, 4)), 1.0, spacing_mm=spacing_mm)
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.2, float("nan")])
-def test_a_tolerance_that_cannot_be_kept_is_named(tolerance):
+def test_a_tolerance_out_of_range_is_named(tolerance):
     with pytest.raises(InputRejected, match="tolerance"):
         focused_blur(np.ones((4, 4, 4)), 1.0, spacing_mm=ONE, tolerance=tolerance)

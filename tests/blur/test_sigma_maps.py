@@ -13,32 +13,32 @@ def volume(*values):
     return np.array(values, dtype=np.float32).reshape(-1, 1, 1)
 
 
-def test_focus_by_hand():
-    unsure = volume(0.0, 0.1, 0.4)
-    np.testing.assert_allclose(sigma_from_uncertainty(unsure, max_mm=2.0), volume(0.0, 0.5, 2.0))
-    np.testing.assert_allclose(sigma_from_uncertainty(unsure, max_mm=2.0, inverse=True), volume(2.0, 1.5, 0.0))
-    assert sigma_from_uncertainty(unsure, max_mm=2.0).dtype == np.float32
+def test_sigma_from_uncertainty_by_hand():
+    uncertainty = volume(0.0, 0.1, 0.4)
+    np.testing.assert_allclose(sigma_from_uncertainty(uncertainty, max_mm=2.0), volume(0.0, 0.5, 2.0))
+    np.testing.assert_allclose(sigma_from_uncertainty(uncertainty, max_mm=2.0, inverse=True), volume(2.0, 1.5, 0.0))
+    assert sigma_from_uncertainty(uncertainty, max_mm=2.0).dtype == np.float32
 
 
 @pytest.mark.parametrize("inverse", [False, True])
-def test_each_volume_has_its_own_highest_and_one_without_any_gives_none(inverse):
-    unsure = np.stack([volume(0.0, 0.2), volume(0.0, 0.0), volume(0.8, 0.2)])[:, None]
-    sigma = sigma_from_uncertainty(unsure, max_mm=3.0, inverse=inverse)
-    assert sigma.shape == unsure.shape
+def test_each_volume_has_its_own_maximum_and_one_without_uncertainty_gives_zero(inverse):
+    uncertainty = np.stack([volume(0.0, 0.2), volume(0.0, 0.0), volume(0.8, 0.2)])[:, None]
+    sigma = sigma_from_uncertainty(uncertainty, max_mm=3.0, inverse=inverse)
+    assert sigma.shape == uncertainty.shape
     assert sigma.max(axis=(1, 2, 3, 4)).tolist() == pytest.approx([3.0, 0.0, 2.25 if inverse else 3.0])
 
 
-def test_tensors_agree_and_are_differentiated(rng):
-    unsure = rng.uniform(0, 1, (2, 1, 3, 4, 5))
-    tensor = torch.from_numpy(unsure).requires_grad_()
+def test_tensors_agree_and_can_be_differentiated(rng):
+    uncertainty = rng.uniform(0, 1, (2, 1, 3, 4, 5))
+    tensor = torch.from_numpy(uncertainty).requires_grad_()
     np.testing.assert_allclose(
-        sigma_from_uncertainty(tensor, max_mm=3.0).detach(), sigma_from_uncertainty(unsure, max_mm=3.0)
+        sigma_from_uncertainty(tensor, max_mm=3.0).detach(), sigma_from_uncertainty(uncertainty, max_mm=3.0)
     )
     assert torch.autograd.gradcheck(lambda u: sigma_from_uncertainty(u, max_mm=3.0), (tensor,))
     assert sigma_from_uncertainty(tensor.half(), max_mm=3.0).dtype == torch.float16
 
 
-def test_no_uncertainty_at_all_has_a_finite_gradient():
+def test_the_gradient_is_finite_where_there_is_no_uncertainty():
     none = torch.zeros(2, 2, 2, requires_grad=True)
     sigma_from_uncertainty(none, max_mm=3.0).sum().backward()
     assert none.grad.isfinite().all()
@@ -60,7 +60,7 @@ maps = arrays.arrays(np.float32, (2, 3, 4, 5), elements=st.floats(0, 10, width=3
 
 
 @given(maps, arrays.arrays(bool, (3, 4, 5)), st.integers(0, 2**32 - 1))
-def test_shuffled_keeps_the_histogram_of_each_volume(sigma, within, seed):
+def test_shuffling_preserves_the_histogram_of_each_volume(sigma, within, seed):
     before = sigma.copy()
     moved = shuffled_sigma(sigma, generator=np.random.default_rng(seed), within=within)
     np.testing.assert_array_equal(sigma, before)
@@ -72,7 +72,7 @@ def test_shuffled_keeps_the_histogram_of_each_volume(sigma, within, seed):
     np.testing.assert_array_equal(again, moved)
 
 
-def test_shuffled_moves_voxels_and_each_volume_otherwise():
+def test_each_volume_is_shuffled_differently():
     sigma = np.broadcast_to(np.arange(60.0).reshape(3, 4, 5), (2, 3, 4, 5))
     one, two = shuffled_sigma(sigma, generator=np.random.default_rng(3))
     assert (one != sigma[0]).sum() > 50
@@ -80,13 +80,13 @@ def test_shuffled_moves_voxels_and_each_volume_otherwise():
 
 
 @pytest.mark.parametrize("max_mm", [-1.0, float("nan"), float("inf")])
-def test_a_width_that_is_none_is_named(max_mm):
-    with pytest.raises(InputRejected, match="most_mm"):
+def test_an_invalid_maximum_is_named(max_mm):
+    with pytest.raises(InputRejected, match="max_mm"):
         sigma_from_uncertainty(np.ones((2, 2, 2)), max_mm=max_mm)
 
 
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
-def test_values_that_are_no_map_are_named(bad):
+def test_invalid_maps_are_named(bad):
     with pytest.raises(ImplausibleValues, match="uncertainty"):
         sigma_from_uncertainty(np.full((2, 2, 2), bad), max_mm=1.0)
     with pytest.raises(ImplausibleValues, match="sigma_mm"):

@@ -1,4 +1,4 @@
-"""What every metric in the catalogue must do, whoever wrote it."""
+"""Contract of every metric in the registry."""
 
 from math import isnan
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from adumbra.core.errors import AdumbraError, InputRejected
-from adumbra.core.geometry.grid import Grid, reoriented
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.core.geometry.grid import Grid, reorient
+from adumbra.evaluation.segmentation.pair import MaskPair
 from adumbra.evaluation.segmentation.registry import METRICS, Metric
 
 SHAPE = (40, 12, 10)
 BLIND = {"volume_difference_ml", "count_difference"}
-"""Metrics that do not ask where the voxels lie."""
+"""Metrics that do not depend on the position of the voxels."""
 IN_MM = {"volume_difference_ml", "detected_strictly"}
 """Metrics whose value may depend on the size of a voxel."""
 
@@ -43,11 +43,11 @@ def lesions(*, start: int = 2) -> np.ndarray:
 
 
 def test_identical_masks_give_the_best_value(metric: Metric) -> None:
-    assert metric.of(Pair(lesions(), lesions(), grid())) == metric.best
+    assert metric.of(MaskPair(lesions(), lesions(), grid())) == metric.best
 
 
 def test_masks_far_apart_give_the_worst_value(metric: Metric, name: str) -> None:
-    value = metric.of(Pair(lesions(start=30), lesions(), grid()))
+    value = metric.of(MaskPair(lesions(start=30), lesions(), grid()))
     if metric.worst is not None:
         assert value == metric.worst
     elif name not in BLIND:
@@ -55,21 +55,21 @@ def test_masks_far_apart_give_the_worst_value(metric: Metric, name: str) -> None
 
 
 def test_a_shifted_mask_is_never_better_than_the_same_mask(metric: Metric) -> None:
-    best, shifted = (metric.of(Pair(lesions(start=s), lesions(), grid())) for s in (2, 4))
+    best, shifted = (metric.of(MaskPair(lesions(start=s), lesions(), grid())) for s in (2, 4))
     assert shifted <= best if metric.better == "higher" else shifted >= best
 
 
 def test_a_flip_from_left_to_right_changes_nothing(metric: Metric) -> None:
     prediction, truth = lesions(start=3), lesions()
-    flipped, other = reoriented(prediction, grid(), "LAS")
-    turned = metric.of(Pair(flipped, reoriented(truth, grid(), "LAS")[0], other))
-    assert turned == pytest.approx(metric.of(Pair(prediction, truth, grid())))
+    flipped, other = reorient(prediction, grid(), "LAS")
+    turned = metric.of(MaskPair(flipped, reorient(truth, grid(), "LAS")[0], other))
+    assert turned == pytest.approx(metric.of(MaskPair(prediction, truth, grid())))
 
 
 def test_the_size_of_a_voxel_counts_where_it_must_and_nowhere_else(metric: Metric, name: str) -> None:
     prediction = lesions()
     prediction[20:23, 2, 2] = True
-    small, large = (metric.of(Pair(prediction, lesions(), grid(spacing))) for spacing in (1.0, 2.0))
+    small, large = (metric.of(MaskPair(prediction, lesions(), grid(spacing))) for spacing in (1.0, 2.0))
     if name == "volume_difference_ml":
         assert small == pytest.approx(0.003)
         assert large == pytest.approx(0.024)
@@ -82,7 +82,7 @@ def test_empty_masks_have_a_stated_value(metric: Metric, which: str) -> None:
     """A number, or nan where the docstring says that it is undefined; never an exception or a warning."""
     prediction = empty() if which in ("both", "prediction") else lesions()
     truth = empty() if which in ("both", "truth") else lesions()
-    value = metric.of(Pair(prediction, truth, grid()))
+    value = metric.of(MaskPair(prediction, truth, grid()))
     assert isinstance(value, float)
     if isnan(value):
         assert metric.of.__doc__
@@ -91,14 +91,14 @@ def test_empty_masks_have_a_stated_value(metric: Metric, which: str) -> None:
 
 def test_wrong_shapes_are_refused(metric: Metric) -> None:
     with pytest.raises(InputRejected) as caught:
-        metric.of(Pair(lesions()[:-1], lesions(), grid()))
+        metric.of(MaskPair(lesions()[:-1], lesions(), grid()))
     assert isinstance(caught.value, AdumbraError)
     assert caught.value.do
 
 
 def test_the_masks_are_left_as_they_were(metric: Metric) -> None:
     prediction, truth = lesions(start=3), lesions()
-    metric.of(Pair(prediction, truth, grid()))
+    metric.of(MaskPair(prediction, truth, grid()))
     np.testing.assert_array_equal(prediction, lesions(start=3))
     np.testing.assert_array_equal(truth, lesions())
 

@@ -1,4 +1,4 @@
-"""What every reader promises, whatever the layout: one suite, run over all of them."""
+"""The contract of every reader: one suite, run over all layouts."""
 
 import gzip
 import json
@@ -59,13 +59,13 @@ def test_every_reader_is_under_this_contract():
     assert list(LAYOUTS) == list(READERS)
 
 
-def test_it_is_read_by_the_reader_meant(layout):
+def test_the_reader_of_the_layout_recognises_it(layout):
     kind, source, _, _ = layout
     first = next(name for name, reader in READERS.items() if reader.recognises(source))
     assert first == kind
 
 
-def test_the_case_is_the_patient(layout):
+def test_the_case_holds_the_patient(layout):
     _, source, _, voxels = layout
     case = open_case(source)
     np.testing.assert_array_equal(case.scan("dwi").data, voxels)
@@ -91,7 +91,7 @@ def test_every_conversion_is_a_sentence_with_numbers_that_json_can_hold(layout):
     case = open_case(layout[1])
     assert case.provenance
     for note in case.provenance:
-        assert note.station.startswith("cases.")
+        assert note.stage.startswith("cases.")
         assert note.subject in (*case.scans, *case.masks)
         assert note.what
         json.dumps(dict(note.values))
@@ -111,9 +111,9 @@ def test_reading_twice_gives_the_same(layout):
     assert {m: s.sha256 for m, s in one.scans.items()} == {m: s.sha256 for m, s in two.scans.items()}
 
 
-def test_found_and_opened_are_the_same_case(layout):
-    (ref,) = find_cases(layout[1])
-    assert ref.open().name == ref.name == open_case(layout[1]).name
+def test_a_location_and_its_case_have_the_same_name(layout):
+    (location,) = find_cases(layout[1])
+    assert location.open().name == location.name == open_case(layout[1]).name
 
 
 def test_another_name_may_be_given(layout):
@@ -136,7 +136,7 @@ def test_a_wrong_checksum_is_refused(layout):
         open_case(source)
 
 
-def test_holes_are_refused_or_filled_when_asked(layout):
+def test_holes_are_refused_or_filled_on_request(layout):
     _, source, dwi, voxels = layout
     data = voxels[::-1].copy()
     data[1, 2, 3] = np.nan

@@ -25,14 +25,14 @@ def times(*values):
 
 
 def test_it_is_the_cosine_of_the_paper():
-    """With an end far beyond float32's reach it is the paper's curve; by default it is that of 99.6 % of the time."""
+    """With an end beyond the precision of float32 it is the paper's curve; by default it is 99.6 % of that curve."""
 
-    def theirs(t):
+    def published(t):
         return cos(0.5 * pi * (t + 0.008) / 1.008) ** 2 / cos(0.5 * pi * 0.008 / 1.008) ** 2
 
     for t in (0.0, 0.001, 0.1, 0.5, 0.9, 0.99):
-        assert float(Schedule(lowest=-60.0).signal(times(t))) == pytest.approx(theirs(t), rel=1e-9)
-        assert float(SCHEDULE.signal(times(t))) == pytest.approx(theirs(0.9956766 * t), rel=1e-4)
+        assert float(Schedule(lowest=-60.0).signal(times(t))) == pytest.approx(published(t), rel=1e-9)
+        assert float(SCHEDULE.signal(times(t))) == pytest.approx(published(0.9956766 * t), rel=1e-4)
 
 
 def test_the_ends():
@@ -59,8 +59,8 @@ def test_image_and_noise_share_the_variance(t, lowest):
     assert float(signal) > 0.0
 
 
-def test_small_times_keep_their_digits():
-    """1 - ᾱ is 2 φ' tan φ(0) t to first order: the difference of two numbers near 1 would have lost it."""
+def test_small_times_lose_no_digits():
+    """1 - ᾱ is 2 φ' tan φ(0) t to first order; the difference of two numbers near 1 would lose these digits."""
     first, last = SCHEDULE.angles
     t = 1e-12
     expected = 2 * (last - first) * torch.tensor(first, dtype=torch.float64).tan().item() * t
@@ -78,12 +78,12 @@ def test_log_snrs_beyond_the_ends_are_the_ends():
 
 def test_integers_count_steps():
     whole, real = torch.tensor([0, 1, 500, 1000]), times(0.0, 0.001, 0.5, 1.0)
-    for told in (SCHEDULE.signal, SCHEDULE.variance, SCHEDULE.log_snr):
-        assert torch.equal(told(whole), told(real))
+    for function in (SCHEDULE.signal, SCHEDULE.variance, SCHEDULE.log_snr):
+        assert torch.equal(function(whole), function(real))
     assert Schedule(steps=4).time(torch.tensor([1, 4])).tolist() == [0.25, 1.0]
 
 
-def test_all_is_float64_whatever_the_times_are():
+def test_results_are_float64_whatever_the_dtype_of_the_times():
     t = torch.tensor([0.25, 0.5])
     for dtype in (torch.bfloat16, torch.float32, torch.float64):
         assert torch.equal(SCHEDULE.signal(t.to(dtype)), SCHEDULE.signal(t.double()))
@@ -96,7 +96,7 @@ def test_times_outside_are_refused():
             SCHEDULE.signal(bad)
 
 
-def test_a_schedule_that_cannot_be_is_refused():
+def test_an_impossible_schedule_is_refused():
     for name, bad in (("steps", 0), ("offset", -0.1), ("offset", inf), ("lowest", 0.0), ("lowest", -inf)):
         with pytest.raises(InputRejected, match=rf"^{name}\n"):
             dataclasses.replace(SCHEDULE, **{name: bad})
@@ -104,10 +104,10 @@ def test_a_schedule_that_cannot_be_is_refused():
 
 @given(st.integers(1, 200), st.sampled_from(["time", "log-snr"]))
 def test_descending_times_lead_from_noise_to_the_image(steps, spacing):
-    found = descending_times(SCHEDULE, steps, spacing=spacing)
-    assert found.shape == (steps + 1,)
-    assert require_falling(found)[0] == 1.0
-    assert found[-1] == 0.0
+    falling = descending_times(SCHEDULE, steps, spacing=spacing)
+    assert falling.shape == (steps + 1,)
+    assert require_falling(falling)[0] == 1.0
+    assert falling[-1] == 0.0
 
 
 def test_descending_times_by_hand():
@@ -131,14 +131,14 @@ def test_descending_times_refuse():
 
 
 @given(st.floats(0.0, 1.0, exclude_max=True), st.integers(1, 64))
-def test_stratified_times_are_evenly_apart(uniform, batch):
-    found = stratified_times(uniform, batch)
-    assert ((found > 0.0) & (found <= 1.0)).all()
-    apart = found.sort().values.diff()
-    assert torch.allclose(apart, torch.full_like(apart, 1.0 / batch), atol=1e-12)
+def test_stratified_times_are_evenly_spaced(uniform, batch):
+    stratified = stratified_times(uniform, batch)
+    assert ((stratified > 0.0) & (stratified <= 1.0)).all()
+    spacing = stratified.sort().values.diff()
+    assert torch.allclose(spacing, torch.full_like(spacing, 1.0 / batch), atol=1e-12)
 
 
-def test_each_place_in_a_batch_sees_all_times():
+def test_the_time_at_each_place_of_a_batch_is_uniform():
     shifts = [(i + 0.5) / 100 for i in range(100)]
     each = torch.stack([stratified_times(u, 3) for u in shifts])
     even = times(*shifts)
@@ -154,7 +154,7 @@ def test_stratified_times_refuse():
         stratified_times(0.5, 0)
 
 
-def test_half_of_the_variance_is_gone_at_half_the_time():
+def test_image_and_noise_have_equal_variance_at_half_the_time():
     """The cosine is even in the angle: at half time image and noise are about as strong."""
     assert float(SCHEDULE.log_snr(times(0.5))) == pytest.approx(0.0, abs=0.02)
     by_quarter = [float(SCHEDULE.log_snr(times(q / 4))) for q in (1, 2, 3)]

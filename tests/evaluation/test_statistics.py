@@ -17,11 +17,11 @@ def seeded(seed: int = 1) -> np.random.Generator:
 
 
 def test_four_intervals_by_hand() -> None:
-    found = coverage([0, 1, 2, 3], [2, 2, 2.5, 10], [1, 3, 2.2, 2])
-    assert (found.cases, found.covered, found.share) == (4, 2, 0.5)
-    assert found.mean_width == pytest.approx((2 + 1 + 0.5 + 7) / 4)
-    assert found.median_width == pytest.approx(1.5)
-    assert (found.low, found.high) == pytest.approx((0.1500, 0.8500), abs=1e-4)  # Wilson's, z = 1.96
+    result = coverage([0, 1, 2, 3], [2, 2, 2.5, 10], [1, 3, 2.2, 2])
+    assert (result.cases, result.covered, result.share) == (4, 2, 0.5)
+    assert result.mean_width == pytest.approx((2 + 1 + 0.5 + 7) / 4)
+    assert result.median_width == pytest.approx(1.5)
+    assert (result.low, result.high) == pytest.approx((0.1500, 0.8500), abs=1e-4)  # Wilson's, z = 1.96
 
 
 def test_the_ends_belong_to_the_interval() -> None:
@@ -33,12 +33,12 @@ def test_the_ends_belong_to_the_interval() -> None:
 def test_the_share_has_the_interval_of_wilson(cases: int, covered: int, level: float) -> None:
     covered = min(covered, cases)
     truth = [0.5] * covered + [2.0] * (cases - covered)
-    found = coverage([0.0] * cases, [1.0] * cases, truth, level=level)
+    result = coverage([0.0] * cases, [1.0] * cases, truth, level=level)
     z = {0.8: 1.2815515655446004, 0.95: 1.959963984540054}[level]
-    middle = (found.share + z**2 / (2 * cases)) / (1 + z**2 / cases)
-    half = z / (1 + z**2 / cases) * (found.share * (1 - found.share) / cases + z**2 / (4 * cases**2)) ** 0.5
-    assert (found.low, found.high) == pytest.approx((middle - half, middle + half), abs=1e-12)
-    assert 0.0 <= found.low <= found.share <= found.high <= 1.0
+    middle = (result.share + z**2 / (2 * cases)) / (1 + z**2 / cases)
+    half = z / (1 + z**2 / cases) * (result.share * (1 - result.share) / cases + z**2 / (4 * cases**2)) ** 0.5
+    assert (result.low, result.high) == pytest.approx((middle - half, middle + half), abs=1e-12)
+    assert 0.0 <= result.low <= result.share <= result.high <= 1.0
 
 
 def test_all_and_none_covered_stay_within_zero_and_one() -> None:
@@ -47,17 +47,17 @@ def test_all_and_none_covered_stay_within_zero_and_one() -> None:
 
 
 def test_no_intervals() -> None:
-    found = coverage([], [], [])
-    assert (found.cases, found.covered) == (0, 0)
-    assert all(isnan(v) for v in (found.share, found.low, found.high, found.mean_width, found.median_width))
+    result = coverage([], [], [])
+    assert (result.cases, result.covered) == (0, 0)
+    assert all(isnan(v) for v in (result.share, result.low, result.high, result.mean_width, result.median_width))
 
 
 def test_an_open_interval_covers_and_is_infinitely_wide() -> None:
-    found = coverage([0.0, -np.inf], [np.inf, 1.0], [5.0, 3.0])
-    assert (found.covered, found.mean_width) == (1, np.inf)
+    result = coverage([0.0, -np.inf], [np.inf, 1.0], [5.0, 3.0])
+    assert (result.covered, result.mean_width) == (1, np.inf)
 
 
-def test_what_is_no_interval_is_refused() -> None:
+def test_invalid_intervals_are_refused() -> None:
     for columns in (([nan], [1.0], [0.0]), ([0.0], [nan], [0.0]), ([0.0], [1.0], [nan])):
         with pytest.raises(ImplausibleValues, match="NaN"):
             coverage(*columns)
@@ -72,17 +72,17 @@ def test_what_is_no_interval_is_refused() -> None:
 
 def test_a_mean_with_its_interval_by_hand() -> None:
     """Two patients, 0 and 1: a resample is 0, 1/2 or 1, with probabilities 1/4, 1/2, 1/4."""
-    found = bootstrap_mean([0.0, 1.0], generator=seeded())
-    assert (found.value, found.cases, found.patients) == (0.5, 2, 2)
-    assert (found.low, found.high) == (0.0, 1.0)
+    result = bootstrap_mean([0.0, 1.0], generator=seeded())
+    assert (result.value, result.cases, result.patients) == (0.5, 2, 2)
+    assert (result.low, result.high) == (0.0, 1.0)
     narrow = bootstrap_mean([0.0, 1.0], generator=seeded(), level=0.3)
     assert (narrow.low, narrow.high) == (0.5, 0.5)
 
 
 def test_patients_with_many_cases_weigh_by_their_cases() -> None:
-    found = bootstrap_mean([0, 0, 0, 1], generator=seeded(), patients=["a", "a", "a", "b"])
-    assert (found.value, found.cases, found.patients) == (0.25, 4, 2)
-    assert (found.low, found.high) == (0.0, 1.0)  # of a alone and of b alone
+    result = bootstrap_mean([0, 0, 0, 1], generator=seeded(), patients=["a", "a", "a", "b"])
+    assert (result.value, result.cases, result.patients) == (0.25, 4, 2)
+    assert (result.low, result.high) == (0.0, 1.0)  # of a alone and of b alone
 
 
 def test_the_interval_is_that_of_scipy() -> None:
@@ -102,17 +102,17 @@ def test_cases_of_one_patient_are_not_independent() -> None:
     assert by_case.high - by_case.low == pytest.approx((once.high - once.low) / 3, rel=0.1)
 
 
-def test_ninety_five_of_a_hundred_intervals_hold_the_mean() -> None:
+def test_ninety_five_of_a_hundred_intervals_cover_the_mean() -> None:
     draws = seeded(9).normal(3.0, 1.0, size=(200, 40))
-    held = sum(
+    covered = sum(
         f.low <= 3.0 <= f.high for f in (bootstrap_mean(row, generator=seeded(), resamples=300) for row in draws)
     )
-    assert 176 <= held <= 199
+    assert 176 <= covered <= 199
 
 
-def test_undefined_cases_are_left_out_and_not_counted() -> None:
-    found = bootstrap_mean([1.0, nan, 3.0, nan], generator=seeded(), patients=["a", "b", "c", "c"])
-    assert (found.value, found.cases, found.patients) == (2.0, 2, 2)
+def test_undefined_cases_are_excluded() -> None:
+    result = bootstrap_mean([1.0, nan, 3.0, nan], generator=seeded(), patients=["a", "b", "c", "c"])
+    assert (result.value, result.cases, result.patients) == (2.0, 2, 2)
     nothing = bootstrap_mean([nan, nan], generator=seeded())
     assert (nothing.cases, nothing.patients) == (0, 0)
     assert isnan(nothing.value)
@@ -120,15 +120,15 @@ def test_undefined_cases_are_left_out_and_not_counted() -> None:
 
 
 def test_one_patient_has_a_mean_and_no_interval() -> None:
-    found = bootstrap_mean([1.0, 2.0], generator=seeded(), patients=["a", "a"])
-    assert (found.value, found.patients) == (1.5, 1)
-    assert isnan(found.low)
-    assert isnan(found.high)
+    result = bootstrap_mean([1.0, 2.0], generator=seeded(), patients=["a", "a"])
+    assert (result.value, result.patients) == (1.5, 1)
+    assert isnan(result.low)
+    assert isnan(result.high)
 
 
 def test_a_constant_has_an_interval_of_no_width() -> None:
-    found = bootstrap_mean([0.5] * 5, generator=seeded())
-    assert (found.low, found.value, found.high) == (0.5, 0.5, 0.5)
+    result = bootstrap_mean([0.5] * 5, generator=seeded())
+    assert (result.low, result.value, result.high) == (0.5, 0.5, 0.5)
 
 
 def test_the_same_seed_gives_the_same_interval_whatever_the_names() -> None:
@@ -138,7 +138,7 @@ def test_the_same_seed_gives_the_same_interval_whatever_the_names() -> None:
     assert (one.low, one.high) != (other.low, other.high)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InputRejected, match="patients"):
         bootstrap_mean([1.0, 2.0], generator=seeded(), patients=["a"])
     with pytest.raises(InputRejected, match="resamples"):

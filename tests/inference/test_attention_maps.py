@@ -15,7 +15,7 @@ from adumbra.inference.windowed_inference import WindowedInference
 from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
 from adumbra.networks.registry import LoadedNetwork, network_of
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import Card
 from adumbra.posterior.registry import posterior_of
 from adumbra.posterior.sampled_posterior import SampledPosterior

@@ -6,7 +6,7 @@ from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.components import dilate
 from adumbra.core.geometry.grid import Grid
 from adumbra.inference.model_input import model_input
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 
 CONFIG = UNetConfig(widths=(4, 8))
 SHAPE = (40, 30, 20)

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from adumbra.networks.flipout import FlipoutConv3d, make_variational, variational_layers
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 
 
 @pytest.fixture
@@ -19,22 +20,22 @@ def test_in_evaluation_the_weights_are_their_means(convolution):
     assert torch.equal(convolution.eval()(x), plain)
 
 
-def test_the_examples_of_a_batch_see_different_noise_of_the_same_size(convolution):
+def test_the_examples_of_a_batch_have_different_noise_of_mean_zero(convolution):
     x = torch.randn(1, 3, 6, 6, 6).expand(400, -1, -1, -1, -1)
     noise = (convolution(x) - convolution.eval()(x)).detach()
     assert not torch.equal(noise[0], noise[1])
     assert noise.mean().abs() < 0.1 * noise.std()
 
 
-def test_the_spread_of_the_output_is_that_of_drawn_weights(convolution):
+def test_the_spread_of_the_output_is_that_of_sampled_weights(convolution):
     x = torch.randn(1, 3, 4, 4, 4)
     mean = convolution.eval()(x)
-    flipped, drawn = [], []
+    flipped, sampled = [], []
     for _ in range(300):
         flipped.append((convolution.train()(x) - mean).detach())
         weight = convolution.weight + convolution.log_sigma.exp() * torch.randn_like(convolution.weight)
-        drawn.append((nn.functional.conv3d(x, weight, convolution.bias, padding=1) - mean).detach())
-    spread, expected = (float(torch.cat(noise).std()) for noise in (flipped, drawn))
+        sampled.append((nn.functional.conv3d(x, weight, convolution.bias, padding=1) - mean).detach())
+    spread, expected = (float(torch.cat(noise).std()) for noise in (flipped, sampled))
     assert spread == pytest.approx(expected, rel=0.05)
 
 
@@ -52,7 +53,7 @@ def test_the_divergence_of_one_weight_by_hand():
     assert float(one.divergence().detach()) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_part_of_a_network_is_made_uncertain_and_nothing_is_lost():
+def test_a_part_of_a_network_becomes_variational_and_keeps_its_means():
     torch.manual_seed(0)
     network = UNet(UNetConfig(widths=(4, 8), dropout=0.0))
     x, present = torch.randn(1, 4, 8, 8, 8), torch.ones(1, 4)
@@ -65,8 +66,8 @@ def test_a_part_of_a_network_is_made_uncertain_and_nothing_is_lost():
     assert not torch.equal(network.train()(x, present), network(x, present))
 
 
-def test_it_finds_the_known_posterior_of_a_regression():
-    """Of y = w·φ + noise the best mean-field Gaussian has the exact mean, and the precision's diagonal for its own.
+def test_training_finds_the_exact_posterior_of_a_regression():
+    """For y = w·φ + noise the best mean-field Gaussian has the exact mean, and the diagonal of the exact precision.
 
     The voxels of a 1×1×1 convolution are the measurements; Λ = ΦᵀΦ / σ² + I / s².
     """

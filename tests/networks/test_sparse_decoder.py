@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from adumbra.networks import sparse_decoder
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 
 CONFIG = UNetConfig(modalities=("dwi", "adc"), widths=(8, 12, 16, 20), dropout=0.3)
-WIDTHS = {"one fine block": (8, 12, 16), "two fine blocks": (8, 12, 16, 20), "three fine blocks": (6, 8, 8, 8, 12)}
+ONE_FINE_BLOCK, TWO_FINE_BLOCKS, THREE_FINE_BLOCKS = (8, 12, 16), (8, 12, 16, 20), (4, 6, 6, 8, 8)
 EPSILON, SLOPE = 1e-5, 0.01  # Of the normalisations, and of the leaky ReLU.
 
 
@@ -115,11 +116,17 @@ def normalise(draw, reference, norm, voxels):
     return y, r
 
 
-@pytest.mark.parametrize("selection", SELECTIONS)
-@pytest.mark.parametrize("widths", WIDTHS)
-def test_draws_are_those_of_the_plain_implementation(widths, selection):
-    network, selected = random_network(WIDTHS[widths]), SELECTIONS[selection]
-    features, deterministic = encode(network)
+@pytest.mark.parametrize(
+    ("widths", "selected"),
+    [
+        *(pytest.param(ONE_FINE_BLOCK, selected, id=f"1-{name}") for name, selected in SELECTIONS.items()),
+        *(pytest.param(TWO_FINE_BLOCKS, selected, id=f"2-{name}") for name, selected in SELECTIONS.items()),
+        pytest.param(THREE_FINE_BLOCKS, scattered_voxels(side=32), id="3-scattered"),
+    ],
+)
+def test_draws_are_those_of_the_plain_implementation(widths, selected):
+    network = random_network(widths)
+    features, deterministic = encode(network, side=len(selected))
     window = network.cached_window(features)
     masks = [network.sample_dropout_masks(np.random.default_rng(seed)) for seed in range(3)]
     deep = network.deep_features(window, tuple(map(torch.stack, zip(*masks, strict=True))))
@@ -134,7 +141,7 @@ def test_draws_are_those_of_the_plain_implementation(widths, selection):
 
 def test_one_fine_block_at_all_voxels_has_the_normalisation_of_the_draw_itself():
     """Then the corrected moments are those of the draw's own window, and nothing is approximated."""
-    network = random_network(WIDTHS["one fine block"])
+    network = random_network(ONE_FINE_BLOCK)
     features, _ = encode(network)
     window = network.cached_window(features)
     mask = network.sample_dropout_masks(np.random.default_rng(0))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 
 TINY = UNetConfig(widths=(4, 8, 8))
 
@@ -21,7 +22,7 @@ def batch(size=16, samples=1):
 
 
 @pytest.mark.parametrize("side", [8, 12, 20])
-def test_the_output_has_one_channel_a_target_at_full_resolution(network, side):
+def test_the_output_has_one_channel_per_target_at_full_resolution(network, side):
     x, present = batch(side)
     assert network(x, present).shape == (1, 1, side, side, side)
 
@@ -31,12 +32,12 @@ def test_two_targets_give_two_channels():
     assert UNet(config)(*batch(8)).shape == (1, 2, 8, 8, 8)
 
 
-def test_an_untrained_network_thinks_lesions_rare(network):
+def test_an_untrained_network_predicts_low_probabilities(network):
     assert network.eval()(*batch()).sigmoid().mean() < 0.2
 
 
-def test_the_network_is_told_what_is_missing(network):
-    """Zeros alone leave no trace behind instance normalisation; ``present`` must."""
+def test_the_output_depends_on_which_modalities_are_present(network):
+    """Instance normalisation removes the trace of a channel of zeros; the condition on ``present`` does not."""
     network.eval()
     for name, parameter in network.named_parameters():
         if name.endswith("modulation"):
@@ -56,27 +57,29 @@ def test_the_encoder_is_deterministic_even_while_training(network):
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_dropout_acts_in_training_and_under_held_masks_only(network):
+def test_dropout_acts_in_training_and_with_given_masks_only(network):
     x, present = batch()
     torch.manual_seed(3)
     assert not torch.equal(network(x, present), network(x, present))
     network.eval()
     assert torch.equal(network(x, present), network(x, present))
-    kept = network.sample_dropout_masks(np.random.default_rng(0))
-    assert torch.equal(network(x, present, kept), network(x, present, kept))
-    assert not torch.equal(network(x, present, kept), network(x, present))
+    masks = network.sample_dropout_masks(np.random.default_rng(0))
+    assert torch.equal(network(x, present, masks), network(x, present, masks))
+    assert not torch.equal(network(x, present, masks), network(x, present))
 
 
 @pytest.mark.parametrize("dropout", [0.2, (0.1, 0.2, 0.3)])
-def test_what_is_computed_in_parts_is_the_whole(dropout):
+def test_the_stages_one_by_one_give_the_whole_network(dropout):
     network = UNet(replace(TINY, dropout=dropout)).eval()
     x, present = batch()
-    kept = network.sample_dropout_masks(np.random.default_rng(0))
+    masks = network.sample_dropout_masks(np.random.default_rng(0))
     assert torch.equal(
-        network(network.features_before("encoder", x, present), present, kept), network(x, present, kept)
+        network(network.features_before("encoder", x, present), present, masks), network(x, present, masks)
     )
-    for part in ("decoder", "head"):
-        assert torch.equal(network(network.features_before(part, x, present), present, stage=part), network(x, present))
+    for stage in ("decoder", "head"):
+        assert torch.equal(
+            network(network.features_before(stage, x, present), present, stage=stage), network(x, present)
+        )
 
 
 def test_a_network_can_predict_the_noise_of_its_logits():
@@ -89,7 +92,7 @@ def test_a_network_can_predict_the_noise_of_its_logits():
         UNet(TINY).logit_distribution(*batch(8))
 
 
-def test_masks_keep_the_share_that_the_config_says():
+def test_masks_drop_the_share_of_the_config():
     network = UNet(UNetConfig(widths=(4, 256, 256), dropout=0.25))
     masks = network.sample_dropout_masks(np.random.default_rng(0))
     assert [m.numel() for m in masks] == [4, 256, 256, 256, 256, 4]
@@ -101,20 +104,20 @@ def test_the_default_fits_ten_megabytes_in_float16():
     assert sum(p.numel() for p in UNet().parameters()) * 2 < 10e6
 
 
-def test_the_config_survives_json():
+def test_a_config_is_restored_from_plain_values():
     config = UNetConfig(modalities=("dwi", "adc"), widths=(16, 32), dropout=0.1)
     assert UNetConfig.from_json(config.as_json()) == config
     with pytest.raises(TypeError, match="colour"):
         UNetConfig.from_json(config.as_json() | {"colour": 1})
 
 
-def test_a_config_from_before_a_name_was_known_takes_its_default():
+def test_a_field_that_an_old_config_lacks_takes_its_default():
     values = UNetConfig(widths=(4, 8)).as_json()
     del values["noise_rank"]
     assert UNetConfig.from_json(values) == UNetConfig(widths=(4, 8))
 
 
-def test_rates_are_given_for_every_level_or_as_one_number():
+def test_dropout_is_one_rate_or_one_for_each_level():
     with pytest.raises(ValueError, match="each of 3 levels"):
         UNetConfig(widths=(4, 8, 8), dropout=(0.1, 0.2))
     config = UNetConfig(widths=(4, 8, 8), dropout=(0.1, 0.2, 0.3))

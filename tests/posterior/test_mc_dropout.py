@@ -7,9 +7,10 @@ import torch
 from adumbra.core.case import Case, Scan
 from adumbra.core.errors import WeightsRejected
 from adumbra.core.geometry.grid import Grid
-from adumbra.inference.windowed_inference import InferenceConfig
+from adumbra.core.options import ComputeConfig
 from adumbra.networks.registry import LoadedNetwork
-from adumbra.networks.unet import UNet, UNetConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import Card
 from adumbra.posterior.mc_dropout import MCDropout
 from adumbra.posterior.sampled_posterior import SampledPosterior
@@ -24,7 +25,7 @@ def loaded():
     for parameter in network.parameters():
         if parameter.ndim == 5:
             torch.nn.init.normal_(parameter, std=0.15)
-    card = Card("made", "", "unet", CONFIG.as_json(), 2.0, 16, 0.5)
+    card = Card("random", "", "unet", CONFIG.as_json(), 2.0, 16, 0.5)
     return LoadedNetwork(network.eval().requires_grad_(False), card)
 
 
@@ -35,11 +36,11 @@ def case():
     brain = np.zeros(grid.shape, dtype=bool)
     brain[5:25, 5:21, 5:17] = True
     scans = {m: Scan(rng.normal(0, 1, grid.shape).astype(np.float32), grid, grid) for m in ("dwi", "adc")}
-    return Case("made", scans, {"brain": Scan(brain, grid, grid)})
+    return Case("random", scans, {"brain": Scan(brain, grid, grid)})
 
 
-def sampled(loaded, **inference):
-    return SampledPosterior(loaded, MCDropout(), inference=InferenceConfig(**inference))
+def dense_dropout(loaded, **options):
+    return SampledPosterior(loaded, MCDropout(), compute=ComputeConfig(**options))
 
 
 def draws(posterior, case, n=3, seed=0):
@@ -47,7 +48,7 @@ def draws(posterior, case, n=3, seed=0):
 
 
 def test_dropout_is_on(loaded, case):
-    first, second, third = draws(sampled(loaded), case)
+    first, second, third = draws(dense_dropout(loaded), case)
     assert np.abs(first - second).max() > 0.01
     assert np.abs(second - third).max() > 0.01
 
@@ -55,27 +56,27 @@ def test_dropout_is_on(loaded, case):
 def test_a_network_without_dropout_is_refused(loaded, case):
     network = UNet(replace(CONFIG, dropout=0.0))
     with pytest.raises(WeightsRejected, match="trained with dropout"):
-        sampled(LoadedNetwork(network.eval(), loaded.card))
+        dense_dropout(LoadedNetwork(network.eval(), loaded.card))
 
 
 def test_a_draw_is_one_network_in_all_windows(loaded, case):
-    """By hand: hold the masks, run every window, blend; and the encoder's features must not be shared by mistake."""
+    """By hand: one sample of the masks for all windows, each window computed from its images, and the blend."""
     from adumbra.inference.model_input import model_input
 
-    posterior = sampled(loaded, precision="f32")
-    kept = loaded.network.sample_dropout_masks(np.random.default_rng(4).spawn(1)[0])
-    view = model_input(case, CONFIG, spacing_mm=2.0, side=16, overlap=0.25)
-    assert len(view.windows.corners) > 1
+    posterior = dense_dropout(loaded, precision="f32")
+    masks = loaded.network.sample_dropout_masks(np.random.default_rng(4).spawn(1)[0])
+    part = model_input(case, CONFIG, spacing_mm=2.0, side=16, overlap=0.25)
+    assert len(part.windows.corners) > 1
     pieces = []
-    for x, y, z in view.windows.boxes():
-        window = torch.from_numpy(view.channels[None, :, x, y, z].copy())
-        pieces.append(loaded.network(window, torch.ones(1, 2), kept).sigmoid()[0, 0].numpy())
-    by_hand = view.restored(view.windows.blended(pieces))
+    for x, y, z in part.windows.boxes():
+        window = torch.from_numpy(part.channels[None, :, x, y, z].copy())
+        pieces.append(loaded.network(window, torch.ones(1, 2), masks).sigmoid()[0, 0].numpy())
+    by_hand = part.restore(part.windows.blend(pieces))
     assert np.allclose(draws(posterior, case, 1, seed=4)[0], by_hand, atol=1e-5)
 
 
-def test_features_that_do_not_fit_are_computed_again_to_the_same_bytes(loaded, case):
-    assert np.array_equal(draws(sampled(loaded), case), draws(sampled(loaded, kept_gb=0.0), case))
+def test_features_beyond_the_cache_are_computed_again_bit_for_bit(loaded, case):
+    assert np.array_equal(draws(dense_dropout(loaded), case), draws(dense_dropout(loaded, cache_gb=0.0), case))
 
 
 @dataclass
@@ -91,18 +92,18 @@ class Counting(torch.nn.Module):
     def __hash__(self):
         return id(self)
 
-    def forward(self, x, present, kept=None):
+    def forward(self, x, present, masks=None):
         self.calls += 1
-        return self.encoder(x, present, kept)
+        return self.encoder(x, present, masks)
 
 
-def test_the_encoder_sees_each_window_once(loaded, case):
+def test_the_encoder_is_computed_once_per_window(loaded, case):
     inner = loaded.network.encoder
     counting = torch.nn.Module.__new__(Counting)
     torch.nn.Module.__init__(counting)
     counting.encoder, counting.calls, counting.dropouts = inner, 0, inner.dropouts
     loaded.network.encoder = counting
-    posterior = sampled(loaded)
+    posterior = dense_dropout(loaded)
     draws(posterior, case, n=1)
     windows = counting.calls
     counting.calls = 0
@@ -110,22 +111,22 @@ def test_the_encoder_sees_each_window_once(loaded, case):
     assert counting.calls == windows > 1
 
 
-def test_bf16_is_near_f32(loaded, case):
-    exact, fast = (draws(sampled(loaded, precision=p), case) for p in ("f32", "bf16"))
+def test_bf16_is_close_to_f32(loaded, case):
+    exact, fast = (draws(dense_dropout(loaded, precision=p), case) for p in ("f32", "bf16"))
     assert np.abs(exact - fast).max() < 0.05
     assert not np.array_equal(exact, fast)
 
 
-def test_sampling_leaves_the_callers_torch_as_it_was(loaded, case):
-    stream = sampled(loaded).draws(case, 2, np.random.default_rng(0))
+def test_sampling_does_not_change_the_modes_of_torch(loaded, case):
+    stream = dense_dropout(loaded).draws(case, 2, np.random.default_rng(0))
     next(stream)
     assert not torch.is_inference_mode_enabled()
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_what_is_wrong_is_said_at_the_call(loaded, case):
+def test_errors_are_raised_at_the_call(loaded, case):
     with pytest.raises(ValueError, match="at least 1"):
-        sampled(loaded).draws(case, 0, np.random.default_rng(0))
+        dense_dropout(loaded).draws(case, 0, np.random.default_rng(0))
 
 
 def test_dropout_at_every_level_computes_the_encoder_for_every_draw(case):
@@ -134,7 +135,7 @@ def test_dropout_at_every_level_computes_the_encoder_for_every_draw(case):
     assert network.first_stochastic_stage == "encoder"
     assert [site.p for site in network.encoder.dropouts] == [0.2, 0.1]
     assert [site.p for site in network.decoder.dropouts] == [0.3, 0.3, 0.1, 0.2]
-    card = Card("made", "", "unet", network.config.as_json(), 2.0, 16, 0.5)
-    posterior = sampled(LoadedNetwork(network.eval().requires_grad_(False), card))
+    card = Card("random", "", "unet", network.config.as_json(), 2.0, 16, 0.5)
+    posterior = dense_dropout(LoadedNetwork(network.eval().requires_grad_(False), card))
     first, second = draws(posterior, case, 2)
     assert np.abs(first - second).max() > 0.01

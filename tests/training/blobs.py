@@ -6,7 +6,7 @@ import numpy as np
 
 from adumbra.core.case import Case, Scan
 from adumbra.core.geometry.grid import Grid
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
 
 SIDE = 24

@@ -12,7 +12,7 @@ from adumbra.fusion.guidance import GUIDES
 from adumbra.inference.model_input import model_input
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
 from adumbra.networks.registry import load
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.posterior.registry import posterior_of
 from adumbra.training import crossfit, loop
 from adumbra.training.config import DataConfig, GuidanceConfig

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from adumbra.core.legacy import checkpoint_identity
 from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import CrossModalConfig
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.cache import cache_cases
 from adumbra.training.checkpoint import read_checkpoint
 from adumbra.training.config import DataConfig, GuidanceConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig

@@ -12,7 +12,7 @@ from torch import nn
 from adumbra.core.errors import InputRejected
 from adumbra.networks.flipout import FlipoutConv3d
 from adumbra.networks.registry import load
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.posterior.registry import posterior_of
 from adumbra.training.cache import cache_cases
 from adumbra.training.config import LossConfig, network_for

@@ -8,7 +8,7 @@ import pytest
 from adumbra.core.errors import InputRejected
 from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.registry import architecture_of, network_of
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.training import plan
 from adumbra.training.config import DataConfig, GuidanceConfig, RuntimeConfig, default_network, network_for
 from adumbra.training.options import Backbone, Fusion

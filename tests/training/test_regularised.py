@@ -11,7 +11,7 @@ from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import CrossModalConfig
 from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
 from adumbra.networks.registry import load
-from adumbra.networks.unet import UNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.posterior.registry import posterior_of
 from adumbra.training.cache import cache_cases
 from adumbra.training.config import GuidanceConfig, LossConfig

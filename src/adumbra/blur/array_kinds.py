@@ -1,7 +1,7 @@
-"""Arrays and tensors: each kind in, the same kind out."""
+"""Arrays and tensors: a function that takes either kind returns the kind that it was given."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ T = TypeVar("T", Tensor, np.ndarray)
 
 
 def as_tensor(values: Tensor | np.ndarray | float) -> Tensor:
-    """A tensor as it is; an array copied, for torch takes no flipped, read-only or big-endian ones."""
+    """A tensor as it is; an array as a copy, since torch accepts no flipped, read-only or big-endian arrays."""
     if isinstance(values, Tensor):
         return values
     if isinstance(values, np.ndarray):
@@ -19,12 +19,16 @@ def as_tensor(values: Tensor | np.ndarray | float) -> Tensor:
     return torch.as_tensor(values, dtype=torch.float64)
 
 
-def like(values: Tensor, kind: object) -> Any:
-    """The tensor, as an array where ``kind`` is one."""
-    return values.numpy() if isinstance(kind, np.ndarray) else values
+@overload
+def same_kind(values: Tensor, reference: Tensor) -> Tensor: ...
+@overload
+def same_kind(values: Tensor, reference: np.ndarray) -> np.ndarray: ...
+def same_kind(values: Tensor, reference: Tensor | np.ndarray) -> Tensor | np.ndarray:
+    """The tensor, as an array where the reference is an array."""
+    return values.numpy() if isinstance(reference, np.ndarray) else values
 
 
 def broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
-    """Whether an array of a shape broadcasts to the target and does not enlarge it."""
+    """Whether an array of a shape broadcasts to the target shape without enlarging it."""
     trailing = target[len(target) - len(shape) :]
     return len(shape) <= len(target) and all(n in (1, m) for n, m in zip(shape, trailing, strict=True))

@@ -1,1 +1,1 @@
-"""From maps to what is said of the patient: volumes with intervals, doubtful regions, sides."""
+"""Findings for the reader: volumes with their intervals, uncertain regions, and their side of the brain."""

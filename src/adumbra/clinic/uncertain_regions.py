@@ -1,40 +1,39 @@
-"""The places where the prediction is most in doubt, ranked, for the reader to look at."""
+"""Uncertain regions: connected voxels of high predictive entropy, ranked for review."""
 
 import numpy as np
 
-from adumbra.core.geometry.components import labelled
+from adumbra.core.entropy import UNCERTAIN_NATS
+from adumbra.core.geometry.components import label_components
 from adumbra.core.geometry.midline import Plane, midsagittal_plane, side
 from adumbra.core.results import Maps, Region
 from adumbra.core.types import Mask
 
-UNCERTAIN_NATS = 0.3
-"""Entropy from which a voxel is called doubtful: its mean probability is then between 0.09 and 0.91."""
-
 
 def uncertain_regions(maps: Maps, *, brain: Mask, most: int = 10) -> tuple[Region, ...]:
-    """The 26-connected regions of doubtful voxels in the brain, by falling sum of entropy.
+    """The 26-connected regions of uncertain voxels in the brain, by decreasing sum of entropy.
 
-    The sum is what matters to a reader: a large region of middling doubt stands before one stark voxel. Regions of the
-    same sum come in the order of their first voxel.
+    A voxel is uncertain if its predictive entropy is at least ``core.entropy.UNCERTAIN_NATS``. The sum of entropy ranks
+    a large region of moderate uncertainty before a single voxel of high uncertainty. Regions of equal sum come in the
+    order of their first voxel.
 
     Args:
-        maps: Of the target.
-        brain: (X, Y, Z) on the maps' grid; gives the region to look in and the middle plane.
-        most: How many regions at most.
+        maps: Maps of the target.
+        brain: (X, Y, Z), brain mask on the grid of the maps; it also gives the midsagittal plane.
+        most: Largest number of regions.
 
     Raises:
         MissingInput: The brain mask is empty.
-        GridMismatch: The brain mask has another shape than the maps.
+        GridMismatch: The brain mask does not have the shape of the maps.
     """
     plane = midsagittal_plane(brain, maps.grid)
-    doubtful = (maps.entropy >= np.float32(UNCERTAIN_NATS)) & brain
-    labels, count = labelled(doubtful, connectivity=26)
-    where, owner = np.flatnonzero(doubtful), labels[doubtful]
-    sums = np.bincount(owner, weights=maps.entropy[doubtful], minlength=count + 1)[1:]
-    first = where[np.unique(owner, return_index=True)[1]]
+    uncertain = (maps.entropy >= np.float32(UNCERTAIN_NATS)) & brain
+    labels, count = label_components(uncertain, connectivity=26)
+    index, label = np.flatnonzero(uncertain), labels[uncertain]
+    sums = np.bincount(label, weights=maps.entropy[uncertain], minlength=count + 1)[1:]
+    first = index[np.unique(label, return_index=True)[1]]
     ranked = np.lexsort((first, -sums))[:most]
-    places = [np.unravel_index(where[owner == component + 1], labels.shape) for component in ranked]
-    return tuple(_region(maps, voxels, plane, rank) for rank, voxels in enumerate(places, start=1))
+    regions = [np.unravel_index(index[label == component + 1], labels.shape) for component in ranked]
+    return tuple(_region(maps, voxels, plane, rank) for rank, voxels in enumerate(regions, start=1))
 
 
 def _region(maps: Maps, voxels: tuple[np.ndarray, ...], plane: Plane, rank: int) -> Region:

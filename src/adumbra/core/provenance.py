@@ -62,7 +62,7 @@ def run_record(
         seed: Seed of the run.
         weights: Name and hash of the weights.
         options: Options of the run.
-        clock: Times of the stages.
+        timer: Times of the stages.
         references: Keys of the papers that were used.
     """
     return RunRecord(

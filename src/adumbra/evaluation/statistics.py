@@ -1,12 +1,12 @@
-"""Do the intervals hold what they promise, and how sure is a mean over patients?
+"""Coverage of intervals, and means over cases with their bootstrap intervals.
 
-Coverage is the share of cases whose true volume lies in its interval, ends included; it says little without the width,
-since an interval from 0 to infinity covers all. The share is a binomial count of few cases, and comes with its Wilson
-interval.
+Coverage is the share of cases whose true volume lies in its interval, ends included. It must be read with the width,
+because an interval from 0 to infinity covers every case. The share is a binomial proportion of few cases, and is given
+with its Wilson interval.
 
-The mean of a measure over cases comes with a percentile interval of the bootstrap, which draws *patients* with
-replacement and takes all cases of each (the cluster bootstrap of Field and Welsh 2007): scans of one patient are not
-independent, and voxels even less so.
+The mean of a measure over cases is given with a percentile interval of the cluster bootstrap (Field and Welsh 2007),
+which resamples *patients* with replacement and takes all cases of each. The unit of sampling is the patient, not the
+voxel and not the scan: scans of one patient are not independent, and voxels even less so.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,16 +24,17 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often intervals hold the truth, and how wide they are; nan throughout for no cases.
+    """Coverage and width of the intervals of many cases; nan throughout for no cases.
 
     Attributes:
-        cases: How many intervals there are.
-        covered: How many hold their truth.
-        share: ``covered / cases``, to be compared with the level that the intervals promise.
-        low: With ``high``, the Wilson interval of the share at ``level``; it takes the cases as independent.
-        level: Of the interval of the share.
-        mean_width: Of the intervals, in their unit.
-        median_width: Likewise.
+        cases: Number of intervals.
+        covered: Number of intervals that cover their truth.
+        share: Empirical coverage, ``covered / cases``; to be compared with the nominal level of the intervals.
+        low: Lower end of the Wilson interval of the share, which assumes independent cases.
+        high: Upper end of the Wilson interval.
+        level: Level of the Wilson interval.
+        mean_width: Mean width of the intervals, in their unit.
+        median_width: Median width of the intervals, in their unit.
     """
 
     cases: int
@@ -48,14 +49,15 @@ class Coverage:
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean over cases with its bootstrap interval over patients.
+    """Mean over cases with its bootstrap interval by patient.
 
     Attributes:
-        value: The mean of the cases where the measure is defined; nan if there is none.
-        low: With ``high``, the interval; nan for fewer than two patients, for of one nothing is known about others.
-        level: Of the interval.
-        cases: How many cases have a value.
-        patients: How many patients they come from.
+        value: Mean over the cases in which the measure is defined; nan if there is none.
+        low: Lower end of the interval; nan for fewer than two patients.
+        high: Upper end of the interval; nan for fewer than two patients.
+        level: Level of the interval.
+        cases: Number of cases with a value.
+        patients: Number of patients that these cases come from.
     """
 
     value: float
@@ -74,13 +76,13 @@ def coverage(
     *,
     level: float = 0.95,
 ) -> Coverage:
-    """Coverage and width of the intervals [low, high] of one case each.
+    """Coverage and width of intervals [low, high], one for each case.
 
     Args:
         low: (N,), lower ends, such as of a volume in ml; may be infinite.
-        high: (N,), upper ends.
-        truth: (N,), what the intervals should hold.
-        level: Of the interval of the share, between 0 and 1.
+        high: (N,), upper ends, in the same unit.
+        truth: (N,), true values, in the same unit.
+        level: Level of the Wilson interval of the coverage, between 0 and 1.
 
     Raises:
         InputRejected: The lengths differ, or the level is not between 0 and 1.
@@ -90,7 +92,7 @@ def coverage(
     lows, highs, truths = _columns(low=low, high=high, truth=truth)
     if np.isnan(np.concatenate([lows, highs, truths])).any():
         raise ImplausibleValues(
-            "intervals", expected="numbers", found="NaN", do="give only cases whose volume and interval are known"
+            "intervals", expected="numbers", found="NaN", do="give only cases with a volume and an interval"
         )
     if (lows > highs).any():
         worst = int(np.argmax(lows > highs))
@@ -102,7 +104,7 @@ def coverage(
         return Coverage(0, 0, nan, nan, nan, level, nan, nan)
     covered = int(np.count_nonzero((lows <= truths) & (truths <= highs)))
     wilson = binomtest(covered, cases).proportion_ci(level, method="wilson")
-    widths = np.where(lows == highs, 0.0, highs - lows)  # an infinite point is of no width
+    widths = np.where(lows == highs, 0.0, highs - lows)  # a degenerate interval at infinity has no width
     return Coverage(
         cases,
         covered,
@@ -124,14 +126,14 @@ def bootstrap_mean(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> MeanInterval:
-    """The mean of a measure over cases, with a percentile interval of the bootstrap by patient.
+    """Mean of a measure over cases, with a percentile interval of the bootstrap by patient.
 
     Args:
-        values: (N,), one a case. Where the measure is undefined it is nan; such cases are left out and not counted.
-        generator: Of the resamples. The same seed gives the same interval.
-        patients: (N,), whom each case is of; each case another patient, if not given.
-        level: Of the interval, between 0 and 1.
-        resamples: How many, at least 1.
+        values: (N,), one for each case. It is nan where the measure is undefined; such cases are excluded.
+        generator: Random generator of the resamples. The same seed gives the same interval.
+        patients: (N,), patient of each case. None means that every case comes from another patient.
+        level: Level of the interval, between 0 and 1.
+        resamples: Number of bootstrap resamples, at least 1.
 
     Raises:
         InputRejected: The lengths differ, or level or resamples are out of range.
@@ -144,37 +146,46 @@ def bootstrap_mean(
         return MeanInterval(nan, nan, nan, level, 0, 0)
     sums = np.array([column[m].sum() for m in members])
     counts = np.array([m.size for m in members])
-    means = np.array([sums[drawn].sum() / counts[drawn].sum() for drawn in resampled(members, resamples, generator)])
+    resampled = resampled_patients(members, resamples, generator)
+    means = np.array([sums[chosen].sum() / counts[chosen].sum() for chosen in resampled])
     return MeanInterval(
         float(sums.sum() / cases), *percentile_interval(means, level), level, cases=cases, patients=len(members)
     )
 
 
 def cases_by_patient(patients: Sequence[str] | np.ndarray | None, *, defined: np.ndarray) -> list[np.ndarray]:
-    """The indices of each patient's cases that are defined (bool, (N,)), patients in order of their names.
+    """Indices of the defined cases of each patient, with patients in the order of their names.
+
+    Args:
+        patients: (N,), patient of each case; None means that every case comes from another patient.
+        defined: (N,), bool: whether the case counts.
 
     Raises:
-        InputRejected: There are not as many patients' names as cases.
+        InputRejected: The number of patients' names is not that of the cases.
     """
-    kept = np.flatnonzero(defined)
+    indices = np.flatnonzero(defined)
     if patients is None:
-        return [kept[i : i + 1] for i in range(kept.size)]
+        return [indices[i : i + 1] for i in range(indices.size)]
     if len(patients) != defined.size:
         raise InputRejected(
             "patients",
             expected=f"one for each of {defined.size} cases",
             found=f"{len(patients)}",
-            do="name each case's",
+            do="name the patient of each case",
         )
-    names, who = np.unique(np.asarray(patients, dtype=str)[kept], return_inverse=True)
-    return [kept[who == i] for i in range(names.size)]
+    names, patient = np.unique(np.asarray(patients, dtype=str)[indices], return_inverse=True)
+    return [indices[patient == i] for i in range(names.size)]
 
 
-def resampled(members: list[np.ndarray], resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Which patients each resample draws, with replacement, as many as there are; none for fewer than two patients.
+def resampled_patients(
+    members: list[np.ndarray], resamples: int, generator: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Patients of each bootstrap resample, as indices into ``members``; no resample for fewer than two patients.
+
+    Each resample takes as many patients as there are, with replacement.
 
     Raises:
-        InputRejected: Fewer than one resample was asked for.
+        InputRejected: ``resamples`` is less than 1.
     """
     if resamples < 1:
         raise InputRejected("resamples", expected="at least 1", found=f"{resamples}", do="give a number such as 2000")
@@ -183,7 +194,7 @@ def resampled(members: list[np.ndarray], resamples: int, generator: np.random.Ge
 
 
 def percentile_interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """The central interval of the values that are not nan, by linear quantiles; nan if there are none."""
+    """Central interval at a level of the values that are not nan, by linear quantiles; nan if there are none."""
     defined = values[~np.isnan(values)]
     if defined.size == 0:
         return nan, nan
@@ -192,14 +203,14 @@ def percentile_interval(values: np.ndarray, level: float) -> tuple[float, float]
 
 
 def _columns(**columns: Sequence[float] | np.ndarray) -> list[np.ndarray]:
-    """The columns as float64 rows of one length."""
+    """Columns as float64 arrays (N,) of one length."""
     rows = [np.asarray(column, dtype=np.float64) for column in columns.values()]
     if any(row.ndim != 1 for row in rows) or len({row.size for row in rows}) > 1:
         raise InputRejected(
             " and ".join(columns),
-            expected="one number a case, as many of each",
+            expected="one number for each case, as many of each",
             found=f"shapes {', '.join(str(row.shape) for row in rows)}",
-            do="give one row of numbers each, in the order of the cases",
+            do="give one array of numbers each, in the order of the cases",
         )
     return rows
 

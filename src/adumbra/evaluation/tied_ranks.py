@@ -1,7 +1,7 @@
-"""Values in order, and where the runs of equal values end: what makes a measure blind to the order of ties.
+"""Runs of tied values, with which rank-based measures do not depend on the order of ties.
 
-A map of uncertainty has millions of equal voxels, and no order among them is meant. A measure that walks through sorted
-values one by one depends on the order in which they happened to lie; one that walks from run to run does not.
+An uncertainty map has millions of equal voxels, and their order has no meaning. A measure that goes through sorted
+values one by one depends on the order of ties in memory. A measure that goes from run to run does not.
 """
 
 from dataclasses import dataclass
@@ -13,37 +13,41 @@ from adumbra.core.errors import ImplausibleValues
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The different values from the lowest to the highest, each a run of all that equal it.
+    """Runs of equal values, from the lowest value to the highest.
 
     Attributes:
-        values: (R,), rising.
-        ends: (R,), int64, how many values lie up to the end of each run; the last is N.
+        values: (R,), the distinct values, ascending.
+        ends: (R,), int64, number of values up to the end of each run; the last is N.
     """
 
     values: np.ndarray
     ends: np.ndarray
 
-    def counted(self, some: np.ndarray) -> np.ndarray:
-        """How many of some of the values lie up to the end of each run; int64 (R,)."""
-        in_run = np.bincount(np.searchsorted(self.values, some), minlength=self.values.size)
+    def cumulative_count(self, subset: np.ndarray) -> np.ndarray:
+        """Number of values of a subset up to the end of each run; (R,), int64."""
+        in_run = np.bincount(np.searchsorted(self.values, subset), minlength=self.values.size)
         return np.cumsum(in_run, dtype=np.int64)
 
 
 def runs(values: np.ndarray, where: str) -> Runs:
-    """The runs of equal values in a row (N,); none for no values. Infinite values are ordered like others.
+    """Runs of equal values; none for no values.
 
-    Values are sorted and not their indices, which takes a fraction of the time.
+    Sorting the values takes a fraction of the time of sorting their indices.
+
+    Args:
+        values: (N,). Infinite values are ordered like others.
+        where: Name of the values in errors.
 
     Raises:
-        ImplausibleValues: A value is not a number and so has no place in any order; ``where`` names it.
+        ImplausibleValues: A value is NaN, which has no rank.
     """
-    risen = np.sort(values)
-    if risen.size and np.isnan(risen[-1]):  # NumPy sorts NaN to the end
+    ordered = np.sort(values)
+    if ordered.size and np.isnan(ordered[-1]):  # NumPy sorts NaN to the end
         raise ImplausibleValues(
             where,
             expected="numbers",
             found="NaN",
-            do="leave such voxels out, or find where the map was divided by zero",
+            do="exclude such voxels, or correct the map",
         )
-    last = np.flatnonzero(np.append(risen[1:] != risen[:-1], np.ones(min(risen.size, 1), dtype=bool)))
-    return Runs(risen[last], last + 1)
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], np.ones(min(ordered.size, 1), dtype=bool)))
+    return Runs(ordered[last], last + 1)

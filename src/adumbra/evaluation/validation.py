@@ -1,4 +1,4 @@
-"""What every measure asks of its volumes: that they have one shape, and that masks are masks."""
+"""Checks that every measure makes of its volumes: one shape, and boolean masks."""
 
 import numpy as np
 
@@ -6,26 +6,31 @@ from adumbra.core.errors import GridMismatch, ImplausibleValues
 
 
 def require_one_shape(what: str, shape: tuple[int, ...], *others: np.ndarray) -> None:
-    """Refuses volumes that have another shape than the first one has.
+    """Refuses volumes whose shapes differ.
+
+    Args:
+        what: Name of the volumes in the error.
+        shape: The expected shape.
+        others: The volumes.
 
     Raises:
-        GridMismatch: One has.
+        GridMismatch: A volume has another shape.
     """
-    found = [other.shape for other in others if other.shape != shape]
-    if found:
+    mismatched = [other.shape for other in others if other.shape != shape]
+    if mismatched:
         raise GridMismatch(
             what,
             expected=f"one shape, {shape}",
-            found=" and ".join(map(str, found)),
-            do="bring all onto one grid first (adumbra.preprocessing.resampling), and take the same region of each",
+            found=" and ".join(map(str, mismatched)),
+            do="resample all onto one grid first (adumbra.preprocessing.resampling) and use the same region of each",
         )
 
 
 def require_masks(**masks: np.ndarray) -> None:
-    """Refuses masks that are not boolean, by their names.
+    """Refuses masks that are not boolean; the keywords are their names in the error.
 
     Raises:
-        ImplausibleValues: One is not.
+        ImplausibleValues: A mask is not boolean.
     """
     for name, mask in masks.items():
         if mask.dtype != bool:

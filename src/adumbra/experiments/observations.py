@@ -17,9 +17,9 @@ from adumbra.core.progress import Progress, quiet
 from adumbra.core.types import Mask, Modality, Target, Volume
 from adumbra.experiments.regions import BrainContext
 from adumbra.pipeline import predict_case
-from adumbra.segmentation_model import load_model
 from adumbra.preprocessing.normalisation import normalise
 from adumbra.preprocessing.pipeline import preprocess, reference_modality
+from adumbra.segmentation_model import load_model
 from adumbra.training.cache import CaseSource
 
 _HYPOINTENSE: tuple[Modality, ...] = ("swi", "adc")

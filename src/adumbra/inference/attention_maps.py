@@ -44,9 +44,7 @@ def attention_maps(inference: WindowedInference) -> AttentionMaps | None:
 
 
 @torch.inference_mode()
-def _piece(
-    inference: WindowedInference, network: CrossAttending, number: int, indices: Sequence[int]
-) -> np.ndarray:
+def _piece(inference: WindowedInference, network: CrossAttending, number: int, indices: Sequence[int]) -> np.ndarray:
     """A window's weights of the modalities at these indices, and behind them the gate, where there is one."""
     images = inference.images(number)
     with autocast(inference.compute.precision, inference.device):

@@ -1,1 +1,1 @@
-"""What the draws of a posterior say of each voxel, and of the whole target."""
+"""Uncertainty maps from posterior draws, regional uncertainty, and calibration."""

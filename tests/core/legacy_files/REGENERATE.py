@@ -23,25 +23,25 @@ os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
 import nibabel as nib
 import numpy as np
 import torch
-from safetensors import safe_open
-from training.blobs import BlobRef, blob_case
-
-from adumbra import road
 from adumbra.fusion.regularise import Blur, Regulariser
 from adumbra.networks.catalogue import load
-from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
-from adumbra.networks.denoiser import MaskDenoiserConfig
-from adumbra.networks.unet import UNetConfig
-from adumbra.networks.weights import read_weights, save_weights
 from adumbra.posterior.catalogue import natural, posterior_of
 from adumbra.posterior.run import Running
 from adumbra.report.reading import read_back
 from adumbra.study.calibrate import METHODS, calibrated
-from adumbra.training.config import CrossFit, TrainConfig, network_for
-from adumbra.training.loop import train
 from adumbra.uncertainty.calibrate import LocalTemperature
 from adumbra.uncertainty.conformal import ControlledThreshold, VolumeInterval
 from adumbra.uncertainty.saved import Calibration, read_calibration, write_calibration
+from safetensors import safe_open
+
+from adumbra import road
+from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
+from adumbra.networks.denoiser import MaskDenoiserConfig
+from adumbra.networks.unet_config import UNetConfig
+from adumbra.networks.weights import read_weights, save_weights
+from adumbra.training.config import CrossFit, TrainConfig, network_for
+from adumbra.training.loop import train
+from training.blobs import BlobRef, blob_case
 
 OUT = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent).resolve()
 EXACT = Running(precision="f32", threads=1)

@@ -1,4 +1,4 @@
-"""Lesion-wise metrics: by hand, and against a slow reference that walks every component with SciPy."""
+"""Lesion-wise metrics: by hand, and against a slow reference that visits every component with SciPy."""
 
 from math import isnan
 
@@ -17,14 +17,14 @@ from adumbra.evaluation.segmentation.lesions import (
     false_positives,
     lesion_f1,
 )
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 
 SHAPE = (6, 5, 4)
 MASKS = arrays(bool, SHAPE, elements=st.sampled_from([False, False, False, True]))
 
 
-def pair_of(prediction: np.ndarray, truth: np.ndarray, spacing_mm: float = 1.0) -> Pair:
-    return Pair(prediction, truth, Grid(truth.shape, np.diag([spacing_mm] * 3 + [1.0])))
+def pair_of(prediction: np.ndarray, truth: np.ndarray, spacing_mm: float = 1.0) -> MaskPair:
+    return MaskPair(prediction, truth, Grid(truth.shape, np.diag([spacing_mm] * 3 + [1.0])))
 
 
 def mask_of(
@@ -42,17 +42,17 @@ def components_by_scipy(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def lesion_f1_by_walking(prediction: np.ndarray, truth: np.ndarray) -> float:
-    """Follows the words of the ISLES'22 description, one component at a time."""
-    found = missed = false = 0
+    """The definition of ISLES'22, one component at a time."""
+    detected_count = missed = false = 0
     for lesion in components_by_scipy(truth):
         if (lesion & prediction).any():
-            found += 1
+            detected_count += 1
         else:
             missed += 1
     for lesion in components_by_scipy(prediction):
         if not (lesion & truth).any():
             false += 1
-    return 1.0 if found + missed + false == 0 else found / (found + (false + missed) / 2)
+    return 1.0 if detected_count + missed + false == 0 else detected_count / (detected_count + (false + missed) / 2)
 
 
 def strictly_by_walking(prediction: np.ndarray, truth: np.ndarray, spacing_mm: float) -> bool:
@@ -66,7 +66,7 @@ def strictly_by_walking(prediction: np.ndarray, truth: np.ndarray, spacing_mm: f
 
 
 def test_by_hand() -> None:
-    """Three true lesions, two of them touched by one prediction that bridges them; one false alarm; one missed."""
+    """Three true lesions: one prediction overlaps two of them, one is missed, and one prediction is false."""
     truth = mask_of((0, 0, 0), (2, 0, 0), (10, 3, 3))
     prediction = mask_of((slice(0, 3), 0, 0), (16, 5, 5))
     pair = pair_of(prediction, truth)

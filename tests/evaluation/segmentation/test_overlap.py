@@ -10,14 +10,14 @@ from hypothesis.extra.numpy import arrays
 from adumbra.core.errors import GridMismatch, ImplausibleValues
 from adumbra.core.geometry.grid import Grid
 from adumbra.evaluation.segmentation.overlap import dice, precision, sensitivity, volume_difference
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 
 MASKS = arrays(bool, (4, 4, 3))
 
 
-def pair_of(prediction: list[int], truth: list[int], spacing_mm: tuple[float, float, float] = (1, 1, 1)) -> Pair:
+def pair_of(prediction: list[int], truth: list[int], spacing_mm: tuple[float, float, float] = (1, 1, 1)) -> MaskPair:
     masks = (np.array(row, dtype=bool).reshape(-1, 1, 1) for row in (prediction, truth))
-    return Pair(*masks, Grid((len(truth), 1, 1), np.diag([*spacing_mm, 1.0])))
+    return MaskPair(*masks, Grid((len(truth), 1, 1), np.diag([*spacing_mm, 1.0])))
 
 
 def test_four_voxels_by_hand() -> None:
@@ -50,7 +50,7 @@ def test_one_empty() -> None:
 def test_dice_is_that_of_two_sets_of_indices(prediction: np.ndarray, truth: np.ndarray) -> None:
     a, b = ({tuple(index) for index in np.argwhere(mask).tolist()} for mask in (prediction, truth))
     expected = 2 * len(a & b) / (len(a) + len(b)) if a or b else 1.0
-    pair = Pair(prediction, truth, Grid((4, 4, 3), np.eye(4)))
+    pair = MaskPair(prediction, truth, Grid((4, 4, 3), np.eye(4)))
     assert dice(pair) == pytest.approx(expected, abs=1e-12)
     if a and b and a & b:
         share, purity = sensitivity(pair), precision(pair)
@@ -60,12 +60,12 @@ def test_dice_is_that_of_two_sets_of_indices(prediction: np.ndarray, truth: np.n
 def test_another_shape_is_refused_and_named() -> None:
     grid, mask = Grid((2, 2, 2), np.eye(4)), np.zeros((2, 2, 2), dtype=bool)
     with pytest.raises(GridMismatch, match="prediction"):
-        Pair(np.zeros((2, 2, 3), dtype=bool), mask, grid)
+        MaskPair(np.zeros((2, 2, 3), dtype=bool), mask, grid)
     with pytest.raises(GridMismatch, match="truth"):
-        Pair(mask, np.zeros((1, 2, 2), dtype=bool), grid)
+        MaskPair(mask, np.zeros((1, 2, 2), dtype=bool), grid)
 
 
 def test_probabilities_are_not_masks() -> None:
     mask = np.zeros((2, 2, 2), dtype=bool)
     with pytest.raises(ImplausibleValues, match="threshold it first"):
-        Pair(mask.astype(np.float32), mask, Grid((2, 2, 2), np.eye(4)))
+        MaskPair(mask.astype(np.float32), mask, Grid((2, 2, 2), np.eye(4)))

@@ -41,17 +41,17 @@ def test_rho_is_that_of_scipy(x: np.ndarray, y: np.ndarray) -> None:
 def test_too_few_and_constant_cases_are_undefined() -> None:
     for n in range(3):
         assert isnan(case_association(np.arange(n, dtype=float), np.arange(n, dtype=float), generator=seeded()).rho)
-    found = case_association([0.1, 0.1, 0.1, 0.1], [0.2, 0.4, 0.6, 0.8], generator=seeded())
-    assert isnan(found.rho)
-    assert isnan(found.low)
-    assert isnan(found.high)
-    assert found.cases == 4
+    result = case_association([0.1, 0.1, 0.1, 0.1], [0.2, 0.4, 0.6, 0.8], generator=seeded())
+    assert isnan(result.rho)
+    assert isnan(result.low)
+    assert isnan(result.high)
+    assert result.cases == 4
 
 
-def test_an_undefined_case_is_left_out_and_not_counted() -> None:
+def test_an_undefined_case_is_excluded() -> None:
     nan = float("nan")
-    found = case_association([0.1, 0.2, nan, 0.3, 0.4], [0.9, 0.8, 0.1, nan, 0.7], generator=seeded())
-    assert (found.rho, found.cases, found.patients) == (-1.0, 3, 3)
+    result = case_association([0.1, 0.2, nan, 0.3, 0.4], [0.9, 0.8, 0.1, nan, 0.7], generator=seeded())
+    assert (result.rho, result.cases, result.patients) == (-1.0, 3, 3)
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_more_scans_of_the_same_patients_do_not_narrow_the_interval() -> None:
-    """Each case ten times: taken as other patients the interval shrinks, by patient it does not."""
+    """Each case ten times: the interval shrinks if they count as ten patients, and stays the same by patient."""
     x = seeded(3).random(15)
     y = -x + seeded(4).normal(0, 0.4, 15)
     names = [f"sub-{i:02d}" for i in range(15)]
@@ -82,22 +82,22 @@ def test_more_scans_of_the_same_patients_do_not_narrow_the_interval() -> None:
 
 
 def test_two_patients_give_no_interval() -> None:
-    found = case_association([1, 2, 3, 4], [1, 3, 2, 4], generator=seeded(), patients=["a", "a", "b", "b"])
-    assert found.rho == pytest.approx(0.8)
-    assert isnan(found.low)
-    assert (found.cases, found.patients) == (4, 2)
+    result = case_association([1, 2, 3, 4], [1, 3, 2, 4], generator=seeded(), patients=["a", "a", "b", "b"])
+    assert result.rho == pytest.approx(0.8)
+    assert isnan(result.low)
+    assert (result.cases, result.patients) == (4, 2)
 
 
-def test_resamples_without_a_rho_are_left_out_unless_they_are_most() -> None:
-    """Of four cases one differs in x: 32 % of the resamples miss it. Of three, one each in x and y: 56 % miss one."""
+def test_resamples_without_a_rho_are_excluded_unless_they_are_the_majority() -> None:
+    """One of four cases differs in x: 32 % of the resamples miss it. One of three differs in x and one in y: 56 %."""
     assert not isnan(case_association([0, 0, 0, 1], [1, 2, 3, 0], generator=seeded()).low)
-    found = case_association([1, 0, 0], [0, 1, 0], generator=seeded())
-    assert found.rho == pytest.approx(-0.5)
-    assert isnan(found.low)
-    assert isnan(found.high)
+    result = case_association([1, 0, 0], [0, 1, 0], generator=seeded())
+    assert result.rho == pytest.approx(-0.5)
+    assert isnan(result.low)
+    assert isnan(result.high)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     with pytest.raises(InputRejected, match="as many"):
         case_association([1, 2, 3], [1, 2], generator=seeded())
     with pytest.raises(InputRejected, match="patients"):
@@ -109,13 +109,13 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_halves_by_hand() -> None:
-    """r of (0, 1, 2) and (0, 2, 1) is 1/2; stepped up, 2/3."""
+    """r of (0, 1, 2) and (0, 2, 1) is 1/2; the reliability is 2/3."""
     first, within = everywhere(0, 1, 2)
     second, _ = everywhere(0, 2, 1)
-    found = split_half(first, second, within)
-    assert found.r == pytest.approx(0.5)
-    assert found.reliability == pytest.approx(2 / 3)
-    assert found.voxels == 3
+    result = split_half(first, second, within)
+    assert result.r == pytest.approx(0.5)
+    assert result.reliability == pytest.approx(2 / 3)
+    assert result.voxels == 3
 
 
 def test_the_region_decides() -> None:
@@ -126,28 +126,28 @@ def test_the_region_decides() -> None:
     assert split_half(first, second, within).r == pytest.approx(0.5)
 
 
-def test_the_stepped_up_value_is_the_correlation_of_two_full_maps(rng) -> None:
-    """The ceiling, by simulation: 20 draws split into 10 and 10 foretell how two maps of 20 draws agree."""
+def test_the_reliability_is_the_correlation_of_two_full_maps(rng) -> None:
+    """The noise ceiling, by simulation: 20 draws split into halves predict the correlation of two maps of 20 draws."""
     signal = rng.normal(size=(40, 40, 10))
     draws = signal + 3.0 * rng.normal(size=(40, 40, 40, 10))
     within = np.ones(signal.shape, dtype=bool)
-    found = split_half(draws[:10].mean(axis=0), draws[10:20].mean(axis=0), within)
+    result = split_half(draws[:10].mean(axis=0), draws[10:20].mean(axis=0), within)
     between = pearson(draws[:20].mean(axis=0).ravel(), draws[20:].mean(axis=0).ravel())
-    assert found.reliability == pytest.approx(between, abs=0.02)
-    assert found.r < between - 0.1
+    assert result.reliability == pytest.approx(between, abs=0.02)
+    assert result.r < between - 0.1
 
 
 @given(arrays(np.float32, (5, 2, 2), elements=st.floats(-10, 10, width=16)), arrays(bool, (5, 2, 2)))
 def test_r_is_that_of_scipy(first: np.ndarray, within: np.ndarray) -> None:
     second = np.sin(np.arange(20, dtype=np.float32)).reshape(5, 2, 2)
     a, b = first[within].astype(float), second[within].astype(float)
-    found = split_half(first, second, within)
-    assert found.voxels == a.size
+    result = split_half(first, second, within)
+    assert result.voxels == a.size
     if a.size < 3 or a.min() == a.max():
-        assert isnan(found.r)
-        assert isnan(found.reliability)
+        assert isnan(result.r)
+        assert isnan(result.reliability)
     elif np.ptp(a) > 1e-3 * np.abs(a).max():  # SciPy warns of nearly constant values
-        assert found.r == pytest.approx(pearsonr(a, b).statistic, abs=1e-9)
+        assert result.r == pytest.approx(pearsonr(a, b).statistic, abs=1e-9)
 
 
 def test_halves_that_are_the_same_opposite_or_constant() -> None:
@@ -175,7 +175,7 @@ def test_tiny_and_large_values_and_offsets() -> None:
     assert pearson((x + 1e6).astype(np.float32), y) == pytest.approx(r)
 
 
-def test_halves_that_do_not_fit_are_refused() -> None:
+def test_invalid_halves_are_refused() -> None:
     first, within = everywhere(0, 1, 2)
     with pytest.raises(GridMismatch):
         split_half(first, first[:2], within)
@@ -186,4 +186,4 @@ def test_halves_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ImplausibleValues, match="finite"):
         split_half(first, broken, within)
     within[1] = False
-    assert split_half(first, broken, within).voxels == 2  # NaN outside the region is nobody's business
+    assert split_half(first, broken, within).voxels == 2  # NaN outside the region is allowed

@@ -1,4 +1,4 @@
-"""The voxels in which a case is judged: on rows of voxels by hand, then against every pair of voxels."""
+"""Regions in which a case is evaluated: by hand on rows of voxels, then against all pairs of voxels."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from adumbra.core.errors import GridMismatch, ImplausibleValues, InputRejected
 from adumbra.core.geometry.grid import Grid
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 from adumbra.evaluation.uncertainty.boundary import near_border, regions
 
 
@@ -49,7 +49,7 @@ def test_an_oblique_grid_has_the_same_border() -> None:
         np.testing.assert_array_equal(near_border(mask, oblique, by_mm=by_mm), near_border(mask, straight, by_mm=by_mm))
 
 
-def test_the_end_of_the_grid_is_no_border() -> None:
+def test_the_edge_of_the_grid_is_not_a_border() -> None:
     mask = row("xxxx....")
     assert as_text(near_border(mask, grid_of(mask.shape), by_mm=1.0)) == "...xx..."
 
@@ -61,24 +61,24 @@ def test_an_empty_and_a_full_mask_have_no_border() -> None:
 
 def test_the_border_of_both_masks_inside_the_brain() -> None:
     truth, prediction, brain = row("..xx......"), row("......xx.."), row(".xxxxxx...")
-    found = regions(Pair(prediction, truth, grid_of(truth.shape)), brain, by_mm=1.0)
-    assert as_text(found.boundary) == ".xxxxxx..."
-    assert as_text(found.brain) == as_text(brain)
-    found = regions(Pair(truth, truth, grid_of(truth.shape)), brain, by_mm=1.0)
-    assert as_text(found.boundary) == ".xxxx....."
+    result = regions(MaskPair(prediction, truth, grid_of(truth.shape)), brain, by_mm=1.0)
+    assert as_text(result.boundary) == ".xxxxxx..."
+    assert as_text(result.brain) == as_text(brain)
+    result = regions(MaskPair(truth, truth, grid_of(truth.shape)), brain, by_mm=1.0)
+    assert as_text(result.boundary) == ".xxxx....."
 
 
-def test_an_empty_truth_leaves_the_border_of_the_prediction() -> None:
+def test_an_empty_mask_leaves_the_border_of_the_other() -> None:
     empty, lesion, brain = row("......"), row("..xx.."), row("xxxxxx")
     grid = grid_of(empty.shape)
-    missed = regions(Pair(empty, lesion, grid), brain, by_mm=1.0).boundary
-    invented = regions(Pair(lesion, empty, grid), brain, by_mm=1.0).boundary
+    missed = regions(MaskPair(empty, lesion, grid), brain, by_mm=1.0).boundary
+    invented = regions(MaskPair(lesion, empty, grid), brain, by_mm=1.0).boundary
     assert as_text(missed) == as_text(invented) == ".xxxx."
-    assert not regions(Pair(empty, empty, grid), brain, by_mm=1.0).boundary.any()
+    assert not regions(MaskPair(empty, empty, grid), brain, by_mm=1.0).boundary.any()
 
 
 @given(arrays(bool, (4, 3, 5)), st.sampled_from([0.5, 1.0, 2.0, 2.3, 100.0, float("inf")]))
-def test_like_every_pair_of_voxels(mask: np.ndarray, by_mm: float) -> None:
+def test_the_border_agrees_with_all_pairs_of_voxels(mask: np.ndarray, by_mm: float) -> None:
     grid = grid_of(mask.shape, 1.0, 2.0, 0.5)
     points = np.argwhere(np.ones(mask.shape)) * grid.spacing_mm
     apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
@@ -87,9 +87,9 @@ def test_like_every_pair_of_voxels(mask: np.ndarray, by_mm: float) -> None:
     np.testing.assert_array_equal(near_border(mask, grid, by_mm=by_mm), expected)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
     lesion, brain = row("..xx.."), row("xxxxxx")
-    pair = Pair(lesion, lesion, grid_of(lesion.shape))
+    pair = MaskPair(lesion, lesion, grid_of(lesion.shape))
     with pytest.raises(GridMismatch, match="brain"):
         regions(pair, brain[:-1])
     with pytest.raises(ImplausibleValues, match="brain"):

@@ -1,4 +1,4 @@
-"""Calibration: by hand, against scikit-learn, and where float32 counting fails."""
+"""Calibration errors: by hand, against scikit-learn, and beyond the range of float32 counters."""
 
 from math import isnan, log
 
@@ -114,8 +114,8 @@ def test_without_ties_the_bins_are_those_of_array_split(order: list[int], y: np.
     assert adaptive_calibration_error(p, y, bins=bins) == pytest.approx(np.mean(gaps))
 
 
-def test_ties_are_never_parted() -> None:
-    """Ninety zeros and ten others in five bins: the zeros are one bin, the others share the four that are left."""
+def test_ties_are_never_split() -> None:
+    """Ninety zeros and ten others in five bins: the zeros are one bin, and the others share the remaining four."""
     p = np.concatenate([np.zeros(90), np.arange(1, 11) / 20])
     y = np.arange(100) >= 95
     table = equal_mass_table(p, y, bins=5)
@@ -123,10 +123,10 @@ def test_ties_are_never_parted() -> None:
     assert equal_mass_table(p[::-1], y[::-1], bins=5).true.tolist() == table.true.tolist()
     mass = np.average(np.abs(table.frequency - table.mean_probability), weights=table.count)
     assert expected_calibration_error(table) == pytest.approx(mass)
-    assert adaptive_calibration_error(p, y, bins=5) > 2 * mass  # each bin alike, the zeros no longer nine tenths
+    assert adaptive_calibration_error(p, y, bins=5) > 2 * mass  # unweighted: the zeros no longer count nine tenths
 
 
-def test_of_two_cuts_equally_near_the_lower_is_taken() -> None:
+def test_of_two_splits_equally_near_the_lower_is_taken() -> None:
     """Two bins for four voxels, of which the middle two are equal: one and three, not three and one."""
     p, y = voxels((0.1, 0), (0.2, 0), (0.2, 1), (0.3, 1))
     assert equal_mass_table(p, y, bins=2).count.tolist() == [1, 3]
@@ -174,7 +174,7 @@ def test_tables_with_other_edges_are_not_added() -> None:
 
 
 def test_counts_are_exact_beyond_what_float32_can_count() -> None:
-    """2²⁴ + 5 voxels called 0.05: MONAI counts 16 777 216 of them, torchmetrics has a mean of 0.0625."""
+    """2²⁴ + 5 voxels of probability 0.05: MONAI counts 16 777 216 of them, torchmetrics has a mean of 0.0625."""
     n = 2**24 + 5
     p = np.broadcast_to(np.float32(0.05), (n,))
     y = np.broadcast_to(np.array(False), (n,))
@@ -205,7 +205,7 @@ def test_brier_and_likelihood_are_those_of_scikit_learn(rng) -> None:
     assert negative_log_likelihood(p, y) == pytest.approx(log_loss(y, p.astype(np.float64)), rel=1e-9)
 
 
-def test_what_is_surely_wrong_is_clipped_and_what_is_surely_right_costs_nothing() -> None:
+def test_a_certain_error_is_clipped_and_a_certain_success_costs_nothing() -> None:
     assert negative_log_likelihood(*voxels((0.0, 1))) == pytest.approx(-log(1e-7))
     assert negative_log_likelihood(*voxels((1.0, 0)), clip=1e-3) == pytest.approx(-log(1e-3))
     assert negative_log_likelihood(*voxels((1.0, 1), (0.0, 0))) == 0.0
@@ -231,7 +231,7 @@ def test_an_empty_or_full_truth_has_its_errors(truth: bool) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.01, 1.01, np.inf])
-def test_what_is_no_probability_is_refused(bad: float) -> None:
+def test_values_that_are_not_probabilities_are_refused(bad: float) -> None:
     p, y = np.array([0.5, bad]), np.array([True, False])
     for of in (equal_width_table, equal_mass_table, brier_score, negative_log_likelihood, adaptive_calibration_error):
         with pytest.raises(ImplausibleValues, match=r"\[0, 1\]"):
@@ -256,7 +256,7 @@ def test_other_shapes_types_and_options_are_refused() -> None:
 
 def test_any_shape_is_taken_and_nothing_is_changed(rng) -> None:
     p, y = rng.random((3, 4, 5)).astype(np.float32), rng.random((3, 4, 5)) < 0.5
-    before = p.copy()
+    original = p.copy()
     turned = equal_mass_table(p.transpose(2, 0, 1), y.transpose(2, 0, 1))
     assert turned.count.tolist() == equal_mass_table(p.ravel(), y.ravel()).count.tolist()
-    np.testing.assert_array_equal(p, before)
+    np.testing.assert_array_equal(p, original)

@@ -1,4 +1,4 @@
-"""Retention curves: by hand on four lesions, and against the published code's loop, one part after the other."""
+"""Retention curves: by hand on four lesions, and against the loop of the published code."""
 
 from math import isnan
 
@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from adumbra.core.errors import GridMismatch, ImplausibleValues
 from adumbra.core.geometry.grid import Grid
 from adumbra.evaluation.segmentation.lesions import lesion_f1
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 from adumbra.evaluation.uncertainty.retention import (
     LesionUncertainty,
     lesion_retention,
@@ -30,14 +30,14 @@ def row(*values: float, kind: type = bool) -> np.ndarray:
     return np.array(values, dtype=kind).reshape(-1, 1, 1)
 
 
-def pair_of(prediction: np.ndarray, truth: np.ndarray) -> Pair:
-    return Pair(prediction, truth, Grid(truth.shape, np.eye(4)))
+def pair_of(prediction: np.ndarray, truth: np.ndarray) -> MaskPair:
+    return MaskPair(prediction, truth, Grid(truth.shape, np.eye(4)))
 
 
 def published(uncertainty: np.ndarray, kinds: list[str]) -> list[float]:
-    """F1 from all kept to none, as the code of Molchanova et al. goes: the most uncertain one is corrected next.
+    """F1 from all retained to none, as in the code of Molchanova et al.: the most uncertain one is corrected next.
 
-    Only that nothing at all is 1 here, for there a perfect case without a lesion counts 0.
+    The one difference is that a case without any lesion scores 1 here, and 0 there.
     """
     kinds = [kinds[i] for i in np.argsort(uncertainty)[::-1]]
 
@@ -53,40 +53,42 @@ def published(uncertainty: np.ndarray, kinds: list[str]) -> list[float]:
 
 
 def dice_by_replacing(prediction: np.ndarray, truth: np.ndarray, order: np.ndarray) -> list[float]:
-    """Dice with 0, 1, … N voxels of this order kept as predicted."""
+    """Dice with 0, 1, … N voxels of this order retained as predicted."""
     values = []
-    for kept in range(order.size + 1):
-        outline = truth.copy()
-        outline[order[:kept]] = prediction[order[:kept]]
-        total = int(outline.sum()) + int(truth.sum())
-        values.append(2.0 * int((outline & truth).sum()) / total if total else 1.0)
+    for retained in range(order.size + 1):
+        mask = truth.copy()
+        mask[order[:retained]] = prediction[order[:retained]]
+        total = int(mask.sum()) + int(truth.sum())
+        values.append(2.0 * int((mask & truth).sum()) / total if total else 1.0)
     return values
 
 
 def test_four_lesions_by_hand() -> None:
-    """Kept from the surest on: right, missed, right, false. F1 of none kept 1, …, of all 2·2 / (2·2 + 1 + 1)."""
+    """By uncertainty: right, missed, right, false. F1 with none retained is 1, with all it is 2·2 / (2·2 + 1 + 1)."""
     curve = lesion_retention(lesions(right=[0.1, 0.3], false=[0.4], missed=[0.2]))
-    np.testing.assert_allclose(curve.kept, [0, 1 / 4, 2 / 4, 3 / 4, 1])
+    np.testing.assert_allclose(curve.retained, [0, 1 / 4, 2 / 4, 3 / 4, 1])
     np.testing.assert_allclose(curve.score, [1, 1, 4 / 5, 4 / 5, 4 / 6])
     assert curve.area == pytest.approx((1 + 0.9 + 0.8 + (0.8 + 2 / 3) / 2) / 4)
-    # The best keeps right, right, false, missed; its scores are 1, 1, 1, 6/7, 4/6.
+    # The best order is right, right, false, missed; its scores are 1, 1, 1, 6/7, 4/6.
     assert curve.best_area == pytest.approx((1 + 1 + (1 + 6 / 7) / 2 + (6 / 7 + 2 / 3) / 2) / 4)
     assert curve.constant_area < curve.area < curve.best_area
 
 
 @given(st.lists(st.sampled_from(["tp", "fp", "fn"]), min_size=1, max_size=12), st.permutations(range(12)))
-def test_lesions_like_the_published_code(kinds: list[str], order: list[int]) -> None:
+def test_the_lesion_curve_is_that_of_the_published_code(kinds: list[str], order: list[int]) -> None:
     uncertainty = np.array([place / 12 for place in order[: len(kinds)]])
     by_kind = {kind: [u for u, k in zip(uncertainty, kinds, strict=True) if k == kind] for kind in ("tp", "fp", "fn")}
     curve = lesion_retention(lesions(by_kind["tp"], by_kind["fp"], by_kind["fn"]))
     expected = published(uncertainty, kinds)[::-1]
     np.testing.assert_allclose(curve.score, expected, atol=1e-12)
-    assert curve.area == pytest.approx(np.trapezoid(expected, curve.kept))
+    assert curve.area == pytest.approx(np.trapezoid(expected, curve.retained))
     assert curve.area <= curve.best_area + 1e-12
 
 
 @given(VOXELS, VOXELS, st.permutations(range(20)))
-def test_voxels_like_replacing_them_one_by_one(prediction: np.ndarray, truth: np.ndarray, order: list[int]) -> None:
+def test_the_voxel_curve_is_that_of_single_replacements(
+    prediction: np.ndarray, truth: np.ndarray, order: list[int]
+) -> None:
     uncertainty = np.argsort(np.array(order)).astype(np.float32)
     curve = voxel_retention(prediction, truth, uncertainty)
     expected = dice_by_replacing(prediction, truth, np.array(order))
@@ -106,7 +108,7 @@ def test_the_order_of_ties_changes_nothing(
     assert one.area <= one.best_area + 1e-12
 
 
-def test_the_oracle_with_no_two_alike_has_the_best_area(rng) -> None:
+def test_the_oracle_without_ties_has_the_best_area(rng) -> None:
     prediction, truth = rng.random(500) < 0.2, rng.random(500) < 0.2
     missed = truth & ~prediction
     oracle = rng.random(500) + 2.0 * (prediction & ~truth) + 4.0 * missed
@@ -115,7 +117,7 @@ def test_the_oracle_with_no_two_alike_has_the_best_area(rng) -> None:
 
 
 def test_ties_are_not_rewarded() -> None:
-    """One missed lesion and ten false ones: all alike must not be better than the best order there is."""
+    """One missed lesion and ten false ones: a constant map must not be better than the best order."""
     curve = lesion_retention(lesions([], [0.5] * 10, [0.5]))
     assert curve.area == curve.constant_area < curve.best_area
     assert curve.score[0] == 1.0
@@ -141,7 +143,7 @@ def test_no_lesion_and_no_voxel() -> None:
         assert isnan(curve.area)
         assert isnan(curve.best_area)
         assert isnan(curve.constant_area)
-        assert curve.kept.size == curve.score.size == 0
+        assert curve.retained.size == curve.score.size == 0
 
 
 def test_empty_masks() -> None:
@@ -152,20 +154,20 @@ def test_empty_masks() -> None:
 
 
 def test_the_uncertainties_of_lesions_by_hand() -> None:
-    """Predicted: voxels 0-1 (right, mean 0.2) and 4 (false, 0.9). True: 1 (found) and 6-7 (missed, mean 0.5)."""
+    """Predicted: voxels 0-1 (right, mean 0.2) and 4 (false, 0.9). True: 1 (detected) and 6-7 (missed, mean 0.5)."""
     prediction, truth = row(1, 1, 0, 0, 1, 0, 0, 0), row(0, 1, 0, 0, 0, 0, 1, 1)
     map_ = row(0.1, 0.3, 0, 0, 0.9, 0, 0.4, 0.6, kind=np.float32)
-    found = lesion_uncertainty(pair_of(prediction, truth), map_)
-    np.testing.assert_allclose(found.right, [0.2], rtol=1e-6)
-    np.testing.assert_allclose(found.false, [0.9], rtol=1e-6)
-    np.testing.assert_allclose(found.missed, [0.5], rtol=1e-6)
-    assert lesion_retention(found).score[-1] == lesion_f1(pair_of(prediction, truth)) == 0.5
+    result = lesion_uncertainty(pair_of(prediction, truth), map_)
+    np.testing.assert_allclose(result.right, [0.2], rtol=1e-6)
+    np.testing.assert_allclose(result.false, [0.9], rtol=1e-6)
+    np.testing.assert_allclose(result.missed, [0.5], rtol=1e-6)
+    assert lesion_retention(result).score[-1] == lesion_f1(pair_of(prediction, truth)) == 0.5
 
 
 def test_lesions_of_empty_masks() -> None:
     nothing, something, map_ = row(0, 0), row(0, 1), row(0.2, 0.4, kind=float)
-    found = lesion_uncertainty(pair_of(nothing, nothing), map_)
-    assert (found.right.size, found.false.size, found.missed.size) == (0, 0, 0)
+    result = lesion_uncertainty(pair_of(nothing, nothing), map_)
+    assert (result.right.size, result.false.size, result.missed.size) == (0, 0, 0)
     assert lesion_uncertainty(pair_of(nothing, something), map_).missed.tolist() == [0.4]
     assert lesion_uncertainty(pair_of(something, nothing), map_).false.tolist() == [0.4]
 
@@ -178,12 +180,12 @@ def test_two_predicted_parts_of_one_lesion_are_two_right_ones() -> None:
 def test_a_long_curve_is_sampled_and_its_area_is_not(rng) -> None:
     prediction, truth, map_ = rng.random(3000) < 0.1, rng.random(3000) < 0.1, rng.random(3000)
     short, long = (voxel_retention(prediction, truth, map_, points=points) for points in (11, 3001))
-    assert (short.kept.size, long.kept.size) == (11, 3001)
-    assert short.area == long.area == pytest.approx(np.trapezoid(long.score, long.kept))
+    assert (short.retained.size, long.retained.size) == (11, 3001)
+    assert short.area == long.area == pytest.approx(np.trapezoid(long.score, long.retained))
     np.testing.assert_allclose(short.score, long.score[::300])
 
 
-def test_nan_and_what_does_not_fit_is_refused() -> None:
+def test_nan_and_invalid_arguments_are_refused() -> None:
     mask, map_ = row(1, 0), row(0.1, np.nan, kind=float)
     assert lesion_uncertainty(pair_of(mask, mask), map_).right.tolist() == [0.1]  # NaN lies in no lesion
     with pytest.raises(ImplausibleValues, match="every lesion"):

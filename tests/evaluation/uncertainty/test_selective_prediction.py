@@ -1,4 +1,4 @@
-"""Risk, coverage and the detection of errors: over all orders of ties, and against scikit-learn."""
+"""Risk-coverage and error detection: over all orders of ties, and against scikit-learn."""
 
 import time
 from itertools import permutations
@@ -19,7 +19,7 @@ from adumbra.evaluation.uncertainty.selective_prediction import (
     auroc,
     error_detection,
     excess_aurc,
-    ranked,
+    rank_voxels,
     risk_coverage,
 )
 
@@ -31,20 +31,20 @@ def flags(*values: int) -> np.ndarray:
 
 
 def aurc_in_order(wrong: np.ndarray) -> float:
-    """Geifman's definition for one order, the surest voxel first."""
+    """Definition of Geifman et al. for one order, the most certain voxel first."""
     return float(np.mean(np.cumsum(wrong) / np.arange(1, wrong.size + 1)))
 
 
 def test_four_voxels_by_hand() -> None:
-    """The surest is right, then wrong, right, wrong: risks 0, 1/2, 1/3, 1/2; the oracle's 0, 0, 1/3, 1/2."""
-    found = error_detection(np.array([0.1, 0.2, 0.3, 0.4]), flags(0, 1, 0, 1))
-    assert (found.voxels, found.errors) == (4, 2)
-    np.testing.assert_allclose(found.curve.risk, [0, 1 / 2, 1 / 3, 1 / 2])
-    np.testing.assert_allclose(found.curve.coverage, [0.25, 0.5, 0.75, 1.0])
-    assert found.aurc == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
-    assert found.excess_aurc == pytest.approx((1 / 2) / 4)
-    assert found.auroc == 3 / 4
-    assert found.auprc == pytest.approx((1 / 1 + 2 / 3) / 2)
+    """By uncertainty right, wrong, right, wrong: risks 0, 1/2, 1/3, 1/2; those of the oracle 0, 0, 1/3, 1/2."""
+    result = error_detection(np.array([0.1, 0.2, 0.3, 0.4]), flags(0, 1, 0, 1))
+    assert (result.voxels, result.errors) == (4, 2)
+    np.testing.assert_allclose(result.curve.risk, [0, 1 / 2, 1 / 3, 1 / 2])
+    np.testing.assert_allclose(result.curve.coverage, [0.25, 0.5, 0.75, 1.0])
+    assert result.aurc == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
+    assert result.excess_aurc == pytest.approx((1 / 2) / 4)
+    assert result.auroc == 3 / 4
+    assert result.auprc == pytest.approx((1 / 1 + 2 / 3) / 2)
 
 
 def test_the_value_is_the_mean_over_all_orders_of_ties() -> None:
@@ -52,7 +52,7 @@ def test_the_value_is_the_mean_over_all_orders_of_ties() -> None:
     wrong = flags(1, 0, 0, 0, 1, 1)
     orders = [np.array(order) for order in permutations(range(6)) if (np.diff(uncertainty[np.array(order)]) >= 0).all()]
     assert len(orders) == 2 * 6
-    assert aurc(ranked(uncertainty, wrong)) == pytest.approx(np.mean([aurc_in_order(wrong[o]) for o in orders]))
+    assert aurc(rank_voxels(uncertainty, wrong)) == pytest.approx(np.mean([aurc_in_order(wrong[o]) for o in orders]))
 
 
 def test_the_order_in_memory_changes_nothing(rng) -> None:
@@ -62,27 +62,27 @@ def test_the_order_in_memory_changes_nothing(rng) -> None:
     values = set()
     for _ in range(20):
         order = rng.permutation(60)
-        found = error_detection(uncertainty[order], wrong[order])
-        values.add((found.aurc, found.excess_aurc, found.auroc, found.auprc))
+        result = error_detection(uncertainty[order], wrong[order])
+        values.add((result.aurc, result.excess_aurc, result.auroc, result.auprc))
     assert len(values) == 1
 
 
 @given(arrays(bool, 30))
-def test_a_map_that_says_nothing_has_the_error_rate(wrong: np.ndarray) -> None:
-    found = error_detection(np.full(30, 0.3, dtype=np.float32), wrong)
-    assert found.aurc == pytest.approx(wrong.mean())
-    np.testing.assert_allclose(found.curve.risk, wrong.mean())
+def test_a_constant_map_has_the_error_rate(wrong: np.ndarray) -> None:
+    result = error_detection(np.full(30, 0.3, dtype=np.float32), wrong)
+    assert result.aurc == pytest.approx(wrong.mean())
+    np.testing.assert_allclose(result.curve.risk, wrong.mean())
     if 0 < wrong.sum() < 30:
-        assert found.auroc == 0.5
-        assert found.auprc == pytest.approx(wrong.mean())
+        assert result.auroc == 0.5
+        assert result.auprc == pytest.approx(wrong.mean())
 
 
 @given(arrays(bool, 30), st.randoms(use_true_random=False))
-def test_the_oracle_has_no_excess(wrong: np.ndarray, chance) -> None:
-    """Whether it tells errors from the rest only, or no two voxels alike. ValUES gives -0.0129 for 20 voxels."""
-    apart = np.array([chance.random() for _ in wrong]) + wrong
-    for oracle in (wrong.astype(np.float32), apart):
-        ranking = ranked(oracle, wrong)
+def test_the_oracle_has_no_excess(wrong: np.ndarray, random) -> None:
+    """For a binary oracle and for one without ties. ValUES gives -0.0129 for 20 voxels."""
+    untied = np.array([random.random() for _ in wrong]) + wrong
+    for oracle in (wrong.astype(np.float32), untied):
+        ranking = rank_voxels(oracle, wrong)
         assert excess_aurc(ranking) == 0.0
         if 0 < wrong.sum() < 30:
             assert auroc(ranking) == 1.0
@@ -90,14 +90,14 @@ def test_the_oracle_has_no_excess(wrong: np.ndarray, chance) -> None:
 
 
 @given(TIED, arrays(bool, 30))
-def test_no_excess_is_negative_and_none_above_the_worst(uncertainty: np.ndarray, wrong: np.ndarray) -> None:
+def test_the_excess_is_never_negative_nor_above_the_worst_order(uncertainty: np.ndarray, wrong: np.ndarray) -> None:
     worst = aurc_in_order(np.sort(wrong)[::-1]) - aurc_in_order(np.sort(wrong))
-    assert 0.0 <= excess_aurc(ranked(uncertainty, wrong)) <= worst + 1e-12
+    assert 0.0 <= excess_aurc(rank_voxels(uncertainty, wrong)) <= worst + 1e-12
 
 
 @given(TIED, arrays(bool, 30))
 def test_detection_is_that_of_scikit_learn(uncertainty: np.ndarray, wrong: np.ndarray) -> None:
-    ranking = ranked(uncertainty, wrong)
+    ranking = rank_voxels(uncertainty, wrong)
     if 0 < wrong.sum() < 30:
         assert auroc(ranking) == pytest.approx(roc_auc_score(wrong, uncertainty), abs=1e-12)
     if wrong.any():
@@ -106,7 +106,7 @@ def test_detection_is_that_of_scikit_learn(uncertainty: np.ndarray, wrong: np.nd
 
 def test_without_ties_like_scikit_learn_too(rng) -> None:
     uncertainty, wrong = rng.random(2000), rng.random(2000) < 0.05
-    ranking = ranked(uncertainty, wrong)
+    ranking = rank_voxels(uncertainty, wrong)
     assert auroc(ranking) == pytest.approx(roc_auc_score(wrong, uncertainty), abs=1e-12)
     assert auprc(ranking) == pytest.approx(average_precision_score(wrong, uncertainty), abs=1e-12)
     assert aurc(ranking) == pytest.approx(aurc_in_order(wrong[np.argsort(uncertainty)]), rel=1e-12)
@@ -134,7 +134,7 @@ def test_one_voxel() -> None:
 
 def test_the_curve_is_sampled_and_the_area_is_not() -> None:
     uncertainty, wrong = np.arange(1000.0), np.arange(1000) >= 900
-    ranking = ranked(uncertainty, wrong)
+    ranking = rank_voxels(uncertainty, wrong)
     curve = risk_coverage(ranking, points=10)
     np.testing.assert_allclose(curve.coverage, np.arange(1, 11) / 10)
     np.testing.assert_allclose(curve.risk, [0] * 9 + [0.1])
@@ -143,21 +143,21 @@ def test_the_curve_is_sampled_and_the_area_is_not() -> None:
 
 
 def test_infinite_uncertainty_is_ordered_and_nan_is_refused() -> None:
-    found = error_detection(np.array([0.1, np.inf, np.inf]), flags(0, 1, 1))
-    assert (found.auroc, found.excess_aurc) == (1.0, 0.0)
+    result = error_detection(np.array([0.1, np.inf, np.inf]), flags(0, 1, 1))
+    assert (result.auroc, result.excess_aurc) == (1.0, 0.0)
     with pytest.raises(ImplausibleValues, match="uncertainty"):
         error_detection(np.array([0.1, np.nan]), flags(0, 1))
 
 
 def test_other_shapes_and_types_are_refused() -> None:
     with pytest.raises(GridMismatch):
-        ranked(np.zeros(3), flags(0, 1))
+        rank_voxels(np.zeros(3), flags(0, 1))
     with pytest.raises(ImplausibleValues, match="boolean"):
-        ranked(np.zeros(2), np.array([0, 1]))
+        rank_voxels(np.zeros(2), np.array([0, 1]))
 
 
 def test_counts_are_exact_beyond_what_float32_can_count() -> None:
-    """As if 2³⁰ voxels were sorted: half of the errors are the most uncertain, the others lie anywhere below."""
+    """Like 2³⁰ sorted voxels: half of the errors are the most uncertain, the others are tied with the rest."""
     n, errors = 2**30, 2**21 + 1
     ranking = Ranking(np.array([n - errors, n]), np.array([errors, 2 * errors]))
     right = n - 2 * errors
@@ -170,6 +170,6 @@ def test_two_million_voxels_take_no_second_sort(rng) -> None:
     uncertainty = rng.random(2_000_000, dtype=np.float32)
     wrong = rng.random(2_000_000) < 0.01
     start = time.process_time()
-    found = error_detection(uncertainty, wrong)
+    result = error_detection(uncertainty, wrong)
     assert time.process_time() - start < 10.0
-    assert found.aurc == pytest.approx(0.01, abs=1e-3)
+    assert result.aurc == pytest.approx(0.01, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Calibrations: fitted ones against scikit-learn and by hand, then what must hold for any of them."""
+"""Calibrations: fits by hand and against scikit-learn, then properties of all of them."""
 
 import json
 from dataclasses import FrozenInstanceError
@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from adumbra.core.errors import ImplausibleValues, InputRejected, WeightsRejected
 from adumbra.core.references import citations
-from adumbra.uncertainty.calibration.base import FittedOnCases
+from adumbra.uncertainty.calibration.base import ProbabilityCalibration
 from adumbra.uncertainty.calibration.calibrators import (
     CALIBRATIONS,
     CERTAIN,
@@ -23,14 +23,14 @@ from adumbra.uncertainty.calibration.calibrators import (
     LocalTemperature,
     Temperature,
     VectorScaling,
-    fitted_isotonic,
-    fitted_local,
-    fitted_temperature,
-    fitted_vector,
+    fit_isotonic,
+    fit_local_temperature,
+    fit_temperature,
+    fit_vector_scaling,
 )
 from adumbra.uncertainty.calibration.samples import Voxels
 
-FITS = (fitted_temperature, fitted_vector, fitted_isotonic, fitted_local)
+FITS = (fit_temperature, fit_vector_scaling, fit_isotonic, fit_local_temperature)
 EXAMPLES = (
     Temperature(1.7, cases=("a", "b")),
     VectorScaling(0.5, -1.25, cases=("a",)),
@@ -46,16 +46,15 @@ def voxels(p: list[float] | np.ndarray, y: list[int] | np.ndarray, w=None, band=
     return Voxels(p, y, w, band, ("one", "two"))
 
 
-def made(n: int, *, gain: float, shift: float, seed: int = 0) -> Voxels:
+def simulated(n: int, *, gain: float, shift: float, seed: int = 0) -> Voxels:
     """Voxels whose logit z is such that the truth has the probability σ(gain z + shift)."""
     generator = np.random.default_rng(seed)
     z = generator.normal(-1.0, 2.5, n)
     return voxels(expit(z), generator.random(n) < expit(gain * z + shift))
 
 
-def applied(calibration: FittedOnCases, p: np.ndarray) -> np.ndarray:
-    options = {"bands": np.ones(p.shape, dtype=np.int8)} if isinstance(calibration, LocalTemperature) else {}
-    return calibration.apply(p, **options)
+def applied(calibration: ProbabilityCalibration, p: np.ndarray) -> np.ndarray:
+    return calibration.apply(p, bands=np.ones(p.shape, dtype=np.int8))
 
 
 def nll(p: np.ndarray, v: Voxels) -> float:
@@ -73,59 +72,61 @@ def test_a_temperature_by_hand() -> None:
 def test_a_temperature_is_fitted_by_hand() -> None:
     """Of four voxels at 0.9 three are true: 0.75 is what 0.9 should be, so T = 2. Those at 0.1 mirror them."""
     v = voxels([0.9] * 4 + [0.1] * 4, [1, 1, 1, 0, 1, 0, 0, 0])
-    assert fitted_temperature(v).temperature == pytest.approx(2.0, rel=1e-9)
-    assert fitted_temperature(v).cases == ("one", "two")
+    assert fit_temperature(v).temperature == pytest.approx(2.0, rel=1e-9)
+    assert fit_temperature(v).cases == ("one", "two")
 
 
 def test_a_gain_and_shift_by_hand() -> None:
     """0.9 must become 0.75 and 0.5 must become 0.25: ln 3 = a 2 ln 3 + b, -ln 3 = b, so a = 1."""
     v = voxels([0.9] * 4 + [0.5] * 4, [1, 1, 1, 0, 1, 0, 0, 0])
-    found = fitted_vector(v)
-    assert (found.gain, found.shift) == pytest.approx((1.0, -np.log(3)), rel=1e-6)
-    np.testing.assert_allclose(found.apply(np.array([0.9, 0.5], dtype=np.float32)), [0.75, 0.25], rtol=1e-6)
+    result = fit_vector_scaling(v)
+    assert (result.gain, result.shift) == pytest.approx((1.0, -np.log(3)), rel=1e-6)
+    np.testing.assert_allclose(result.apply(np.array([0.9, 0.5], dtype=np.float32)), [0.75, 0.25], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("gain", "shift"), [(1.0, 0.0), (0.3, 0.5), (3.0, -2.0), (0.6, -5.0)])
 def test_the_fits_agree_with_logistic_regression(gain: float, shift: float) -> None:
-    v = made(20_000, gain=gain, shift=shift)
+    v = simulated(20_000, gain=gain, shift=shift)
     z = logit(v.probability)[:, None]
     plain = {"C": np.inf, "solver": "newton-cholesky", "tol": 1e-12, "max_iter": 500}
-    both, alone = (
-        LogisticRegression(fit_intercept=with_shift, **plain).fit(z, v.truth) for with_shift in (True, False)
+    with_shift, without_shift = (
+        LogisticRegression(fit_intercept=intercept, **plain).fit(z, v.truth) for intercept in (True, False)
     )
-    found = fitted_vector(v)
-    assert (found.gain, found.shift) == pytest.approx((both.coef_.item(), both.intercept_.item()), rel=1e-6, abs=1e-6)
-    assert found.gain == pytest.approx(gain, abs=0.12)
-    assert found.shift == pytest.approx(shift, abs=0.35)
+    result = fit_vector_scaling(v)
+    assert (result.gain, result.shift) == pytest.approx(
+        (with_shift.coef_.item(), with_shift.intercept_.item()), rel=1e-6, abs=1e-6
+    )
+    assert result.gain == pytest.approx(gain, abs=0.12)
+    assert result.shift == pytest.approx(shift, abs=0.35)
     if shift > -2:
-        assert fitted_temperature(v).temperature == pytest.approx(1 / alone.coef_.item(), rel=1e-8)
+        assert fit_temperature(v).temperature == pytest.approx(1 / without_shift.coef_.item(), rel=1e-8)
 
 
 def test_weights_are_repetitions(rng: np.random.Generator) -> None:
     p, y, times = rng.random(60), rng.random(60) < 0.4, rng.integers(0, 5, 60)
     weighted = voxels(p, y, w=times)
     repeated = voxels(np.repeat(p, times), np.repeat(y, times))
-    assert fitted_temperature(weighted).temperature == pytest.approx(fitted_temperature(repeated).temperature)
-    a, b = fitted_vector(weighted), fitted_vector(repeated)
+    assert fit_temperature(weighted).temperature == pytest.approx(fit_temperature(repeated).temperature)
+    a, b = fit_vector_scaling(weighted), fit_vector_scaling(repeated)
     assert (a.gain, a.shift) == pytest.approx((b.gain, b.shift), rel=1e-5)
-    a, b = fitted_isotonic(weighted), fitted_isotonic(repeated)
+    a, b = fit_isotonic(weighted), fit_isotonic(repeated)
     inside = (np.array(b.after) > 0.02) & (np.array(b.after) < 0.98)
     np.testing.assert_allclose(np.array(a.after)[inside], np.array(b.after)[inside], rtol=1e-12)
 
 
 def test_an_isotonic_map_by_hand() -> None:
-    """Shares 0, 1, 0, 1 at rising probabilities: the middle two are pooled to a half; ends are kept off 0 and 1."""
-    found = fitted_isotonic(voxels([0.2, 0.4, 0.6, 0.8], [0, 1, 0, 1]))
-    assert found.before == (0.2, 0.4, 0.6, 0.8)
-    assert found.after == pytest.approx((1 / 6, 0.5, 0.5, 5 / 6))
+    """Shares 0, 1, 0, 1 at rising probabilities: the middle two are pooled to a half, and the ends are clipped."""
+    result = fit_isotonic(voxels([0.2, 0.4, 0.6, 0.8], [0, 1, 0, 1]))
+    assert result.before == (0.2, 0.4, 0.6, 0.8)
+    assert result.after == pytest.approx((1 / 6, 0.5, 0.5, 5 / 6))
     p = np.array([0.1, 0.3, 0.5, 0.7, 0.9], dtype=np.float32)
-    np.testing.assert_allclose(found.apply(p), [1 / 6, 1 / 3, 0.5, 2 / 3, 5 / 6], rtol=1e-6)
+    np.testing.assert_allclose(result.apply(p), [1 / 6, 1 / 3, 0.5, 2 / 3, 5 / 6], rtol=1e-6)
 
 
 def test_isotonic_ties_are_one_observation() -> None:
-    found = fitted_isotonic(voxels([0.3, 0.3, 0.3, 0.7, 0.7], [0, 1, 0, 1, 0], w=[1, 2, 1, 1, 1]))
-    assert found.before == (0.3, 0.7)
-    assert found.after == pytest.approx((0.5, 0.5))
+    result = fit_isotonic(voxels([0.3, 0.3, 0.3, 0.7, 0.7], [0, 1, 0, 1, 0], w=[1, 2, 1, 1, 1]))
+    assert result.before == (0.3, 0.7)
+    assert result.after == pytest.approx((0.5, 0.5))
 
 
 @pytest.mark.parametrize("ties", [True, False])
@@ -137,35 +138,35 @@ def test_an_isotonic_map_agrees_with_scikit_learn(rng: np.random.Generator, ties
     at = rng.random(5000).astype(np.float32)
     least = 1 / 3002
     expected = np.clip(peer.predict(at.astype(np.float64)), least, 1 - least)
-    np.testing.assert_allclose(fitted_isotonic(v).apply(at), expected, atol=2 * least)
-    middle = (expected > 0.02) & (expected < 0.98)  # away from where 0 and 1 are moved inwards
-    np.testing.assert_allclose(fitted_isotonic(v).apply(at)[middle], expected[middle], rtol=1e-5)
+    np.testing.assert_allclose(fit_isotonic(v).apply(at), expected, atol=2 * least)
+    middle = (expected > 0.02) & (expected < 0.98)  # away from the clipped ends
+    np.testing.assert_allclose(fit_isotonic(v).apply(at)[middle], expected[middle], rtol=1e-5)
 
 
 def test_a_local_temperature_is_the_temperature_of_each_band() -> None:
     one = ([0.9] * 4 + [0.1] * 4, [1, 1, 1, 0, 1, 0, 0, 0])
-    sharp = ([0.75] * 10 + [0.25] * 10, [1] * 9 + [0] + [1] + [0] * 9)  # 0.9 where 0.75 is said: T = 1/2
-    nothing = ([0.02] * 5, [0] * 5)
-    v = voxels(one[0] + sharp[0] + nothing[0], one[1] + sharp[1] + nothing[1], band=[0] * 8 + [1] * 20 + [2] * 5)
-    found = fitted_local(v, edges_mm=(0.0, 5.0, 9.0))
-    pooled = fitted_temperature(v).temperature
-    assert found.temperatures == pytest.approx((2.0, 0.5, pooled, pooled))  # one class, and no voxel at all
+    sharp = ([0.75] * 10 + [0.25] * 10, [1] * 9 + [0] + [1] + [0] * 9)  # 0.9 where 0.75 is predicted: T = 1/2
+    background = ([0.02] * 5, [0] * 5)
+    v = voxels(one[0] + sharp[0] + background[0], one[1] + sharp[1] + background[1], band=[0] * 8 + [1] * 20 + [2] * 5)
+    result = fit_local_temperature(v, edges_mm=(0.0, 5.0, 9.0))
+    pooled = fit_temperature(v).temperature
+    assert result.temperatures == pytest.approx((2.0, 0.5, pooled, pooled))  # one class, and no voxel at all
     p = np.array([0.9, 0.75], dtype=np.float32)
-    np.testing.assert_allclose(found.apply(p, bands=np.array([0, 1])), [0.75, 0.9], rtol=1e-6)
+    np.testing.assert_allclose(result.apply(p, bands=np.array([0, 1])), [0.75, 0.9], rtol=1e-6)
 
 
 def test_a_local_fit_is_no_less_likely_than_a_global_one() -> None:
-    cold, hot = made(4000, gain=2.0, shift=0.0), made(4000, gain=0.4, shift=0.0, seed=1)
+    cold, hot = simulated(4000, gain=2.0, shift=0.0), simulated(4000, gain=0.4, shift=0.0, seed=1)
     p, y = np.r_[cold.probability, hot.probability], np.r_[cold.truth, hot.truth]
     v = voxels(p, y, band=np.repeat([0, 1], 4000))
-    found, single = fitted_local(v, edges_mm=(0.0,)), fitted_temperature(v)
-    assert found.temperatures == pytest.approx((0.5, 2.5), rel=0.1)
-    assert nll(found.apply(v.probability, bands=v.band), v) < nll(single.apply(v.probability), v) - 0.005
+    result, single = fit_local_temperature(v, edges_mm=(0.0,)), fit_temperature(v)
+    assert result.temperatures == pytest.approx((0.5, 2.5), rel=0.1)
+    assert nll(result.apply(v.probability, bands=v.band), v) < nll(single.apply(v.probability), v) - 0.005
 
 
 @pytest.mark.parametrize("fit", FITS)
-def test_a_fit_helps_where_it_was_fitted(fit) -> None:
-    v = made(5000, gain=0.4, shift=0.0)
+def test_a_fit_lowers_the_nll_of_its_own_voxels(fit) -> None:
+    v = simulated(5000, gain=0.4, shift=0.0)
     assert nll(applied(fit(v), v.probability), v) < nll(v.probability, v) - 0.05
 
 
@@ -193,26 +194,26 @@ def test_voxels_of_one_class_cannot_be_fitted(fit) -> None:
     ],
 )
 def test_degenerate_voxels_give_a_finite_calibration(fit, p: list[float], y: list[int]) -> None:
-    found = fit(voxels(p, y))
-    after = applied(found, np.linspace(0, 1, 101, dtype=np.float32))
+    result = fit(voxels(p, y))
+    after = applied(result, np.linspace(0, 1, 101, dtype=np.float32))
     assert np.isfinite(after).all()
     assert (np.diff(after) >= 0).all()
-    assert type(found).from_json(found.as_json()) == found
+    assert type(result).from_json(result.as_json()) == result
 
 
-def test_where_the_likelihood_has_no_best_the_end_is_taken() -> None:
-    assert fitted_temperature(voxels([0.1, 0.9], [0, 1])).temperature == TEMPERATURES[0]
-    assert fitted_temperature(voxels([0.9, 0.1], [0, 1])).temperature == TEMPERATURES[1]
-    assert fitted_temperature(voxels([0.5, 0.5], [0, 1])).temperature == 1.0
-    assert fitted_vector(voxels([0.9, 0.1], [0, 1])).gain == pytest.approx(1 / TEMPERATURES[1])
+def test_without_a_maximum_of_the_likelihood_the_end_of_the_range_is_taken() -> None:
+    assert fit_temperature(voxels([0.1, 0.9], [0, 1])).temperature == TEMPERATURES[0]
+    assert fit_temperature(voxels([0.9, 0.1], [0, 1])).temperature == TEMPERATURES[1]
+    assert fit_temperature(voxels([0.5, 0.5], [0, 1])).temperature == 1.0
+    assert fit_vector_scaling(voxels([0.9, 0.1], [0, 1])).gain == pytest.approx(1 / TEMPERATURES[1])
     perfect = voxels([0.1, 0.9], [0, 1])
-    assert nll(fitted_vector(perfect).apply(perfect.probability), perfect) < 1e-6
-    level = fitted_vector(voxels([0.3, 0.3, 0.3, 0.3], [0, 0, 0, 1]))
+    assert nll(fit_vector_scaling(perfect).apply(perfect.probability), perfect) < 1e-6
+    level = fit_vector_scaling(voxels([0.3, 0.3, 0.3, 0.3], [0, 0, 0, 1]))
     assert level.apply(np.array([0.3])).item() == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("calibration", EXAMPLES, ids=lambda c: type(c).__name__)
-def test_certain_stays_certain_and_the_shape_stays(calibration: FittedOnCases) -> None:
+def test_certain_voxels_stay_certain_and_the_shape_is_preserved(calibration: ProbabilityCalibration) -> None:
     p = np.array([[0.0, 1.0, 0.5], [1e-38, 1.0 - 2.0**-24, 0.2]], dtype=np.float32)
     after = applied(calibration, p)
     assert (after.shape, after.dtype) == (p.shape, np.float32)
@@ -226,15 +227,15 @@ def test_certain_stays_certain_and_the_shape_stays(calibration: FittedOnCases) -
     st.floats(0.05, 20.0),
     st.floats(-20.0, 20.0),
 )
-def test_the_order_of_voxels_stays(p: np.ndarray, gain: float, shift: float) -> None:
+def test_the_order_of_voxels_is_preserved(p: np.ndarray, gain: float, shift: float) -> None:
     p = np.sort(p)
-    made_of = (
+    calibrations = (
         Temperature(gain, cases=()),
         VectorScaling(gain, shift, cases=()),
         EXAMPLES[2],
         LocalTemperature((1.0, gain, 1.0, 1.0, 1.0), cases=()),
     )
-    for calibration in made_of:
+    for calibration in calibrations:
         after = applied(calibration, p)
         assert (np.diff(after) >= 0).all()
         assert ((after >= 0) & (after <= 1)).all()
@@ -244,7 +245,7 @@ def test_the_order_of_voxels_stays(p: np.ndarray, gain: float, shift: float) -> 
 
 
 @pytest.mark.parametrize("calibration", EXAMPLES, ids=lambda c: type(c).__name__)
-def test_saved_and_read_it_is_the_same(calibration: FittedOnCases) -> None:
+def test_saved_and_read_it_is_the_same(calibration: ProbabilityCalibration) -> None:
     plain = json.loads(json.dumps(calibration.as_json()))
     assert CALIBRATIONS[plain["kind"]].from_json(plain) == calibration
     assert plain["cases"] == list(calibration.cases)
@@ -268,7 +269,7 @@ def test_a_damaged_calibration_is_refused(plain: dict) -> None:
 
 @pytest.mark.parametrize("bad", [-0.1, 1.1, float("nan")])
 @pytest.mark.parametrize("calibration", EXAMPLES, ids=lambda c: type(c).__name__)
-def test_what_is_no_probability_is_refused(calibration: FittedOnCases, bad: float) -> None:
+def test_values_that_are_not_probabilities_are_refused(calibration: ProbabilityCalibration, bad: float) -> None:
     with pytest.raises(ImplausibleValues):
         applied(calibration, np.array([0.5, bad], dtype=np.float32))
 
@@ -286,14 +287,20 @@ def test_what_is_no_probability_is_refused(calibration: FittedOnCases, bad: floa
         lambda: Isotonic((0.1, 0.2), (0.0, 0.5), cases=()),
         lambda: LocalTemperature((1.0, 1.0), (1.0, 2.0), cases=()),
         lambda: LocalTemperature((1.0, -1.0), (1.0,), cases=()),
+        lambda: EXAMPLES[3].apply(np.array([0.5])),
         lambda: EXAMPLES[3].apply(np.array([0.5]), bands=np.array([7])),
         lambda: EXAMPLES[3].apply(np.array([0.5]), bands=np.array([-1])),
-        lambda: fitted_local(voxels([0.2, 0.4], [0, 1], band=[0, 3]), edges_mm=(0.0,)),
+        lambda: fit_local_temperature(voxels([0.2, 0.4], [0, 1], band=[0, 3]), edges_mm=(0.0,)),
     ],
 )
 def test_impossible_calibrations_are_refused(impossible) -> None:
     with pytest.raises(InputRejected):
         impossible()
+
+
+def test_only_the_isotonic_map_makes_ties() -> None:
+    assert [calibration.strictly_increasing for calibration in EXAMPLES] == [True, True, False, True]
+    assert "strictly_increasing" not in EXAMPLES[2].as_json()
 
 
 def test_a_calibration_is_a_value() -> None:

@@ -1,4 +1,4 @@
-"""Conformal promises: by hand on a few cases, then that they are kept on average over many made cohorts."""
+"""Conformal guarantees: by hand on a few cases, then on average over many simulated cohorts."""
 
 import json
 from math import inf, log
@@ -20,7 +20,7 @@ from adumbra.uncertainty.calibration.conformal import (
     VolumeInterval,
     controlled_threshold,
     false_negative_rates,
-    fitted_interval,
+    fit_volume_interval,
     least_cases,
 )
 
@@ -32,7 +32,7 @@ def ids(n: int) -> list[str]:
     return [f"case {k}" for k in range(n)]
 
 
-def drawn(*volumes_ml: float) -> VolumeDraws:
+def volume_draws(*volumes_ml: float) -> VolumeDraws:
     return VolumeDraws("lesion", volumes_ml, tuple(1 for _ in volumes_ml))
 
 
@@ -67,18 +67,18 @@ def test_the_thresholds_are_a_grid_from_0_to_nearly_1() -> None:
 def test_a_threshold_by_hand() -> None:
     """Nine cases, alpha 0.3: the sum of losses may be up to 10 * 0.3 - 1 = 2."""
     rates = [np.array([0.0, 0.1, 0.2, 1.0])] * 8 + [np.array([0.0, 0.0, 0.4, 1.0])]
-    found = controlled_threshold(rates, cases=ids(9), alpha=0.3, thresholds=GRID)
-    assert found.threshold == 0.5  # 8 * 0.2 + 0.4 = 2.0: exactly what may be
-    assert found.risk == pytest.approx(0.3)
-    assert found.cases == tuple(ids(9))
+    result = controlled_threshold(rates, cases=ids(9), alpha=0.3, thresholds=GRID)
+    assert result.threshold == 0.5  # 8 * 0.2 + 0.4 = 2.0: exactly the bound
+    assert result.risk == pytest.approx(0.3)
+    assert result.cases == tuple(ids(9))
     assert controlled_threshold(rates, cases=ids(9), alpha=0.29, thresholds=GRID).threshold == 0.25
     assert controlled_threshold(rates, cases=ids(9), alpha=0.1, thresholds=GRID).threshold == 0.0
 
 
-def test_cases_without_the_target_are_left_out() -> None:
+def test_cases_without_the_target_are_excluded() -> None:
     rates = [np.array([0.0, 0.1, 0.2, 1.0])] * 9
-    alone = controlled_threshold(rates, cases=ids(9), alpha=0.3, thresholds=GRID)
-    assert controlled_threshold([*rates, *[NONE] * 50], cases=ids(59), alpha=0.3, thresholds=GRID) == alone
+    without = controlled_threshold(rates, cases=ids(9), alpha=0.3, thresholds=GRID)
+    assert controlled_threshold([*rates, *[NONE] * 50], cases=ids(59), alpha=0.3, thresholds=GRID) == without
     with pytest.raises(InputRejected, match=r"(?s)at least 9 cases that have the target.*found: +8"):
         controlled_threshold([*rates[:8], *[NONE] * 50], cases=ids(58), alpha=0.1, thresholds=GRID)
 
@@ -90,21 +90,21 @@ def test_the_least_cases(alpha: float, least: int) -> None:
     assert least_cases(alpha) == least
     assert 1 / (least + 1) <= alpha + 1e-12
     assert least == 1 or 1 / least > alpha
-    volumes = [drawn(float(k + 1), float(k + 2)) for k in range(least)]
+    volumes = [volume_draws(float(k + 1), float(k + 2)) for k in range(least)]
     rates = [np.zeros(4)] * least
     assert controlled_threshold(rates, cases=ids(least), alpha=alpha, thresholds=GRID).threshold == 0.75
-    fitted_interval(volumes, [1.0] * least, cases=ids(least), alpha=alpha)
+    fit_volume_interval(volumes, [1.0] * least, cases=ids(least), alpha=alpha)
     if least > 1:
         for wrong in (
             lambda: controlled_threshold(rates[1:], cases=ids(least - 1), alpha=alpha, thresholds=GRID),
-            lambda: fitted_interval(volumes[1:], [1.0] * (least - 1), cases=ids(least - 1), alpha=alpha),
+            lambda: fit_volume_interval(volumes[1:], [1.0] * (least - 1), cases=ids(least - 1), alpha=alpha),
         ):
             with pytest.raises(InputRejected, match=f"at least {least} cases"):
                 wrong()
 
 
-def test_the_false_negative_rate_is_kept_on_average(rng: np.random.Generator) -> None:
-    """Cases that differ much from each other, 19 to fit on and 10 to judge: 150 times over."""
+def test_the_false_negative_rate_is_controlled_on_average(rng: np.random.Generator) -> None:
+    """Heterogeneous cases: 19 for the fit and 10 for the evaluation, 150 times."""
     alpha, missed = 0.2, []
     for _ in range(150):
         rates = []
@@ -112,80 +112,83 @@ def test_the_false_negative_rate_is_kept_on_average(rng: np.random.Generator) ->
             middle, size = rng.normal(1.0, 1.5), rng.integers(1, 60)
             probability = expit(rng.normal(middle, 1.5, size)).astype(np.float32)
             rates.append(false_negative_rates(probability, np.ones(size, dtype=bool)))
-        found = controlled_threshold(rates[:19], cases=ids(19), alpha=alpha)
-        missed.append(np.mean(rates[19:], axis=0)[THRESHOLDS.index(found.threshold)])
+        result = controlled_threshold(rates[:19], cases=ids(19), alpha=alpha)
+        missed.append(np.mean(rates[19:], axis=0)[THRESHOLDS.index(result.threshold)])
     error = float(np.std(missed)) / np.sqrt(150)
     assert np.mean(missed) < alpha + 3 * error
-    assert np.mean(missed) > alpha - 2 / 20 - 3 * error  # the theorem's lower bound: no more careful than it must be
+    assert np.mean(missed) > alpha - 2 / 20 - 3 * error  # the lower bound of the theorem
 
 
 @given(st.integers(9, 40), st.sampled_from([0.1, 0.13, 0.25, 0.5]), st.integers(0, 10_000))
-def test_both_agree_with_their_papers_formulas(n: int, alpha: float, seed: int) -> None:
+def test_both_agree_with_the_formulas_of_their_papers(n: int, alpha: float, seed: int) -> None:
     generator = np.random.default_rng(seed)
     losses = np.sort(generator.random((n, 4)), axis=1) * [0.0, 0.3, 0.6, 1.0]
-    kept = n / (n + 1) * losses.mean(axis=0) + 1 / (n + 1) <= alpha
-    found = controlled_threshold(list(losses), cases=ids(n), alpha=alpha, thresholds=GRID)
-    assert found.threshold == max(t for t, keeps in zip(GRID, kept, strict=True) if keeps)
+    controlled = n / (n + 1) * losses.mean(axis=0) + 1 / (n + 1) <= alpha
+    result = controlled_threshold(list(losses), cases=ids(n), alpha=alpha, thresholds=GRID)
+    assert result.threshold == max(t for t, below in zip(GRID, controlled, strict=True) if below)
     true_ml = generator.exponential(5.0, n)
     scores = abs(np.log1p(true_ml / 0.1) - np.log1p(5.0 / 0.1)) / 0.1
-    quantile = np.quantile(scores, np.ceil((n + 1) * (1 - alpha) - 1e-9) / n, method="inverted_cdf")
-    interval = fitted_interval([drawn(5.0)] * n, true_ml.tolist(), cases=ids(n), alpha=alpha)
+    rank = np.ceil((n + 1) * (1 - alpha) - 1e-9)
+    quantile = np.quantile(scores, (rank - 0.5) / n, method="inverted_cdf")  # half a rank less: safe from rounding
+    interval = fit_volume_interval([volume_draws(5.0)] * n, true_ml.tolist(), cases=ids(n), alpha=alpha)
     assert interval.quantile == pytest.approx(quantile)
 
 
 def test_an_interval_by_hand() -> None:
     """On a scale of 1 ml with one draw each, scores are |ln((1 + v) / (1 + c))| / f; of nine the largest counts."""
-    draws, true_ml = [drawn(1.0)] * 9, [0.0, 3.0, *[1.0] * 7]
-    found = fitted_interval(draws, true_ml, cases=ids(9), alpha=0.1, unit_ml=1.0, floor=0.5)
-    assert found.quantile == pytest.approx(2 * log(2))
-    assert found.level == 0.9
-    estimate = found.interval(drawn(4.0))
+    draws, true_ml = [volume_draws(1.0)] * 9, [0.0, 3.0, *[1.0] * 7]
+    result = fit_volume_interval(draws, true_ml, cases=ids(9), alpha=0.1, unit_ml=1.0, floor=0.5)
+    assert result.quantile == pytest.approx(2 * log(2))
+    assert result.level == 0.9
+    estimate = result.interval(volume_draws(4.0))
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((4.0, 1.5, 9.0))
     assert (estimate.level, estimate.unit) == (0.9, "ml")
-    assert found.interval(drawn(0.0)).low == 0.0
-    assert found.interval(drawn(0.0)).high == pytest.approx(1.0)
-    half = fitted_interval(draws, true_ml, cases=ids(9), alpha=0.5, unit_ml=1.0, floor=0.5)
-    assert half.interval(drawn(4.0)).low == half.interval(drawn(4.0)).high == pytest.approx(4.0)  # most were right
+    assert result.interval(volume_draws(0.0)).low == 0.0
+    assert result.interval(volume_draws(0.0)).high == pytest.approx(1.0)
+    half = fit_volume_interval(draws, true_ml, cases=ids(9), alpha=0.5, unit_ml=1.0, floor=0.5)
+    assert (
+        half.interval(volume_draws(4.0)).low == half.interval(volume_draws(4.0)).high == pytest.approx(4.0)
+    )  # most were right
 
 
 def test_one_sided_by_hand() -> None:
-    draws, true_ml = [drawn(1.0)] * 9, [0.0, 3.0, *[1.0] * 7]
+    draws, true_ml = [volume_draws(1.0)] * 9, [0.0, 3.0, *[1.0] * 7]
     options = {"cases": ids(9), "unit_ml": 1.0, "floor": 0.5}
-    upper = fitted_interval(draws, true_ml, side="upper", alpha=0.1, **options).interval(drawn(4.0))
+    upper = fit_volume_interval(draws, true_ml, side="upper", alpha=0.1, **options).interval(volume_draws(4.0))
     assert (upper.low, upper.high) == pytest.approx((0.0, 9.0))
-    lower = fitted_interval(draws, true_ml, side="lower", alpha=0.1, **options).interval(drawn(4.0))
+    lower = fit_volume_interval(draws, true_ml, side="lower", alpha=0.1, **options).interval(volume_draws(4.0))
     assert (lower.low, lower.high) == (pytest.approx(1.5), inf)
-    never = fitted_interval(draws, [0.0] * 9, side="upper", alpha=0.1, **options)
-    assert never.interval(drawn(4.0)).high == pytest.approx(1.5)  # always half of what was said
-    assert never.interval(drawn(0.5)).high == 0.0
+    never = fit_volume_interval(draws, [0.0] * 9, side="upper", alpha=0.1, **options)
+    assert never.interval(volume_draws(4.0)).high == pytest.approx(1.5)  # always half of the prediction
+    assert never.interval(volume_draws(0.5)).high == 0.0
 
 
 def test_draws_that_differ_widen_the_interval() -> None:
-    calibration = fitted_interval([drawn(1.0, 2.0)] * 9, [1.2] * 9, cases=ids(9))
-    sure, unsure = calibration.interval(drawn(10.0, 10.0)), calibration.interval(drawn(5.0, 20.0))
-    assert unsure.high - unsure.low > 2 * (sure.high - sure.low)
+    calibration = fit_volume_interval([volume_draws(1.0, 2.0)] * 9, [1.2] * 9, cases=ids(9))
+    narrow, wide = calibration.interval(volume_draws(10.0, 10.0)), calibration.interval(volume_draws(5.0, 20.0))
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
 @pytest.mark.parametrize("side", ["both", "upper", "lower"])
-def test_the_volume_is_held_as_often_as_promised(rng: np.random.Generator, side: str) -> None:
-    """Volumes from 0 and 0.01 to 200 ml, biased draws of unequal spread: 19 cases to fit on, 10 to judge."""
-    alpha, held = 0.2, []
+def test_the_interval_has_its_nominal_coverage(rng: np.random.Generator, side: str) -> None:
+    """Volumes of 0 and of 0.01 to 200 ml, biased draws of unequal spread: 19 cases for the fit, 10 to evaluate."""
+    alpha, coverage = 0.2, []
     for _ in range(200):
         true_ml = np.where(rng.random(29) < 0.15, 0.0, 10 ** rng.uniform(-2, 2.3, 29))
         spread = rng.uniform(0.05, 0.6, 29)[:, None]
         noise = rng.standard_t(3, (29, 1)) + 0.5 * rng.normal(size=(29, 5))
-        draws = [drawn(*row) for row in ((true_ml[:, None] + 0.02) * np.exp(0.1 + spread * noise)).tolist()]
-        found = fitted_interval(draws[:19], true_ml[:19].tolist(), cases=ids(19), alpha=alpha, side=side)
-        judged = [(found.interval(draws[k]), true_ml[k]) for k in range(19, 29)]
-        held.append(np.mean([estimate.low <= volume <= estimate.high for estimate, volume in judged]))
-    error = float(np.std(held)) / np.sqrt(200)
-    assert np.mean(held) > 1 - alpha - 3 * error
-    assert np.mean(held) < 1 - alpha + 1 / 20 + 3 * error
+        draws = [volume_draws(*row) for row in ((true_ml[:, None] + 0.02) * np.exp(0.1 + spread * noise)).tolist()]
+        result = fit_volume_interval(draws[:19], true_ml[:19].tolist(), cases=ids(19), alpha=alpha, side=side)
+        held_out = [(result.interval(draws[k]), true_ml[k]) for k in range(19, 29)]
+        coverage.append(np.mean([estimate.low <= volume <= estimate.high for estimate, volume in held_out]))
+    error = float(np.std(coverage)) / np.sqrt(200)
+    assert np.mean(coverage) > 1 - alpha - 3 * error
+    assert np.mean(coverage) < 1 - alpha + 1 / 20 + 3 * error
 
 
 def test_huge_errors_do_not_overflow() -> None:
-    found = fitted_interval([drawn(0.0, 0.0)] * 9, [1e300] * 9, cases=ids(9))
-    estimate = found.interval(drawn(0.0, 200.0))
+    result = fit_volume_interval([volume_draws(0.0, 0.0)] * 9, [1e300] * 9, cases=ids(9))
+    estimate = result.interval(volume_draws(0.0, 200.0))
     assert (estimate.low, estimate.high) == (0.0, inf)
 
 
@@ -195,19 +198,19 @@ EXAMPLES = (
 )
 
 
-@pytest.mark.parametrize(("found", "damaged"), [(EXAMPLES[0], "alpha"), (EXAMPLES[1], "floor")])
-def test_saved_and_read_it_is_the_same(found, damaged: str) -> None:
-    plain = json.loads(json.dumps(found.as_json()))
-    assert CONFORMAL[plain["kind"]].from_json(plain) == found
+@pytest.mark.parametrize(("result", "damaged"), [(EXAMPLES[0], "alpha"), (EXAMPLES[1], "floor")])
+def test_saved_and_read_it_is_the_same(result, damaged: str) -> None:
+    plain = json.loads(json.dumps(result.as_json()))
+    assert CONFORMAL[plain["kind"]].from_json(plain) == result
     with pytest.raises(WeightsRejected):
-        type(found).from_json(plain | {damaged: -7.0})
+        type(result).from_json(plain | {damaged: -7.0})
 
 
 def test_draws_of_another_kind_are_refused() -> None:
-    found = fitted_interval([drawn(1.0, 2.0)] * 9, [1.0] * 9, cases=ids(9))
-    for other in (drawn(1.0), VolumeDraws("thrombus", (1.0, 2.0), (1, 1))):
+    result = fit_volume_interval([volume_draws(1.0, 2.0)] * 9, [1.0] * 9, cases=ids(9))
+    for other in (volume_draws(1.0), VolumeDraws("thrombus", (1.0, 2.0), (1, 1))):
         with pytest.raises(InputRejected, match="2 of lesion"):
-            found.interval(other)
+            result.interval(other)
 
 
 @pytest.mark.parametrize(
@@ -220,15 +223,15 @@ def test_draws_of_another_kind_are_refused() -> None:
         lambda: controlled_threshold([np.zeros(4)] * 9, cases=ids(9), alpha=0.0, thresholds=GRID),
         lambda: controlled_threshold([np.zeros(4)] * 9, cases=ids(9), alpha=1.0, thresholds=GRID),
         lambda: controlled_threshold([], cases=[], alpha=0.1, thresholds=GRID),
-        lambda: fitted_interval([drawn(1.0)] * 9, [1.0] * 8, cases=ids(9)),
-        lambda: fitted_interval([drawn(1.0)] * 8 + [drawn(1.0, 2.0)], [1.0] * 9, cases=ids(9)),
-        lambda: fitted_interval([drawn()] * 9, [1.0] * 9, cases=ids(9)),
-        lambda: fitted_interval([drawn(1.0)] * 9, [1.0] * 9, cases=ids(9), floor=0.0),
-        lambda: fitted_interval([drawn(1.0)] * 9, [1.0] * 9, cases=ids(9), unit_ml=-1.0),
-        lambda: fitted_interval([drawn(1.0)] * 9, [1.0] * 9, cases=["a"] * 9),
+        lambda: fit_volume_interval([volume_draws(1.0)] * 9, [1.0] * 8, cases=ids(9)),
+        lambda: fit_volume_interval([volume_draws(1.0)] * 8 + [volume_draws(1.0, 2.0)], [1.0] * 9, cases=ids(9)),
+        lambda: fit_volume_interval([volume_draws()] * 9, [1.0] * 9, cases=ids(9)),
+        lambda: fit_volume_interval([volume_draws(1.0)] * 9, [1.0] * 9, cases=ids(9), floor=0.0),
+        lambda: fit_volume_interval([volume_draws(1.0)] * 9, [1.0] * 9, cases=ids(9), unit_ml=-1.0),
+        lambda: fit_volume_interval([volume_draws(1.0)] * 9, [1.0] * 9, cases=["a"] * 9),
     ],
 )
-def test_wrong_use_is_refused(wrong) -> None:
+def test_invalid_arguments_are_refused(wrong) -> None:
     with pytest.raises(InputRejected):
         wrong()
 
@@ -242,12 +245,12 @@ def test_losses_without_the_theorems_conditions_are_refused(rates: list[float]) 
 
 
 @pytest.mark.parametrize("bad", [-1.0, inf, float("nan")])
-def test_volumes_that_are_none_are_refused(bad: float) -> None:
+def test_invalid_volumes_are_refused(bad: float) -> None:
     with pytest.raises(ImplausibleValues, match="true_ml"):
-        fitted_interval([drawn(1.0)] * 9, [bad, *[1.0] * 8], cases=ids(9))
+        fit_volume_interval([volume_draws(1.0)] * 9, [bad, *[1.0] * 8], cases=ids(9))
 
 
-def test_a_truth_that_does_not_fit_is_refused() -> None:
+def test_a_truth_of_another_shape_or_type_is_refused() -> None:
     p = np.full((2, 2, 2), 0.5, dtype=np.float32)
     with pytest.raises(GridMismatch, match="truth"):
         false_negative_rates(p, np.ones((2, 2, 1), dtype=bool))
@@ -256,4 +259,4 @@ def test_a_truth_that_does_not_fit_is_refused() -> None:
 
 
 def test_the_methods_name_their_papers() -> None:
-    assert citations(controlled_threshold, fitted_interval) == ("Angelopoulos2024", "Lei2018")
+    assert citations(controlled_threshold, fit_volume_interval) == ("Angelopoulos2024", "Lei2018")

@@ -1,1 +1,1 @@
-"""Overlap, lesion-wise and volume measures of a mask."""
+"""Metrics of a mask: overlap, lesion-wise detection and volume."""

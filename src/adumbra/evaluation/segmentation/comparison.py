@@ -1,4 +1,4 @@
-"""Every metric of one case, and of many cases a table with its summary: values, printed elsewhere."""
+"""All segmentation metrics of one case, and the table with its summary for many cases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,18 +9,20 @@ import numpy as np
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.references import citations, cites
 from adumbra.core.types import Mask
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 from adumbra.evaluation.segmentation.registry import METRICS
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One metric over the cases where it is defined; nan throughout when it is defined in none.
+    """Summary of one metric over the cases in which it is defined; nan throughout if it is defined in none.
 
     Attributes:
-        cases: How many cases have a value; those where the metric is undefined are not counted.
+        cases: Number of cases with a value. Cases in which the metric is undefined are not counted.
         mean: Arithmetic mean.
-        median: With ``low`` and ``high``, the quartiles.
+        median: Median.
+        low: First quartile.
+        high: Third quartile.
     """
 
     cases: int
@@ -32,7 +34,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Table:
-    """The scores of each case, and each metric's summary over the cases."""
+    """Scores of each case, and the summary of each metric over the cases.
+
+    Attributes:
+        rows: Scores by metric, by case.
+        summary: Summary by metric.
+    """
 
     rows: Mapping[str, Mapping[str, float]]
     summary: Mapping[str, Summary]
@@ -40,24 +47,24 @@ class Table:
 
 @cites(*citations(*(metric.of for metric in METRICS.values())))
 def scores(prediction: Mask, truth: Mask, grid: Grid) -> dict[str, float]:
-    """Every metric of the catalogue by name, nan where it is undefined.
+    """Values of all metrics of the registry by name, nan where a metric is undefined.
 
     Raises:
-        GridMismatch: The masks have not both the grid's shape.
+        GridMismatch: A mask does not have the shape of the grid.
         ImplausibleValues: A mask is not boolean.
     """
-    pair = Pair(prediction, truth, grid)
+    pair = MaskPair(prediction, truth, grid)
     return {name: metric.of(pair) for name, metric in METRICS.items()}
 
 
 def table(rows: Mapping[str, Mapping[str, float]]) -> Table:
-    """The scores by case name, with a summary of each metric that any case has, in the order of the first seen."""
+    """Table of the scores by case, with a summary of each metric in the order of its first appearance."""
     names = dict.fromkeys(name for row in rows.values() for name in row)
     return Table(rows, {name: summary([row[name] for row in rows.values() if name in row]) for name in names})
 
 
 def summary(values: list[float]) -> Summary:
-    """Mean, median and quartiles of the values that are defined."""
+    """Mean, median and quartiles of the values that are not nan."""
     defined = [value for value in values if not isnan(value)]
     if not defined:
         return Summary(0, *[float("nan")] * 4)

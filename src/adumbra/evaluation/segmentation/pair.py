@@ -1,34 +1,39 @@
-"""A predicted and a true mask of one case, checked once and labelled once: what every metric takes."""
+"""The predicted and the true mask of one case: checked once, labelled once, and shared by all metrics."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from adumbra.core.geometry.components import labelled
+from adumbra.core.geometry.components import label_components
 from adumbra.core.geometry.grid import Grid
 from adumbra.evaluation.validation import require_masks, require_one_shape
 
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The 26-connected components of a mask: labels 1 … count, 0 is background."""
+    """The 26-connected components of a mask.
+
+    Attributes:
+        labels: (X, Y, Z), integers: 1 … count in the components, 0 in the background.
+        count: Number of components.
+    """
 
     labels: np.ndarray
     count: int
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
-    """A prediction beside its truth, voxel for voxel.
+class MaskPair:
+    """A predicted mask and the true one on the same grid.
 
     Attributes:
         prediction: (X, Y, Z), bool.
         truth: (X, Y, Z), bool.
-        grid: Where both lie.
+        grid: Grid of both masks.
 
     Raises:
-        GridMismatch: The masks have not both the grid's shape.
+        GridMismatch: A mask does not have the shape of the grid.
         ImplausibleValues: A mask is not boolean.
     """
 
@@ -43,25 +48,25 @@ class Pair:
 
     @cached_property
     def both(self) -> int:
-        """How many voxels are in both masks."""
+        """Number of voxels in both masks."""
         return int(np.count_nonzero(self.prediction & self.truth))
 
     @cached_property
     def predicted(self) -> int:
-        """How many voxels are in the prediction."""
+        """Number of voxels in the prediction."""
         return int(np.count_nonzero(self.prediction))
 
     @cached_property
     def true(self) -> int:
-        """How many voxels are in the truth."""
+        """Number of voxels in the truth."""
         return int(np.count_nonzero(self.truth))
 
     @cached_property
     def predicted_components(self) -> Components:
-        """The components of the prediction."""
-        return Components(*labelled(self.prediction, connectivity=26))
+        """Components of the prediction."""
+        return Components(*label_components(self.prediction, connectivity=26))
 
     @cached_property
     def true_components(self) -> Components:
-        """The components of the truth."""
-        return Components(*labelled(self.truth, connectivity=26))
+        """Components of the truth."""
+        return Components(*label_components(self.truth, connectivity=26))

@@ -1,11 +1,11 @@
-"""The metrics by name: the one table that the command line, the report and the contract tests read."""
+"""Registry of the segmentation metrics: the one table that the command line, the report and the tests use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from adumbra.evaluation.segmentation import lesions, overlap
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 
 
 @dataclass(frozen=True)
@@ -13,16 +13,16 @@ class Metric:
     """One metric of a pair of masks.
 
     Attributes:
-        of: The function; nan where the metric is undefined.
-        label: As printed in a table.
-        unit: Of its value; empty for shares and counts of nothing.
-        better: Which direction is better.
-        best: The value of a perfect, not empty prediction.
-        worst: The value of a not empty prediction that misses a not empty truth; None where there is no such bound,
-            because the metric has none or does not ask where the voxels lie.
+        of: Function that computes the metric; its value is nan where the metric is undefined.
+        label: Name of the metric in tables.
+        unit: Unit of the value; empty for shares.
+        better: Direction in which values are better.
+        best: Value of a perfect prediction that is not empty.
+        worst: Value of a prediction that is not empty and misses a truth that is not empty. None where there is no
+            such bound, because the metric is unbounded or does not depend on the position of the voxels.
     """
 
-    of: Callable[[Pair], float]
+    of: Callable[[MaskPair], float]
     label: str
     unit: str
     better: Literal["higher", "lower"]

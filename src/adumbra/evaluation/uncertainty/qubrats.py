@@ -1,19 +1,19 @@
-"""The QU-BraTS score: is what is said surely right, and is little of what is right doubted?
+"""The QU-BraTS score of an uncertainty map.
 
-Uncertainty is brought to [0, 1]. At each of 41 thresholds τ = 0, 1/40, … 1 the voxels with an uncertainty above τ are
-filtered out (Mehta et al. 2022):
+The score is high if confident voxels are correct and few correct voxels are uncertain. Uncertainty is scaled to [0, 1].
+At each of 41 thresholds τ = 0, 1/40, … 1 the voxels with an uncertainty above τ are filtered out (Mehta et al. 2022):
 
-    Dice(τ)  of what is left
-    FTP(τ)   share of the true positives that went
-    FTN(τ)   share of the true negatives that went
+    Dice(τ)  Dice of the remaining voxels
+    FTP(τ)   share of the true positives that is filtered out
+    FTN(τ)   share of the true negatives that is filtered out
     score = (AUC Dice + (1 - AUC FTP) + (1 - AUC FTN)) / 3
 
-with areas over τ by the trapezoid rule. The challenge's own script steps through ``arange(0, 100 + eps, 2.5)``, which
-under NumPy 2 leaves τ = 1 out and cannot exceed 0.975; here there are 41 thresholds.
+with areas over τ by the trapezoid rule. The script of the challenge iterates over ``arange(0, 100 + eps, 2.5)``, which
+under NumPy 2 omits τ = 1 and cannot exceed 0.975. Here there are 41 thresholds.
 
-The score rewards saying nothing: with an uncertainty of 0 everywhere it is (Dice + 2) / 3, and an informative map can
-score less. It is therefore never given without that null map's score and that of the oracle, which doubts all errors
-and nothing else.
+The score rewards uninformative maps: an uncertainty of 0 everywhere scores (Dice + 2) / 3, and an informative map can
+score less. The score is therefore always given with that of this null map and that of the oracle, which is uncertain
+of all errors and of nothing else.
 """
 
 from dataclasses import dataclass
@@ -22,29 +22,29 @@ import numpy as np
 
 from adumbra.core.errors import ImplausibleValues, InputRejected
 from adumbra.core.references import cites
-from adumbra.evaluation.segmentation.pair import Pair
+from adumbra.evaluation.segmentation.pair import MaskPair
 from adumbra.evaluation.validation import require_masks, require_one_shape
 
 STEPS = 40
-ROUNDING = 1e-6  # a float32 map may exceed ln 2 by a step; that much is clipped, more is refused
+ROUNDING = 1e-6  # a float32 map may exceed ln 2 by rounding: this much is clipped, more is refused
 
 
 @dataclass(frozen=True, eq=False)
 class QuBrats:
-    """The curves of one target and case, their areas, and the score beside its baselines.
+    """QU-BraTS curves of one case, the areas under them, and the score with its baselines.
 
     Attributes:
-        thresholds: (41,), 0 to 1: uncertainty above it is filtered out.
-        dice: (41,), Dice of what is left at each threshold; 1 where both masks are left empty.
+        thresholds: (41,), from 0 to 1; voxels with an uncertainty above a threshold are filtered out.
+        dice: (41,), Dice of the remaining voxels at each threshold; 1 where no voxel of either mask remains.
         filtered_tp: (41,), share of the true positives in the brain that is filtered out; 0 where there are none.
         filtered_tn: (41,), share of the true negatives in the brain that is filtered out; 0 where there are none.
-        dice_auc: Areas over the thresholds, in [0, 1]. Higher is better.
-        filtered_tp_auc: Lower is better.
-        filtered_tn_auc: Lower is better.
-        score: Of the map.
-        null_score: Of an uncertainty of 0 everywhere; a map that scores less did worse than none.
-        oracle_score: Of the full uncertainty at each wrong voxel and 0 elsewhere. Even that is under 1 where voxels are
-            wrong, because at τ = 1 nothing is filtered.
+        dice_auc: Area under the Dice curve, in [0, 1]; higher is better.
+        filtered_tp_auc: Area under the curve of filtered true positives, in [0, 1]; lower is better.
+        filtered_tn_auc: Area under the curve of filtered true negatives, in [0, 1]; lower is better.
+        score: Score of the map, in [0, 1].
+        null_score: Score of an uncertainty of 0 everywhere. A map that scores less is worse than none.
+        oracle_score: Score of the largest uncertainty at each wrong voxel and 0 elsewhere. It is below 1 where voxels
+            are wrong, because at τ = 1 nothing is filtered out.
     """
 
     thresholds: np.ndarray
@@ -60,28 +60,28 @@ class QuBrats:
 
 
 @cites("Mehta2022")
-def qu_brats(pair: Pair, uncertainty: np.ndarray, brain: np.ndarray, *, largest: float) -> QuBrats:
-    """The score of an uncertainty map, with its curves and baselines.
+def qu_brats(pair: MaskPair, uncertainty: np.ndarray, brain: np.ndarray, *, largest: float) -> QuBrats:
+    """QU-BraTS score of an uncertainty map, with its curves and baselines.
 
-    As in the challenge, Dice counts all voxels of the grid and the filtered shares those in the brain.
+    As in the challenge, Dice is that of all voxels of the grid, and the filtered shares are those of the brain.
 
     Args:
         pair: Prediction and truth.
         uncertainty: (X, Y, Z), from 0 to ``largest``.
         brain: (X, Y, Z), bool.
-        largest: The uncertainty that counts as 1, in the map's unit: ln 2 for an entropy in nats, 100 for a map of the
-            challenge. It belongs to the measure: the largest value of a case would make cases incomparable.
+        largest: Uncertainty that is scaled to 1, in the unit of the map: ln 2 for an entropy in nats, 100 for a map of
+            the challenge. It is a property of the measure. The largest value of a case would make cases incomparable.
 
     Raises:
-        GridMismatch: Uncertainty or brain have another shape than the pair.
-        ImplausibleValues: An uncertainty is NaN or outside [0, largest], or the brain is not boolean.
+        GridMismatch: Uncertainty or brain do not have the shape of the pair.
+        ImplausibleValues: An uncertainty is NaN or outside [0, largest], or the brain mask is not boolean.
         InputRejected: ``largest`` is not above 0.
     """
     curves = _curves(pair, _checked(pair, uncertainty, brain, largest), brain)
     dice, filtered_tp, filtered_tn = curves
     nothing = np.zeros(STEPS + 1)
     null = np.full(STEPS + 1, dice[-1]), nothing, nothing
-    oracle = np.append(np.ones(STEPS), dice[-1]), nothing, nothing  # without its errors a mask is the truth
+    oracle = np.append(np.ones(STEPS), dice[-1]), nothing, nothing  # a mask without its errors is the truth
     return QuBrats(
         _thresholds(),
         dice,
@@ -96,31 +96,32 @@ def qu_brats(pair: Pair, uncertainty: np.ndarray, brain: np.ndarray, *, largest:
     )
 
 
-def _curves(pair: Pair, share: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _curves(pair: MaskPair, share: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Dice, filtered true positives and filtered true negatives at each threshold.
 
-    Every voxel is looked at once: it is kept from the first threshold on that its uncertainty does not exceed, so the
-    kept ones are counted by a running sum.
+    A voxel remains from the first threshold on that its uncertainty does not exceed. One pass over the voxels and a
+    cumulative sum therefore count the remaining ones at every threshold.
     """
-    kept_from = np.searchsorted(_thresholds(), share.ravel(), side="left").reshape(share.shape)
+    first = np.searchsorted(_thresholds(), share.ravel(), side="left").reshape(share.shape)
     both = pair.prediction & pair.truth
-    tp, predicted, true = (_kept(kept_from[mask]) for mask in (both, pair.prediction, pair.truth))
-    tp_brain, tn_brain = (_kept(kept_from[mask & brain]) for mask in (both, ~(pair.prediction | pair.truth)))
+    tp, predicted, true = (_remaining(first[mask]) for mask in (both, pair.prediction, pair.truth))
+    tp_brain, tn_brain = (_remaining(first[mask & brain]) for mask in (both, ~(pair.prediction | pair.truth)))
     dice = np.divide(2.0 * tp, predicted + true, out=np.ones(tp.size), where=predicted + true > 0)
-    # At τ = 1 all voxels are kept: the last count is that before filtering.
-    return dice, _gone(tp_brain), _gone(tn_brain)
+    return dice, _filtered_share(tp_brain), _filtered_share(tn_brain)
 
 
 def _thresholds() -> np.ndarray:
     return np.arange(STEPS + 1) / STEPS
 
 
-def _kept(kept_from: np.ndarray) -> np.ndarray:
-    return np.cumsum(np.bincount(kept_from, minlength=STEPS + 1))
+def _remaining(first: np.ndarray) -> np.ndarray:
+    """Number of voxels that remain at each threshold, from the first threshold at which each voxel remains."""
+    return np.cumsum(np.bincount(first, minlength=STEPS + 1))
 
 
-def _gone(kept: np.ndarray) -> np.ndarray:
-    return (kept[-1] - kept) / kept[-1] if kept[-1] else np.zeros(kept.size)
+def _filtered_share(remaining: np.ndarray) -> np.ndarray:
+    """Share that is filtered out at each threshold; at τ = 1 every voxel remains, so the last count is the total."""
+    return (remaining[-1] - remaining) / remaining[-1] if remaining[-1] else np.zeros(remaining.size)
 
 
 def _area(curve: np.ndarray) -> float:
@@ -132,18 +133,18 @@ def _score(curves: tuple[np.ndarray, np.ndarray, np.ndarray]) -> float:
     return (dice + (1.0 - filtered_tp) + (1.0 - filtered_tn)) / 3.0
 
 
-def _checked(pair: Pair, uncertainty: np.ndarray, brain: np.ndarray, largest: float) -> np.ndarray:
-    """The uncertainty as a share of the largest, float64."""
+def _checked(pair: MaskPair, uncertainty: np.ndarray, brain: np.ndarray, largest: float) -> np.ndarray:
+    """Uncertainty as a share of the largest, float64."""
     require_one_shape("uncertainty and brain", pair.grid.shape, uncertainty, brain)
     require_masks(brain=brain)
     if not 0.0 < largest < np.inf:
         raise InputRejected("largest", expected="above 0", found=f"{largest}", do="give ln 2 for an entropy in nats")
     share = uncertainty.astype(np.float64) / largest
-    if share.size and not (share.min() >= 0.0 and share.max() <= 1.0 + ROUNDING):  # written so that NaN is refused too
+    if share.size and not (share.min() >= 0.0 and share.max() <= 1.0 + ROUNDING):  # refuses NaN too
         raise ImplausibleValues(
             "uncertainty",
             expected=f"values from 0 to {largest:.6g}",
             found=f"values from {uncertainty.min():.6g} to {uncertainty.max():.6g}",
-            do="give the largest value that this uncertainty can have",
+            do="give the largest value that this measure of uncertainty can have",
         )
     return np.minimum(share, 1.0)

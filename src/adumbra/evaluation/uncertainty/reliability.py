@@ -1,15 +1,16 @@
-"""Whether a probability means what it says: of the voxels called 0.7, do seven in ten belong to the target?
+"""Calibration of a probability: of the voxels with a probability of 0.7, seven in ten should belong to the target.
 
-For n voxels with foreground probabilities p and truths y (0 or 1), sorted into B bins by p; in bin b the mean
-probability is conf(b) and the share of voxels in the truth freq(b):
+Let n voxels have foreground probabilities p and truths y (0 or 1). They are sorted into B bins by p. In bin b the mean
+probability is conf(b) and the share of voxels in the truth is freq(b):
 
     ECE = Σ n(b)/n |freq(b) - conf(b)|      MCE = max |freq(b) - conf(b)|      (Naeini et al. 2015)
     ACE = 1/B Σ |freq(b) - conf(b)|         over bins of equal mass            (Nixon et al. 2019)
     Brier = 1/n Σ (p - y)²                  NLL = -1/n Σ ln (y p + (1 - y)(1 - p))
 
-The probability is that of the foreground and not that of the called class: the two ECEs differ. Counts are integers and
-sums are float64, so that nothing saturates at 2²⁴ voxels. Background makes any network look calibrated: give the voxels
-of a region (``evaluation.uncertainty.boundary``), as ``probability[region], truth[region]``. Of no voxels every measure is nan.
+The probability is that of the foreground, not that of the predicted class; the two ECEs differ. Counts are integers and
+sums are float64, so that nothing saturates at 2²⁴ voxels. The background makes any network look calibrated. Therefore
+give the voxels of a region (``evaluation.uncertainty.boundary``) as ``probability[region], truth[region]``. Every
+measure of no voxels is nan.
 """
 
 from collections.abc import Iterator
@@ -30,14 +31,14 @@ CHUNK = 1 << 20  # voxels at a time, so that memory does not grow with the volum
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityTable:
-    """What a reliability diagram shows: voxels in bins by their probability.
+    """Contents of a reliability diagram: voxels in bins of probability.
 
-    Tables with the same edges can be added: the sum is the table of all their voxels, as if they were one case.
+    Tables with the same edges can be added. The sum is the table of all their voxels.
 
     Attributes:
-        edges: (B + 1,), float64. Bin b holds edges[b] <= p < edges[b + 1]; the last bin holds its upper edge too.
-        count: (B,), int64, voxels in each bin.
-        true: (B,), int64, voxels in each bin that are in the truth.
+        edges: (B + 1,), float64. Bin b has edges[b] <= p < edges[b + 1]; the last bin includes its upper edge.
+        count: (B,), int64, number of voxels in each bin.
+        true: (B,), int64, number of voxels in each bin that are in the truth.
         probability: (B,), float64, sum of the probabilities in each bin.
     """
 
@@ -57,17 +58,17 @@ class ReliabilityTable:
         return _shares(self.true, self.count)
 
     def __add__(self, other: "ReliabilityTable") -> "ReliabilityTable":
-        """The table of the voxels of both.
+        """Table of the voxels of both.
 
         Raises:
-            InputRejected: The bins have other edges.
+            InputRejected: The edges of the bins differ.
         """
         if not np.array_equal(self.edges, other.edges):
             raise InputRejected(
                 "reliability table",
                 expected=f"the same {self.count.size} bins",
                 found=f"{other.count.size} bins with other edges",
-                do="add tables of equal width with one number of bins; bins of equal mass differ from case to case",
+                do="add equal-width tables with the same number of bins; equal-mass bins differ from case to case",
             )
         return ReliabilityTable(
             self.edges, self.count + other.count, self.true + other.true, self.probability + other.probability
@@ -75,31 +76,32 @@ class ReliabilityTable:
 
 
 def equal_width_table(probability: np.ndarray, truth: np.ndarray, *, bins: int = BINS) -> ReliabilityTable:
-    """The voxels in bins of equal width, with edges 0, 1/B, … 1. The edges are fixed, so cases can be added up.
+    """Reliability table with bins of equal width, with edges 0, 1/B, … 1. Tables of cases can be added.
 
     Args:
-        probability: Of the foreground, in [0, 1], of any shape.
-        truth: bool, of the same shape.
-        bins: How many, at least 1.
+        probability: Foreground probabilities in [0, 1], of any shape.
+        truth: True mask, bool, of the same shape.
+        bins: Number of bins, at least 1.
 
     Raises:
         GridMismatch: The shapes differ.
-        ImplausibleValues: A probability is outside [0, 1] or no number, or the truth is not boolean.
-        InputRejected: Fewer than one bin.
+        ImplausibleValues: A probability is NaN or outside [0, 1], or the truth is not boolean.
+        InputRejected: ``bins`` is less than 1.
     """
     return _filled(np.arange(_checked_bins(bins) + 1) / bins, probability, truth)
 
 
 def equal_mass_table(probability: np.ndarray, truth: np.ndarray, *, bins: int = BINS) -> ReliabilityTable:
-    """The voxels in bins of as equal a number of voxels as ties allow; an exact sort, no estimated quantiles.
+    """Reliability table with bins of as equal a number of voxels as ties allow, from an exact sort.
 
-    Bins are filled from the lowest probability on. Each takes its share of the voxels that are left, ceil(left / bins
-    left), or the nearest number to it that does not part equal probabilities (the lower of two equally near, but never
-    none). Without ties that is how ``numpy.array_split`` cuts. There may be fewer bins than asked for, where a run of
-    equal probabilities takes the share of several; none is empty. No voxels give one empty bin from 0 to 1.
+    Bins are filled from the lowest probability on. Each takes its share of the remaining voxels, ceil(voxels left /
+    bins left), or the nearest number to it that does not split equal probabilities (the lower of two equally near ones,
+    but never none). Without ties the bins are those of ``numpy.array_split``. There are fewer than ``bins`` bins where
+    a run of equal probabilities takes the share of several. No bin is empty, except that no voxels give one empty bin
+    from 0 to 1.
 
-    Args and errors are those of ``equal_width_table``. The edges are the lowest probability of each bin, then the
-    highest of all: they differ from case to case, and such tables are not added.
+    Arguments and errors are those of ``equal_width_table``. The edges are the lowest probability of each bin, then the
+    highest of all. They differ from case to case, and such tables cannot be added.
     """
     p, y = _row(probability, truth)
     ordered = runs(p, "probability")
@@ -111,10 +113,10 @@ def equal_mass_table(probability: np.ndarray, truth: np.ndarray, *, bins: int = 
 
 @cites("Naeini2015", "Guo2017")
 def expected_calibration_error(table: ReliabilityTable) -> float:
-    """ECE, in [0, 1]: |frequency - mean probability| of the bins, weighted by their voxels; nan for no voxels.
+    """ECE, in [0, 1]: mean |frequency - mean probability| of the bins, weighted by their voxels; nan for no voxels.
 
-    Of ``equal_width_table`` it is the ECE of Guo et al.; of ``equal_mass_table`` the equal-mass ECE. Pooled over cases
-    if the table is a sum.
+    With ``equal_width_table`` it is the ECE of Guo et al., and with ``equal_mass_table`` the equal-mass ECE. It is
+    pooled over cases if the table is a sum.
     """
     gaps = np.abs(table.true - table.probability)  # n(b) |freq(b) - conf(b)|
     voxels = int(table.count.sum())
@@ -123,18 +125,18 @@ def expected_calibration_error(table: ReliabilityTable) -> float:
 
 @cites("Naeini2015")
 def maximum_calibration_error(table: ReliabilityTable) -> float:
-    """MCE, in [0, 1]: the largest |frequency - mean probability| of a bin that is not empty; nan for no voxels.
+    """MCE, in [0, 1]: largest |frequency - mean probability| of the bins that are not empty; nan for no voxels.
 
-    A bin of one voxel counts as much as one of a million.
+    A bin of one voxel counts as much as one of a million voxels.
     """
     gaps = _gaps(table)
     return float(gaps.max()) if gaps.size else nan
 
 
 def average_calibration_error(table: ReliabilityTable) -> float:
-    """Mean |frequency - mean probability| of the bins that are not empty, each bin alike; nan for no voxels.
+    """Unweighted mean |frequency - mean probability| of the bins that are not empty; nan for no voxels.
 
-    Of ``equal_width_table`` it is what MONAI, netcal and ValUES call ACE; the ACE of Nixon et al. is
+    With ``equal_width_table`` it is the ACE of MONAI, netcal and ValUES. The ACE of Nixon et al. is
     ``adaptive_calibration_error``.
     """
     gaps = _gaps(table)
@@ -145,44 +147,44 @@ def average_calibration_error(table: ReliabilityTable) -> float:
 def adaptive_calibration_error(
     probability: np.ndarray, truth: np.ndarray, *, bins: int = BINS, above: float = 0.0
 ) -> float:
-    """ACE of Nixon et al., in [0, 1]: the mean over bins of equal mass, each bin alike; nan for no voxels.
+    """ACE of Nixon et al., in [0, 1]: unweighted mean over bins of equal mass; nan for no voxels.
 
-    Their mean over classes changes nothing here: of two classes the second has the gaps of the first. Where ties keep
-    the bins from being equal it differs from the equal-mass ECE, which weights them.
+    Their mean over classes changes nothing here, because both of two classes have the same gaps. Where ties make the
+    bins unequal it differs from the equal-mass ECE, which weights the bins. Errors are those of ``equal_width_table``.
 
     Args:
-        probability: As for ``equal_width_table``, and the errors too.
-        truth: Likewise.
-        bins: How many at most.
-        above: Only voxels whose probability reaches this (their thresholded TACE): 0 takes all. Nearly every voxel of a
-            brain is called almost 0, and so nearly every bin of equal mass is; 0.01 looks at the others.
+        probability: Foreground probabilities in [0, 1], of any shape.
+        truth: True mask, bool, of the same shape.
+        bins: Largest number of bins.
+        above: Lowest probability that counts, as in their thresholded TACE; 0 takes all voxels. Nearly every voxel of a
+            brain has a probability of almost 0, and so has nearly every bin of equal mass; 0.01 excludes these voxels.
     """
     p, y = _row(probability, truth)
-    kept = p >= above
-    return average_calibration_error(equal_mass_table(p[kept], y[kept], bins=bins))
+    counted = p >= above
+    return average_calibration_error(equal_mass_table(p[counted], y[counted], bins=bins))
 
 
 @cites("Brier1950")
 def brier_score(probability: np.ndarray, truth: np.ndarray) -> float:
     """Mean squared difference of probability and truth, in [0, 1]; nan for no voxels.
 
-    Brier's own sum over both classes is twice this. Errors are those of ``equal_width_table``.
+    Brier's original sum over both classes is twice this value. Errors are those of ``equal_width_table``.
     """
     total = sum(float(np.square(p - y).sum()) for p, y in _chunks(probability, truth))
     return total / truth.size if truth.size else nan
 
 
 def negative_log_likelihood(probability: np.ndarray, truth: np.ndarray, *, clip: float = CLIP) -> float:
-    """Mean of -ln of the probability that was given to what is true, in nats, from 0; nan for no voxels.
+    """NLL: mean of -ln of the probability of the true class, in nats, from 0; nan for no voxels.
 
     Args:
-        probability: As for ``equal_width_table``, and the errors too.
-        truth: Likewise.
-        clip: That probability is raised to at least this, so that one voxel which is surely wrong costs -ln 1e-7 = 16.1
-            nats and not infinitely many; what is surely right costs exactly 0.
+        probability: Foreground probabilities in [0, 1], of any shape.
+        truth: True mask, bool, of the same shape.
+        clip: Lower bound of the probability of the true class. A voxel that is wrong with certainty then costs
+            -ln 1e-7 = 16.1 nats instead of infinity. A voxel that is right with certainty costs exactly 0.
 
     Raises:
-        InputRejected: ``clip`` is not in (0, 1).
+        InputRejected: ``clip`` is not in (0, 1). Other errors are those of ``equal_width_table``.
     """
     if not 0.0 < clip < 1.0:
         raise InputRejected("clip", expected="between 0 and 1", found=f"{clip}", do="give a small number such as 1e-7")
@@ -203,13 +205,13 @@ def _gaps(table: ReliabilityTable) -> np.ndarray:
 
 
 def _first_runs(ends: np.ndarray, bins: int) -> list[int]:
-    """With which run each bin of equal mass begins."""
+    """Index of the first run of each bin of equal mass."""
     firsts, first, below = [], 0, 0  # below: voxels in the bins so far
     for share in range(bins, 0, -1):
         if first == ends.size:
             break
         ideal = below - (below - int(ends[-1])) // share  # below + ceil(left / share)
-        last = int(np.searchsorted(ends, ideal))  # the first run that ends at the ideal cut or beyond
+        last = int(np.searchsorted(ends, ideal))  # the first run that ends at the ideal split or beyond
         if last > first and ideal - ends[last - 1] <= ends[last] - ideal:
             last -= 1
         firsts.append(first)
@@ -218,7 +220,7 @@ def _first_runs(ends: np.ndarray, bins: int) -> list[int]:
 
 
 def _filled(edges: np.ndarray, probability: np.ndarray, truth: np.ndarray) -> ReliabilityTable:
-    """The table of the voxels in bins with these edges."""
+    """Reliability table with given edges."""
     bins = edges.size - 1
     count, true = np.zeros((2, bins), dtype=np.int64)
     total = np.zeros(bins)
@@ -231,24 +233,24 @@ def _filled(edges: np.ndarray, probability: np.ndarray, truth: np.ndarray) -> Re
 
 
 def _chunks(probability: np.ndarray, truth: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Probabilities (float64) and truths (bool) in rows of at most CHUNK voxels, checked."""
+    """Checked probabilities (float64) and truths (bool) in chunks of at most CHUNK voxels."""
     require_one_shape("probability and truth", truth.shape, probability)
     require_masks(truth=truth)
     p, y = probability.ravel(), truth.ravel()
     for start in range(0, y.size, CHUNK):
         row = p[start : start + CHUNK].astype(np.float64)
-        if not (row.min() >= 0.0 and row.max() <= 1.0):  # written so that NaN is refused too
+        if not (row.min() >= 0.0 and row.max() <= 1.0):  # refuses NaN too
             raise ImplausibleValues(
                 "probability",
                 expected="probabilities in [0, 1]",
                 found=f"values from {row.min():.6g} to {row.max():.6g}",
-                do="give the foreground's probabilities, after the sigmoid",
+                do="give foreground probabilities, after the sigmoid",
             )
         yield row, y[start : start + CHUNK]
 
 
 def _row(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All probabilities and truths in one row, checked."""
+    """All probabilities and truths as checked arrays (N,)."""
     for _ in _chunks(probability, truth):
         pass
     return probability.ravel(), truth.ravel()

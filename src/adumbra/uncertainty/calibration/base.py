@@ -1,8 +1,11 @@
-"""What every calibration has in common: it knows the cases it was fitted on, and can be saved with the weights."""
+"""Bases of the calibrations: the cases that they were fitted on, their JSON form, and maps of probabilities."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
 
 from adumbra.core.errors import InputRejected, WeightsRejected
 
@@ -11,26 +14,29 @@ F = TypeVar("F", bound="FittedOnCases")
 
 @dataclass(frozen=True, kw_only=True)
 class FittedOnCases:
-    """Something that was fitted on cases, and knows them.
+    """Parameters that were fitted on cases, with the identity of these cases.
+
+    The class name and the field names are those of the JSON form, so they cannot change without ``core.legacy``.
 
     Attributes:
-        cases: Their ids, such as the sha256 of their scans, or names; these are published with the weights.
+        cases: Identifiers of the cases, such as the sha256 of their scans, or names. They are published with the
+            weights.
     """
 
     cases: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for ``json.dumps``: the fields, and the kind."""
+        """Fields and class name as plain values for ``json.dumps``."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         listed = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         return {"kind": type(self).__name__} | listed
 
     @classmethod
     def from_json(cls: type[F], plain: Mapping[str, Any]) -> F:
-        """What ``as_json`` gave.
+        """Inverse of ``as_json``.
 
         Raises:
-            WeightsRejected: It is of another kind, not complete, or not possible.
+            WeightsRejected: The values are of another class, incomplete, or impossible.
         """
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
         try:
@@ -41,3 +47,30 @@ class FittedOnCases:
             raise WeightsRejected(
                 "calibration", expected=f"a {cls.__name__} as as_json() gives it", found=str(error), do="fit it again"
             ) from error
+
+
+class ProbabilityCalibration(FittedOnCases, ABC):
+    """A monotonic map from the predicted probability of a voxel to a calibrated one.
+
+    Attributes:
+        strictly_increasing: Whether different probabilities always stay different.
+    """
+
+    strictly_increasing: ClassVar[bool] = True
+
+    @abstractmethod
+    def apply(self, probability: np.ndarray, *, bands: np.ndarray | None = None) -> np.ndarray:
+        """Calibrated probability.
+
+        Args:
+            probability: Predicted probability, any shape.
+            bands: Distance band of each voxel, of the same shape (``samples.bands``). Maps that are the same for every
+                voxel ignore it.
+
+        Returns:
+            float32, of the same shape.
+
+        Raises:
+            ImplausibleValues: A value is not a probability.
+            InputRejected: The map depends on the band of a voxel, and the bands are missing or unknown to it.
+        """

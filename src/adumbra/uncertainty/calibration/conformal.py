@@ -1,25 +1,27 @@
-"""Promises that hold whatever the network is, given only that a new case is exchangeable with those fitted on.
+"""Conformal calibration: a threshold with a controlled false-negative rate, and a volume interval with coverage.
 
-The mask. With L_i(t) the share of case i's true voxels that have a probability under t, which never falls in t, the
-threshold is the largest t of a grid that was fixed beforehand with
+Both guarantees hold for any network, if a new case is exchangeable with the cases of the fit.
+
+The mask. Let L_i(t) be the share of the true voxels of case i with a probability below t, which is non-decreasing in t.
+The threshold is the largest t of a grid fixed in advance with
 
     (Σ L_i(t) + 1) / (n + 1) <= α        (Angelopoulos et al. 2024, with losses up to 1)
 
-and then E L(t) <= α for a new case: on average over cases at most α of the target is missed. At t = 0 everything is
-called and L is 0, as the theorem asks.
+Then E L(t) <= α for a new case: on average over cases at most α of the target is missed. At t = 0 every voxel is
+predicted positive and L is 0, as the theorem requires.
 
-The volume. On a scale g(v) = ln(1 + v / u), which is linear for volumes well below the unit u and logarithmic above, so
-that 0.01 ml and 200 ml find room and 0 ml is a volume like others, a case has the score
+The volume. The scale g(v) = ln(1 + v / u) is linear for volumes well below the unit u and logarithmic above, so that it
+is defined at 0 ml and covers 0.01 ml to 200 ml. A case has the score
 
     s_i = |g(v_i) - c_i| / (d_i + f)
 
-with v_i the true volume, c_i the mean and d_i the standard deviation of g over the draws' volumes, and f a floor, since
-draws may all agree and be wrong. With q the ⌈(n + 1)(1 - α)⌉-th smallest score, the interval c ± q (d + f) holds the
-true volume of a new case with a probability of at least 1 - α, and, unless scores tie, of less than 1 - α + 1 / (n + 1)
-(Lei et al. 2018, their locally weighted split conformal method).
+with v_i the true volume, c_i the mean and d_i the standard deviation of g over the draws' volumes, and f a floor,
+because all draws may agree and be wrong. With q the ⌈(n + 1)(1 - α)⌉-th smallest score, the interval c ± q (d + f)
+covers the true volume of a new case with a probability of at least 1 - α, and, unless scores tie, of less than
+1 - α + 1 / (n + 1) (Lei et al. 2018, their locally weighted split conformal method).
 
-Both are promises on the average over cases, not for each patient, each size or each scanner; and both need
-n >= 1 / α - 1 cases, or nothing but everything could be promised.
+Both guarantees are marginal: they hold on average over cases, not for each patient, lesion size or scanner. Both need
+n >= 1 / α - 1 cases. With fewer, only the trivial mask and interval have the guarantee.
 """
 
 from collections.abc import Sequence
@@ -38,20 +40,20 @@ from adumbra.uncertainty.maps import checked_probability
 
 Side = Literal["both", "upper", "lower"]
 THRESHOLDS: tuple[float, ...] = (0.0, *expit(np.arange(-184, 185) / 20).astype(np.float32).tolist())
-"""0, then 0.0001 to 0.9999 in even steps of the logit; each a float32 number, as the mask compares."""
+"""0, then 0.0001 to 0.9999 in equal steps of the logit. Each is a float32 number, as in the comparison of a mask."""
 
 
 @cites("Angelopoulos2024")
 @dataclass(frozen=True)
 class ControlledThreshold(FittedOnCases):
-    """A threshold for the mask under which at most ``alpha`` of the target is missed on average over cases.
+    """A threshold with which masks miss at most ``alpha`` of the target on average over cases.
 
     Attributes:
-        threshold: Of the probability that it was fitted on; ``probability >= threshold`` is the mask. 0 calls
-            everything: then these probabilities cannot keep the promise otherwise.
-        alpha: The false-negative rate that was asked for.
+        threshold: Threshold of the probability that it was fitted on; the mask is ``probability >= threshold``. At 0
+            every voxel is predicted positive, because no higher threshold has the guarantee.
+        alpha: Largest expected false-negative rate.
         risk: The bound (Σ L_i + 1) / (n + 1) at the threshold, at most ``alpha``.
-        cases: Those that had the target; ``len(cases)`` is n.
+        cases: Cases of the fit that have the target; ``len(cases)`` is n.
     """
 
     threshold: float
@@ -59,27 +61,27 @@ class ControlledThreshold(FittedOnCases):
     risk: float
 
     def __post_init__(self) -> None:
-        _checked(0.0 <= self.threshold <= 1.0 and 0.0 < self.alpha < 1.0, "a threshold and alpha from 0 to 1")
+        _require(0.0 <= self.threshold <= 1.0 and 0.0 < self.alpha < 1.0, "a threshold and alpha from 0 to 1")
 
     def apply(self, probability: np.ndarray) -> np.ndarray:
-        """The mask of a probability, of the same shape. A peak threshold on top of it would break the promise."""
+        """Mask of a probability, of the same shape. A hysteresis threshold on top of it would void the guarantee."""
         return checked_probability(probability, "probability") >= np.float32(self.threshold)
 
 
 @cites("Lei2018")
 @dataclass(frozen=True)
 class VolumeInterval(FittedOnCases):
-    """An interval around the draws' volume that holds the true one in at least ``level`` of cases.
+    """A calibrated interval around the draws' volume that covers the true one in at least a share ``level`` of cases.
 
     Attributes:
-        target: Whose volume.
-        quantile: Of the scores, q.
-        level: 1 - α.
-        side: ``"both"``, or ``"upper"`` for an interval from 0 to a bound, ``"lower"`` for one from a bound on.
-        draws: How many draws each case had. A new one must have as many, and of the same threshold, or it would not be
-            exchangeable with them.
-        unit_ml: u of the scale.
-        floor: f of the score.
+        target: Target whose volume is covered.
+        quantile: Quantile q of the scores.
+        level: Nominal coverage, 1 - α.
+        side: ``"both"``, ``"upper"`` for an interval from 0 to a bound, or ``"lower"`` for one above a bound.
+        draws: Number of draws of each case. A new case must have as many, with the same threshold, because it would
+            not be exchangeable otherwise.
+        unit_ml: Unit u of the scale, in ml.
+        floor: Floor f of the score.
     """
 
     target: str
@@ -92,25 +94,25 @@ class VolumeInterval(FittedOnCases):
 
     def __post_init__(self) -> None:
         possible = isfinite(self.quantile) and min(self.unit_ml, self.floor) > 0.0 and 0.0 < self.level < 1.0
-        _checked(possible and self.side in get_args(Side), "a finite quantile, and unit, floor and level above 0")
+        _require(possible and self.side in get_args(Side), "a finite quantile, and unit, floor and level above 0")
 
     def interval(self, draws: VolumeDraws) -> Estimate:
-        """The volume in ml, the mean of the draws on the scale, with its interval.
+        """Volume in ml, as the mean of the draws on the scale, with its interval.
 
         Raises:
-            InputRejected: The draws are of another target, or not as many as those fitted on.
+            InputRejected: The draws are of another target, or their number is not that of the fit.
         """
         if (draws.target, len(draws.volumes_ml)) != (self.target, self.draws):
             raise InputRejected(
                 "draws",
-                expected=f"{self.draws} of {self.target}, as in the cases fitted on",
+                expected=f"{self.draws} of {self.target}, as in the cases of the fit",
                 found=f"{len(draws.volumes_ml)} of {draws.target}",
-                do="take as many draws as the calibration did, or fit it again",
+                do="take as many draws as the calibration, or fit it again",
             )
         centre, spread = _centre_and_spread(draws, self.unit_ml, self.floor)
-        at = np.array([centre - self.quantile * spread, centre, centre + self.quantile * spread])
-        with np.errstate(over="ignore"):  # beyond all numbers is inf
-            low, value, high = (np.expm1(np.maximum(at, 0.0)) * self.unit_ml).tolist()
+        scaled = np.array([centre - self.quantile * spread, centre, centre + self.quantile * spread])
+        with np.errstate(over="ignore"):  # an overflow is inf
+            low, value, high = (np.expm1(np.maximum(scaled, 0.0)) * self.unit_ml).tolist()
         low, high = (0.0 if self.side == "upper" else low), (inf if self.side == "lower" else high)
         return Estimate(value, low, high, self.level, "ml")
 
@@ -119,7 +121,7 @@ CONFORMAL: dict[str, type[FittedOnCases]] = {kind.__name__: kind for kind in (Co
 
 
 def least_cases(alpha: float) -> int:
-    """How many cases a promise with ``alpha`` needs at least: the smallest n with 1 / (n + 1) <= alpha.
+    """Smallest n with 1 / (n + 1) <= alpha: fewer cases have no guarantee.
 
     Raises:
         InputRejected: ``alpha`` is not inside (0, 1).
@@ -132,17 +134,23 @@ def least_cases(alpha: float) -> int:
 def false_negative_rates(
     probability: np.ndarray, truth: np.ndarray, *, thresholds: Sequence[float] = THRESHOLDS
 ) -> np.ndarray:
-    """Of each threshold, the share of the true voxels with a lower probability: (K,), never falling.
+    """False-negative rate at each threshold: the share of the true voxels with a lower probability.
 
-    All nan where the truth is empty, for then there was nothing to miss.
+    Args:
+        probability: Predicted probability, any shape.
+        truth: True mask, bool, of the same shape.
+        thresholds: (K,), increasing.
+
+    Returns:
+        (K,), non-decreasing; nan throughout where the truth is empty, because nothing can be missed.
 
     Raises:
         GridMismatch: The shapes differ.
-        ImplausibleValues: Values outside [0, 1], or a truth that is no mask.
+        ImplausibleValues: A probability is outside [0, 1], or the truth is not boolean.
     """
     if probability.shape != truth.shape:
         raise GridMismatch(
-            "truth", expected=f"the probability's shape {probability.shape}", found=f"{truth.shape}", do="give its grid"
+            "truth", expected=f"the probability's shape {probability.shape}", found=f"{truth.shape}", do="use one grid"
         )
     if truth.dtype != bool:
         raise ImplausibleValues(
@@ -162,37 +170,39 @@ def controlled_threshold(
     alpha: float = 0.1,
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> ControlledThreshold:
-    """The largest threshold that keeps the expected false-negative rate of a new case at or under ``alpha``.
+    """Largest threshold at which the expected false-negative rate of a new case is at most ``alpha``.
 
-    Cases without the target are left out, so that many of them cannot buy misses in the others: the promise is of a
-    new case that has the target.
+    Cases without the target are excluded, because they would otherwise offset misses in the others. The guarantee is
+    for a new case that has the target.
 
     Args:
-        rates: Of each case, ``false_negative_rates`` at the thresholds.
-        cases: Their ids.
-        alpha: Between 0 and 1.
-        thresholds: From 0 on, rising; fixed before the cases were looked at.
+        rates: ``false_negative_rates`` of each case at the thresholds.
+        cases: Identifiers of the cases.
+        alpha: Largest expected false-negative rate, between 0 and 1.
+        thresholds: Candidates, increasing from 0. They must be fixed before the cases are seen.
 
     Raises:
-        InputRejected: Too few cases with the target for ``alpha``, or a case twice, or thresholds that do not rise
-            from 0.
-        ImplausibleValues: Rates that are no shares, fall, or are above 0 at the threshold 0.
+        InputRejected: There are too few cases with the target for ``alpha``, a case is given twice, or the thresholds
+            do not increase from 0.
+        ImplausibleValues: Rates are outside [0, 1], decrease, or are above 0 at the threshold 0.
     """
-    _checked_cases(cases, len(rates))
+    _check_cases(cases, len(rates))
     if thresholds[0] != 0.0 or not (np.diff(thresholds) > 0).all():
-        raise InputRejected("thresholds", expected="0, and rising", found=f"{thresholds[:3]} …", do="take THRESHOLDS")
-    updated = [(row, case) for row, case in zip(rates, cases, strict=True) if not np.isnan(row).all()]
-    _enough(len(updated), alpha, "cases that have the target")
-    losses = np.array([row for row, _ in updated], dtype=np.float64)
-    _checked_losses(losses, len(thresholds))
-    bound = (losses.sum(axis=0) + 1.0) / (len(updated) + 1)
+        raise InputRejected(
+            "thresholds", expected="0 first, increasing", found=f"{thresholds[:3]} …", do="use the default"
+        )
+    with_target = [(row, case) for row, case in zip(rates, cases, strict=True) if not np.isnan(row).all()]
+    _require_enough(len(with_target), alpha, "cases that have the target")
+    losses = np.array([row for row, _ in with_target], dtype=np.float64)
+    _check_losses(losses, len(thresholds))
+    bound = (losses.sum(axis=0) + 1.0) / (len(with_target) + 1)
     best = int(np.flatnonzero(np.round(bound, 12) <= round(alpha, 12))[-1])
-    chosen = tuple(case for _, case in updated)
-    return ControlledThreshold(float(thresholds[best]), alpha, float(bound[best]), cases=chosen)
+    names = tuple(case for _, case in with_target)
+    return ControlledThreshold(float(thresholds[best]), alpha, float(bound[best]), cases=names)
 
 
 @cites("Lei2018")
-def fitted_interval(
+def fit_volume_interval(
     draws: Sequence[VolumeDraws],
     true_ml: Sequence[float],
     *,
@@ -202,37 +212,37 @@ def fitted_interval(
     unit_ml: float = 0.1,
     floor: float = 0.1,
 ) -> VolumeInterval:
-    """The interval that holds the volume of a new case with a probability of at least 1 - ``alpha``.
+    """Fits the interval that covers the volume of a new case with a probability of at least 1 - ``alpha``.
 
     Args:
-        draws: Of each case, as ``maps.summarised`` gives them: of one target, and as many in each.
-        true_ml: The true volumes, from 0.
-        cases: Their ids.
-        alpha: Between 0 and 1.
-        side: ``"both"``, or one bound alone.
-        unit_ml: Where the scale turns from linear to logarithmic.
-        floor: What is added to the draws' spread on the scale; 0.1 is about a tenth of a large volume. Both must be
-            fixed before the cases are looked at.
+        draws: Volumes of the draws of each case, from ``maps.summarise``: one target, and one number of draws.
+        true_ml: True volumes in ml, from 0.
+        cases: Identifiers of the cases.
+        alpha: Largest probability of a miss, between 0 and 1.
+        side: ``"both"``, or the side of a one-sided interval.
+        unit_ml: Volume in ml at which the scale changes from linear to logarithmic.
+        floor: Constant that is added to the draws' standard deviation on the scale; 0.1 is about a tenth of a large
+            volume. Unit and floor must be fixed before the cases are seen.
 
     Raises:
-        InputRejected: Too few cases for ``alpha``, a case twice, draws of several targets or numbers, a unit or floor
-            not above 0.
-        ImplausibleValues: True volumes that are negative or not finite.
+        InputRejected: There are too few cases for ``alpha``, a case is given twice, targets or numbers of draws differ,
+            or the unit or the floor is not above 0.
+        ImplausibleValues: A true volume is negative or not finite.
     """
-    _checked_cases(cases, len(draws), len(true_ml))
-    _enough(len(draws), alpha, "cases")
-    kinds = {(drawn.target, len(drawn.volumes_ml)) for drawn in draws}
+    _check_cases(cases, len(draws), len(true_ml))
+    _require_enough(len(draws), alpha, "cases")
+    kinds = {(case_draws.target, len(case_draws.volumes_ml)) for case_draws in draws}
     if len(kinds) > 1 or min(unit_ml, floor) <= 0.0 or 0 in {n for _, n in kinds}:
         raise InputRejected(
             "draws",
             expected="draws of one target, as many in each case; unit_ml and floor above 0",
             found=f"{sorted(kinds)}; {unit_ml} and {floor}",
-            do="predict the cases again in one manner",
+            do="predict all cases with the same options",
         )
     if not all(0.0 <= volume < inf for volume in true_ml):
         raise ImplausibleValues("true_ml", expected="finite volumes from 0 on", found=f"{true_ml}", do="check them")
-    at = [_centre_and_spread(drawn, unit_ml, floor) for drawn in draws]
-    signed = [(log1p(volume / unit_ml) - c) / d for volume, (c, d) in zip(true_ml, at, strict=True)]
+    scaled = [_centre_and_spread(case_draws, unit_ml, floor) for case_draws in draws]
+    signed = [(log1p(volume / unit_ml) - c) / d for volume, (c, d) in zip(true_ml, scaled, strict=True)]
     scores = sorted(abs(score) if side == "both" else score if side == "upper" else -score for score in signed)
     quantile = scores[_rank(len(scores), alpha) - 1]
     (target, count), level = kinds.pop(), round(1.0 - alpha, 12)
@@ -240,8 +250,9 @@ def fitted_interval(
 
 
 def _centre_and_spread(draws: VolumeDraws, unit_ml: float, floor: float) -> tuple[float, float]:
-    at = np.log1p(np.array(draws.volumes_ml) / unit_ml)
-    return float(at.mean()), floor + (float(at.std(ddof=1)) if at.size > 1 else 0.0)
+    """Mean over the draws on the scale, and their standard deviation with the floor."""
+    scaled = np.log1p(np.array(draws.volumes_ml) / unit_ml)
+    return float(scaled.mean()), floor + (float(scaled.std(ddof=1)) if scaled.size > 1 else 0.0)
 
 
 def _rank(n: int, alpha: float) -> int:
@@ -249,38 +260,38 @@ def _rank(n: int, alpha: float) -> int:
     return n + 1 - int(round((n + 1) * alpha, 9))
 
 
-def _enough(n: int, alpha: float, what: str) -> None:
+def _require_enough(n: int, alpha: float, what: str) -> None:
     least = least_cases(alpha)
     if n < least:
         raise InputRejected(
             "alpha",
             expected=f"at least {least} {what}, for alpha = {alpha:g}",
             found=f"{n}",
-            do="calibrate on more cases, or ask for a larger alpha",
+            do="calibrate on more cases, or choose a larger alpha",
         )
 
 
-def _checked_cases(cases: Sequence[str], *counts: int) -> None:
+def _check_cases(cases: Sequence[str], *counts: int) -> None:
     if len(set(cases)) < len(cases) or any(count != len(cases) for count in counts):
         raise InputRejected(
             "cases",
-            expected="one id for each case, and each case once: a case that counts twice is not exchangeable",
-            found=f"{len(set(cases))} ids, values of {counts} cases",
-            do="give the ids of the cases in their order",
+            expected="one identifier for each case, and each case once: a repeated case is not exchangeable",
+            found=f"{len(set(cases))} identifiers, values of {counts} cases",
+            do="give the identifiers in the order of the cases",
         )
 
 
-def _checked(possible: bool, expected: str) -> None:
+def _require(possible: bool, expected: str) -> None:
     if not possible:
-        raise InputRejected("calibration", expected=expected, found="others", do="take what the fit gives")
+        raise InputRejected("calibration", expected=expected, found="others", do="use the values of the fit")
 
 
-def _checked_losses(losses: np.ndarray, thresholds: int) -> None:
+def _check_losses(losses: np.ndarray, thresholds: int) -> None:
     shares = losses.shape[-1] == thresholds and bool(((losses >= 0) & (losses <= 1)).all())
     if not (shares and (np.diff(losses, axis=1) >= 0).all() and not losses[:, 0].any()):
         raise ImplausibleValues(
             "rates",
-            expected=f"{thresholds} shares for each case that never fall, 0 at the threshold 0",
+            expected=f"{thresholds} non-decreasing shares for each case, 0 at the threshold 0",
             found="others",
-            do="take them from false_negative_rates()",
+            do="use false_negative_rates()",
         )

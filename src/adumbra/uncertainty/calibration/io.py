@@ -1,11 +1,11 @@
-"""A calibration beside the weights it was fitted to: which they are, what was fitted, and on which cases."""
+"""Calibration files beside the weights: what was fitted, for which weights and posterior, and on which cases."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,54 +13,60 @@ from adumbra.core.atomic_io import write_atomically
 from adumbra.core.errors import MissingInput, WeightsRejected
 from adumbra.core.legacy import current_value
 from adumbra.core.types import Target
-from adumbra.uncertainty.calibration.base import FittedOnCases
-from adumbra.uncertainty.calibration.calibrators import CALIBRATIONS, Isotonic
+from adumbra.uncertainty.calibration.base import FittedOnCases, ProbabilityCalibration
+from adumbra.uncertainty.calibration.calibrators import CALIBRATIONS
 from adumbra.uncertainty.calibration.conformal import ControlledThreshold, VolumeInterval
 
+Part = TypeVar("Part", bound=FittedOnCases)
+
 FORMAT = "adumbra-calibration-1"
-_TILT = 1e-3  # An isotonic map has level parts; so tilted it keeps the order of voxels, and with it every mask.
+_TILT = 1e-3  # slope given to a map with constant parts, so that it preserves the order of voxels and every mask
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted for one posterior of some weights.
+    """Calibration of one posterior of some weights.
 
     Attributes:
-        target: What they outline.
-        posterior: Name of the approximation.
-        draws: How many each case had.
-        weights: sha256 of the weights, in the order of the members.
-        probability: The map from probabilities to calibrated ones; None where none was fitted.
-        threshold: Of the mask that misses little; None where none was fitted.
-        volume: The interval of the volume; None where none was fitted.
-        cases: The cases fitted on: name to sha256 of the scan that is outlined, empty where it was never a file.
+        target: Target of the weights.
+        posterior: Name of the posterior approximation.
+        draws: Number of posterior draws of each case.
+        weights: sha256 of the weights, in the order of the ensemble members.
+        probability: Map from probability to calibrated probability; None where none was fitted.
+        threshold: Threshold with a controlled false-negative rate; None where none was fitted.
+        volume: Calibrated volume interval; None where none was fitted.
+        cases: Cases of the fit: the sha256 of the scan that the mask lies on by name, empty if it was never a file.
     """
 
     target: Target
     posterior: str
     draws: int
     weights: tuple[str, ...]
-    probability: FittedOnCases | None = None
+    probability: ProbabilityCalibration | None = None
     threshold: ControlledThreshold | None = None
     volume: VolumeInterval | None = None
     cases: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, probability: np.ndarray) -> np.ndarray:
-        """The calibrated probability, of the same shape."""
+        """Calibrated probability, of the same shape and type, in the same order of voxels.
+
+        Raises:
+            InputRejected: The map depends on the distance band of a voxel.
+        """
         if self.probability is None:
             return probability
-        found: np.ndarray = self.probability.apply(probability)  # type: ignore[attr-defined]
-        if isinstance(self.probability, Isotonic):
-            found = (1.0 - _TILT) * found.astype(np.float64) + _TILT * probability
-        return found.astype(probability.dtype, copy=False)
+        calibrated = self.probability.apply(probability)
+        if not self.probability.strictly_increasing:
+            calibrated = (1.0 - _TILT) * calibrated.astype(np.float64) + _TILT * probability
+        return calibrated.astype(probability.dtype, copy=False)
 
-    def moved(self, threshold: float) -> float:
-        """The threshold that calls the same voxels after the map as this one did before it."""
+    def calibrated_threshold(self, threshold: float) -> float:
+        """Threshold of the calibrated probability that gives the same mask as this one of the uncalibrated."""
         return float(self.apply(np.array([threshold]))[0])
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        parts = {name: getattr(self, name) for name in ("probability", "threshold", "volume")}
+        """Plain values for ``json.dumps``; the names of the cases are stored once."""
+        parts = {"probability": self.probability, "threshold": self.threshold, "volume": self.volume}
         return {
             "format": FORMAT,
             "target": self.target,
@@ -76,21 +82,25 @@ def require_for(calibration: Calibration, *, target: str, posterior: str, weight
     """Refuses a calibration of other weights, of another posterior, or of another target.
 
     Raises:
-        WeightsRejected: So it is.
+        WeightsRejected: The calibration was fitted for something else.
     """
-    has = {"target": calibration.target, "posterior": calibration.posterior, "weights": calibration.weights}
-    for name, wanted in {"target": target, "posterior": posterior, "weights": weights}.items():
-        if has[name] != wanted:
+    fitted: Mapping[str, object]
+    fitted = {"target": calibration.target, "posterior": calibration.posterior, "weights": calibration.weights}
+    for name, required in {"target": target, "posterior": posterior, "weights": weights}.items():
+        if fitted[name] != required:
             raise WeightsRejected(
                 "calibration",
-                expected=f"one fitted for the {name} {_short(wanted)}",
-                found=_short(has[name]),
+                expected=f"one fitted for the {name} {_short(required)}",
+                found=_short(fitted[name]),
                 do="run adumbra calibrate with these weights and this posterior, or give --no-calibration",
             )
 
 
 def write_calibration(path: Path, calibration: Calibration) -> str:
-    """Writes it, whole or not at all; its sha256.
+    """Writes a calibration atomically.
+
+    Returns:
+        sha256 of the file.
 
     Raises:
         OutputRefused: The file cannot be written.
@@ -101,11 +111,11 @@ def write_calibration(path: Path, calibration: Calibration) -> str:
 
 
 def read_calibration(path: Path) -> Calibration:
-    """What ``write_calibration`` wrote.
+    """Reads a file of ``write_calibration``.
 
     Raises:
         MissingInput: There is no such file.
-        WeightsRejected: It is something else, or damaged.
+        WeightsRejected: The file is damaged, or is not a calibration.
     """
     if not path.is_file():
         raise MissingInput(
@@ -115,15 +125,16 @@ def read_calibration(path: Path) -> Calibration:
         plain = json.loads(path.read_text("utf-8"))
         if plain.pop("format") != FORMAT:
             raise ValueError("another format")
-        names = tuple(plain["cases"])
-        parts = {
-            name: _kinds(name)[plain[name]["kind"]].from_json(plain[name] | {"cases": list(names)})
-            for name in ("probability", "threshold", "volume")
-            if plain[name] is not None
-        }
-        about = {name: plain[name] for name in ("target", "draws", "cases")}
-        about["posterior"] = current_value("posterior", plain["posterior"])
-        return Calibration(**about, weights=tuple(plain["weights"]), **parts)  # type: ignore[arg-type]
+        return Calibration(
+            target=plain["target"],
+            posterior=current_value("posterior", plain["posterior"]),
+            draws=plain["draws"],
+            weights=tuple(plain["weights"]),
+            probability=_part(plain, "probability", CALIBRATIONS),
+            threshold=_part(plain, "threshold", {"ControlledThreshold": ControlledThreshold}),
+            volume=_part(plain, "volume", {"VolumeInterval": VolumeInterval}),
+            cases=plain["cases"],
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsRejected(
             path.name,
@@ -133,13 +144,11 @@ def read_calibration(path: Path) -> Calibration:
         ) from error
 
 
-def _kinds(name: str) -> Mapping[str, type[FittedOnCases]]:
-    kinds: dict[str, Mapping[str, type[FittedOnCases]]] = {
-        "probability": CALIBRATIONS,
-        "threshold": {"ControlledThreshold": ControlledThreshold},
-        "volume": {"VolumeInterval": VolumeInterval},
-    }
-    return kinds[name]
+def _part(plain: Mapping[str, Any], name: str, kinds: Mapping[str, type[Part]]) -> Part | None:
+    """One fitted part of a parsed file, with the names of the cases that the file stores once."""
+    if plain[name] is None:
+        return None
+    return kinds[plain[name]["kind"]].from_json(plain[name] | {"cases": list(plain["cases"])})
 
 
 def _short(value: object) -> str:

@@ -1,7 +1,8 @@
-"""The voxels of held-out cases that a calibration is fitted on: their probability, truth, weight and band.
+"""Voxels of held-out cases for the fit of a calibration: their probability, truth, weight and distance band.
 
-Most voxels of a brain say nothing: they are background that the network is sure of. So each class is drawn from on its
-own, and weighted by the share that was drawn: sums over the drawn voxels have the sums over all as their expectation.
+Most voxels of a brain are uninformative: they are background that the network predicts with certainty. Therefore each
+class is sampled on its own and weighted by the inverse of its sampled share. The expectation of a weighted sum over the
+sampled voxels is the sum over all voxels.
 """
 
 from dataclasses import dataclass
@@ -14,25 +15,26 @@ from adumbra.core.errors import GridMismatch, ImplausibleValues, InputRejected, 
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Labels, Mask
 from adumbra.uncertainty.maps import checked_probability
-from adumbra.uncertainty.regional import surrounding
+from adumbra.uncertainty.regional import bounding_box
 
-BANDS_MM = (-3.0, 0.0, 3.0, 10.0)  # deep inside, inside the edge, outside the edge, near, far
+BANDS_MM = (-3.0, 0.0, 3.0, 10.0)  # deep inside, inside near the edge, outside near the edge, near, far
 
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
-    """Voxels of one case or of many, in rows of one length.
+    """Voxels of one case or of many.
 
     Attributes:
-        probability: Predicted, in [0, 1], float64.
-        truth: Whether the voxel belongs to the target.
-        weight: How many voxels this one stands for, from 0; only the proportions matter to a fit.
-        band: See ``bands``; 0 where no bands were given.
-        cases: The ids of the cases they come from.
+        probability: (N,), float64, predicted probability in [0, 1].
+        truth: (N,), bool, whether the voxel belongs to the target.
+        weight: (N,), number of voxels that this one represents, from 0; a fit depends on the proportions only.
+        band: (N,), distance band (see ``bands``); 0 where no bands are given.
+        cases: Identifiers of the cases that the voxels come from.
 
     Raises:
-        GridMismatch: The rows are not of one length.
-        ImplausibleValues: Probabilities outside [0, 1], weights negative or not numbers, a truth that is no mask.
+        GridMismatch: The lengths differ.
+        ImplausibleValues: A probability is outside [0, 1], a weight is negative or not finite, or the truth is not
+            boolean.
     """
 
     probability: np.ndarray
@@ -45,17 +47,20 @@ class Voxels:
         rows = (self.probability, self.truth, self.weight, self.band)
         if {row.shape for row in rows} != {(self.probability.size,)}:
             raise GridMismatch(
-                "voxels", expected="rows of one length", found=f"{[row.shape for row in rows]}", do="give one each"
+                "voxels",
+                expected="arrays of one length",
+                found=f"{[row.shape for row in rows]}",
+                do="give one value for each voxel",
             )
         probability = checked_probability(self.probability, "probability").astype(np.float64)
         object.__setattr__(self, "probability", probability)
         if self.truth.dtype != bool:
             raise _implausible("truth", "a boolean mask", f"values of type {self.truth.dtype}")
         if not (np.isfinite(self.weight) & (self.weight >= 0)).all():
-            raise _implausible("weight", "finite numbers from 0 on", "others")
+            raise _implausible("weight", "finite numbers from 0", "others")
 
 
-def voxels_of(
+def sample_voxels(
     probability: np.ndarray,
     truth: np.ndarray,
     *,
@@ -65,21 +70,22 @@ def voxels_of(
     most: int | None = None,
     generator: np.random.Generator | None = None,
 ) -> Voxels:
-    """The voxels of one case, or some of them.
+    """Voxels of one case, all of them or a random sample.
 
     Args:
-        probability: Any shape.
-        truth: Of the same shape, bool.
-        case: Its id, such as the sha256 of its scans.
-        within: Of the same shape: the voxels that count, such as the brain; None is all.
-        bands: Of the same shape: see the function ``bands``.
-        most: At most half of this many voxels of each class, drawn without replacement; None takes all.
-        generator: Draws them; needed with ``most``.
+        probability: Predicted probability, any shape.
+        truth: True mask, bool, of the same shape.
+        case: Identifier of the case, such as the sha256 of its scan.
+        within: Mask of the voxels to take, such as the brain, of the same shape; None takes all.
+        bands: Distance band of each voxel (see the function ``bands``), of the same shape.
+        most: Largest number of voxels. At most half as many of each class are sampled without replacement. None takes
+            all voxels.
+        generator: Random generator of the sample; required with ``most``.
 
     Raises:
         GridMismatch: The shapes differ.
         ImplausibleValues: See ``Voxels``.
-        InputRejected: ``most`` without a generator, or under 2.
+        InputRejected: ``most`` is given without a generator, or is less than 2.
     """
     for name, other in (("truth", truth), ("within", within), ("bands", bands)):
         if other is not None and other.shape != probability.shape:
@@ -87,29 +93,29 @@ def voxels_of(
                 name,
                 expected=f"the probability's shape {probability.shape}",
                 found=f"{other.shape}",
-                do="give its grid",
+                do="resample it onto the same grid",
             )
-    here = np.flatnonzero(np.ones(probability.shape, dtype=bool) if within is None else within)
-    chosen, weight = here, np.ones(here.size)
+    candidates = np.flatnonzero(np.ones(probability.shape, dtype=bool) if within is None else within)
+    chosen, weight = candidates, np.ones(candidates.size)
     if most is not None:
-        chosen, weight = _drawn(here, truth.ravel()[here].astype(bool), most, generator)
+        chosen, weight = _sample(candidates, truth.ravel()[candidates].astype(bool), most, generator)
     band = np.zeros(chosen.size, dtype=np.int8) if bands is None else bands.ravel()[chosen]
     return Voxels(probability.ravel()[chosen], truth.ravel()[chosen], weight, band, (case,))
 
 
-def pooled(*parts: Voxels) -> Voxels:
-    """The voxels of many cases together.
+def pool_voxels(*parts: Voxels) -> Voxels:
+    """Voxels of many cases together.
 
     Raises:
-        MissingInput: There are none.
-        InputRejected: A case is there twice.
+        MissingInput: There are no voxels.
+        InputRejected: A case is given twice.
     """
     if not parts:
-        raise MissingInput("voxels", expected="those of at least one case", found="none", do="give held-out cases")
+        raise MissingInput("voxels", expected="voxels of at least one case", found="none", do="give held-out cases")
     cases = tuple(case for part in parts for case in part.cases)
     if len(set(cases)) < len(cases):
-        twice = next(case for case in cases if cases.count(case) > 1)
-        raise InputRejected("voxels", expected="each case once", found=f"{twice} twice", do="pool each case once")
+        repeated = next(case for case in cases if cases.count(case) > 1)
+        raise InputRejected("voxels", expected="each case once", found=f"{repeated} twice", do="pool each case once")
     return Voxels(
         np.concatenate([part.probability for part in parts]),
         np.concatenate([part.truth for part in parts]),
@@ -120,49 +126,59 @@ def pooled(*parts: Voxels) -> Voxels:
 
 
 def bands(mask: Mask, grid: Grid, *, edges_mm: tuple[float, ...] = BANDS_MM) -> Labels:
-    """The band of each voxel by its signed distance from the edge of a mask: 0 below the first edge, and so on.
+    """Distance band of each voxel, by its signed distance from the edge of a mask.
 
-    The distance is that to the nearest centre of a voxel on the other side, in mm, negative inside the mask. Of an
-    empty mask everything is infinitely far outside, of a full one infinitely far inside.
+    Band 0 is below the first edge, band 1 between the first and the second, and so on. The distance is that to the
+    nearest centre of a voxel on the other side, in mm, negative inside the mask. It is infinite for an empty mask, and
+    minus infinity for a mask that fills the grid.
+
+    Args:
+        mask: (X, Y, Z), bool.
+        grid: Grid of the mask.
+        edges_mm: Edges of the bands in mm, increasing.
 
     Raises:
-        InputRejected: The edges do not rise.
+        InputRejected: The edges do not increase.
     """
-    refuse_unordered(edges_mm)
+    refuse_unordered_edges(edges_mm)
     numbers = np.full(mask.shape, len(edges_mm), dtype=np.int8)
-    box = surrounding(mask, grid, reach_mm=max(0.0, *edges_mm))
-    held = mask[box]
-    if held.all():  # full, or empty and then without a box
+    box = bounding_box(mask, grid, reach_mm=max(0.0, *edges_mm))
+    cropped = mask[box]
+    if cropped.all():  # the mask fills the grid, or is empty and has an empty box
         numbers[box] = 0
         return numbers
-    outside, inside = (ndimage.distance_transform_edt(side, sampling=grid.spacing_mm) for side in (~held, held))
+    outside, inside = (ndimage.distance_transform_edt(side, sampling=grid.spacing_mm) for side in (~cropped, cropped))
     numbers[box] = np.digitize(outside - inside, edges_mm)
     return numbers
 
 
-def refuse_unordered(edges_mm: tuple[float, ...]) -> None:
-    """Raises InputRejected unless there is an edge at least, and they rise, and are fewer than 100."""
+def refuse_unordered_edges(edges_mm: tuple[float, ...]) -> None:
+    """Refuses edges that do not increase.
+
+    Raises:
+        InputRejected: The edges do not increase, or their number is not between 1 and 99.
+    """
     if not 0 < len(edges_mm) < 100 or not all(low < high for low, high in pairwise(edges_mm)):
         raise InputRejected(
-            "edges_mm", expected="distances that rise", found=f"{edges_mm}", do=f"give edges such as {BANDS_MM}"
+            "edges_mm", expected="increasing distances", found=f"{edges_mm}", do=f"give edges such as {BANDS_MM}"
         )
 
 
-def _drawn(
-    here: np.ndarray, truth: np.ndarray, most: int, generator: np.random.Generator | None
+def _sample(
+    candidates: np.ndarray, truth: np.ndarray, most: int, generator: np.random.Generator | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices, and how many voxels each stands for."""
+    """Indices of the sampled voxels, and the number of voxels that each represents."""
     if generator is None or most < 2:
         raise InputRejected(
             "most", expected="2 voxels or more, and a generator", found=f"{most}, {generator}", do="give both"
         )
     chosen, weights = [], []
-    for members in (here[truth], here[~truth]):
+    for members in (candidates[truth], candidates[~truth]):
         size = min(members.size, most // 2)
         chosen.append(np.sort(generator.choice(members, size, replace=False)))
         weights.append(np.full(size, members.size / max(size, 1)))
     return np.concatenate(chosen), np.concatenate(weights)
 
 
-def _implausible(where: str, expected: str, found: str) -> ImplausibleValues:
-    return ImplausibleValues(where, expected=expected, found=found, do="give what voxels_of() gives")
+def _implausible(where: str, expected: str, actual: str) -> ImplausibleValues:
+    return ImplausibleValues(where, expected=expected, found=actual, do="use sample_voxels()")
