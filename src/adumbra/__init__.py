@@ -1,7 +1,7 @@
 """Adumbra segments thrombus and ischemic lesion in stroke MRI and maps the uncertainty of every voxel.
 
-Research use only, not for diagnosis. The names below are the public API; each is imported when it is first used, so that
-``import adumbra`` is fast and loads no torch. Start reading the code in ``adumbra/pipeline.py``.
+Research use only, not for diagnosis. The names below are the public API. Each is imported when it is first used, so
+that ``import adumbra`` is fast and loads no torch. Start reading the code in ``adumbra/pipeline.py``.
 """
 
 from importlib import import_module

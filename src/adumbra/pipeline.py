@@ -1,11 +1,11 @@
 """The pipeline of one case: load → preprocess → sample → summarise → interpret → write. Start reading here.
 
-    load         files -> Case, each scan on its own grid, units converted               adumbra.cases
-    preprocess   all scans on the grid of the reference modality, with a brain mask      adumbra.preprocessing
-    sample       posterior draws, one probability volume at a time                       adumbra.posterior
-    summarise    mean probability, entropies, variance; the volume of each draw          adumbra.uncertainty
-    interpret    volume and count with intervals; the most uncertain regions             adumbra.clinic
-    write        maps on the native grid, a manifest, an HTML page                       adumbra.report
+load         files -> Case, each scan on its own grid, units converted               adumbra.cases
+preprocess   all scans on the grid of the reference modality, with a brain mask      adumbra.preprocessing
+sample       posterior draws, one probability volume at a time                       adumbra.posterior
+summarise    mean probability, entropies, variance; the volume of each draw          adumbra.uncertainty
+interpret    volume and count with intervals; the most uncertain regions             adumbra.clinic
+write        maps on the native grid, a manifest, an HTML page                       adumbra.report
 """
 
 from collections.abc import Mapping

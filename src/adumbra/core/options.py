@@ -59,7 +59,7 @@ class InferenceConfig:
     """How a target is segmented.
 
     Attributes:
-        weights: Released weights by name, or a file; several make an ensemble. None takes the target's released weights.
+        weights: Released weights by name, or a file; several make an ensemble. None takes those of the target.
         posterior: A name of ``posterior.registry.POSTERIORS``; empty takes the one that the weights were trained for.
         draws: Number of posterior draws; ``"auto"`` draws until ``standard_error`` is reached.
         standard_error: Standard error of the mean probability at which ``"auto"`` stops, see ``uncertainty.maps``.

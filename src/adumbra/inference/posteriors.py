@@ -1,7 +1,8 @@
 """What a posterior is.
 
-A ``Posterior`` prepares a case once: ``prepare`` gives a ``PreparedCase``, from which draws and attention maps are made.
-A ``StochasticApproximation`` says what differs from draw to draw; ``posterior.sampled_posterior`` makes a posterior of it.
+A ``Posterior`` prepares a case once: ``prepare`` gives a ``PreparedCase``, from which draws and attention maps are
+made. A ``StochasticApproximation`` says what differs from draw to draw; ``posterior.sampled_posterior`` makes a
+posterior of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from adumbra.core.types import Channels, Target, Volume
 from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork, Window
 
 Realisation = Callable[[SegmentationNetwork, Window], Tensor]
-"""One draw as a function: from a network and a window to logits (1, targets, X, Y, Z). It is the same in all windows."""
+"""One draw as a function, the same in all windows: from a network and a window to logits (1, targets, X, Y, Z)."""
 
 
 @runtime_checkable
@@ -60,7 +61,7 @@ class PreparedCase(Protocol):
         ...
 
     def attention_maps(self) -> AttentionMaps | None:
-        """Cross-attention weights on the case's grid; None where the network has no attention to available modalities."""
+        """Cross-attention weights on the case's grid; None where the network attends to no available modality."""
         ...
 
 

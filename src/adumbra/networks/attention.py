@@ -6,7 +6,7 @@ A query is a voxel of the primary modality. It attends to the voxels of the othe
 of voxels; with windows, memory is linear in the volume. A key loses weight where its own modality is uncertain. A
 missing modality has weight 0, exactly: nothing of it reaches the output.
 
-Vaswani et al., NeurIPS 2017; windows as in Liu et al., ICCV 2021, but not shifted, since the levels of a U-Net join them.
+Vaswani et al., NeurIPS 2017; windows as in Liu et al., ICCV 2021, but not shifted, since a U-Net joins them.
 """
 
 import math

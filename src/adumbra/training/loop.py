@@ -62,9 +62,7 @@ class Trained:
     scores: ValidationScores | None
 
 
-def train(
-    cases: Sequence[CaseSource], out: str | Path, config: TrainConfig, *, progress: Progress = quiet
-) -> Trained:
+def train(cases: Sequence[CaseSource], out: str | Path, config: TrainConfig, *, progress: Progress = quiet) -> Trained:
     """Trains on all cases but the held-out ones of the fold; resumes where an earlier call on ``out`` was stopped.
 
     Writes ``out/cache/``, ``checkpoint.safetensors``, ``log.jsonl``, ``events/`` (TensorBoard), and at the end
