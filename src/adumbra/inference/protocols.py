@@ -1,7 +1,7 @@
 """What a segmentation network is, and what some can do besides.
 
 A ``SegmentationNetwork`` gives logits in three stages, so that what precedes the first stochastic stage is computed
-once for all draws. Its further capabilities (``networks.capabilities``) are properties that are None where it lacks them.
+once for all draws. Its further capabilities (``networks.capabilities``) are properties, None where it lacks them.
 """
 
 from collections.abc import Iterable, Mapping
