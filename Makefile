@@ -37,7 +37,7 @@ test: $(VENV)/.ready-test browser
 	$(VENV)/bin/pytest
 
 coverage: $(VENV)/.ready-test browser
-	@$(VENV)/bin/pytest --cov --cov-report=term --cov-report=html
+	@$(VENV)/bin/pytest --cov --cov-report=term --cov-report=html -k "not memory"
 
 # The theme prints a notice about its own future, which does not concern these pages.
 docs: $(VENV)/.ready-test
