@@ -86,6 +86,9 @@ def predict(
         command: Command line, for the manifest.
         progress: Shows the progress of registrations and draws.
 
+    Returns:
+        The written files, the findings, and the arrays behind them.
+
     Raises:
         InputRejected: The case cannot be used; the error says why and what to do.
         WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.

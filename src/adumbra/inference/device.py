@@ -4,15 +4,22 @@ import contextlib
 
 import torch
 
+from adumbra.core.errors import InputRejected
 from adumbra.core.options import DeviceName, Precision
 
 __all__ = ["DeviceName", "Precision", "autocast", "computes_bf16", "select_device", "use_threads"]
 
 
 def select_device(name: DeviceName) -> torch.device:
-    """The device of a name; ``"auto"`` takes a GPU where there is one."""
+    """The device of a name; ``"auto"`` takes a GPU where there is one.
+
+    Raises:
+        InputRejected: A GPU is asked for, and torch sees none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputRejected("device", expected="a GPU that torch can use", found="none", do="choose cpu or auto")
     return torch.device(name)
 
 

@@ -17,7 +17,11 @@ from adumbra.core.types import Channels, Target, Volume
 from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork, Window
 
 Realisation = Callable[[SegmentationNetwork, Window], Tensor]
-"""One draw as a function, the same in all windows: from a network and a window to logits (1, targets, X, Y, Z)."""
+"""One draw as a function, the same in all windows: from a network and a window to logits (1, targets, X, Y, Z).
+
+``window.features`` is the input of the approximation's stage, so the network is called with that stage, such as
+``network(window.features, window.present, stage="head")``.
+"""
 
 
 @runtime_checkable
