@@ -7,7 +7,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -17,6 +16,7 @@ from adumbra.core.types import Mask, Volume
 from adumbra.experiments.fusion_ablation.design import RELEASED, Ablation, arm_config, quarter_without_clot
 from adumbra.experiments.fusion_ablation.table import THRESHOLDS
 from adumbra.networks.registry import load
+from adumbra.networks.unet import UNet
 from adumbra.simulation.cohort import PhantomRef
 from adumbra.training.cache import cache_cases
 from adumbra.training.config import TrainConfig
@@ -102,7 +102,7 @@ def has_clot(cases: Sequence[PhantomRef], file: Path) -> list[bool]:
     return clots[: len(cases)]
 
 
-def _predict(network: Any, case: CachedCase, config: TrainConfig) -> tuple[Volume, Mask]:
+def _predict(network: UNet, case: CachedCase, config: TrainConfig) -> tuple[Volume, Mask]:
     """The probability without dropout, and the ground truth."""
     with safe_open(case.path, framework="np") as file:
         channels, brain = file.get_tensor("channels").astype(np.float32), file.get_tensor("brain").astype(bool)
