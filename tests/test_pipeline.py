@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,13 +12,14 @@ import pytest
 import torch
 
 from adumbra import pipeline
-from adumbra.core.errors import MissingInput, OutputRefused, WeightsRejected
-from adumbra.core.options import InferenceConfig
-from adumbra.core.results import VolumeDraws
+from adumbra.core.case_features import CaseFeatures, WidthShares
+from adumbra.core.errors import InputRejected, MissingInput, OutputRefused, WeightsRejected
+from adumbra.core.options import InferenceConfig, InputOptions
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig
 from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
+from adumbra.preprocessing.input_flags import STAGE
 from adumbra.report.prediction_files import read_predictions
 from adumbra.simulation import cohort
 from adumbra.uncertainty.calibration.conformal import VolumeInterval
@@ -102,6 +104,23 @@ def test_maps_lie_on_the_native_grid_and_hold_the_identities(
     assert outcome.findings.volume_ml.value == pytest.approx(
         values["mask"].sum() * abs(np.linalg.det(native.affine[:3, :3])) / 1000, rel=1e-6
     )
+
+
+def test_the_width_and_the_case_score_are_written_and_read(first: tuple[pipeline.PredictionOutcome, Path]) -> None:
+    """Three draws of one network: their agreement is the score, and their spread, if any, the whole width."""
+    outcome, out = first
+    ((again, run),) = read_predictions(out)
+    findings, features = outcome.findings, outcome.prediction.features
+    assert features is not None
+    assert findings.score is not None
+    assert (features.members, findings.score.members) == ((0, 0, 0), 1)
+    assert features.draw_ml == outcome.prediction.draws.volumes_ml
+    assert (again.findings.width, again.findings.score, again.features) == (findings.width, findings.score, features)
+    expected = None if findings.volume_ml.low == findings.volume_ml.high else WidthShares(0.0, 1.0, 0.0, "draws")
+    assert findings.width == expected
+    assert run.results["case_score"] == json.loads(json.dumps(asdict(findings.score)))
+    assert "Zenk2025" in run.references
+    assert "Case score: mean Dice of the draws" in outcome.report.read_text("utf-8")
 
 
 def test_the_phantom_brings_its_truth(first: tuple[pipeline.PredictionOutcome, Path]) -> None:
@@ -288,10 +307,49 @@ def test_a_guided_network_writes_its_attention_maps(subject: Path, guided: Path,
 
 
 def test_an_interval_from_phantoms_says_so() -> None:
-    draws = VolumeDraws("lesion", (1.0, 2.0), (1, 1))
+    features = CaseFeatures("lesion", (1.0, 2.0), (0, 0), 0.9, 1.5, 1.5, (2.0,) * 9, 1.0, 1400.0)
     interval = VolumeInterval("lesion", 1.0, 0.9, "both", 2, 0.1, 0.1, cases=("a",))
     for name, told in (("sub-phantom43n00001", 1), ("sub-07", 0)):
         found = Calibration("lesion", "dropout", 2, ("aa",), volume=interval, cases={name: ""})
-        estimate, said = pipeline.calibrated_interval(draws, found)
+        estimate, said = pipeline.calibrated_interval(features, found)
         assert estimate is not None
         assert len([note for note in said if "not on patients" in note]) == told
+
+
+def test_the_calibrated_interval_lies_between_zero_and_the_brain() -> None:
+    """The draws have 1 and 2 ml, and the interval reaches far beyond a brain of 3 ml."""
+    features = CaseFeatures("lesion", (1.0, 2.0), (0, 0), 0.9, 1.5, 1.5, (2.0,) * 9, 1.0, brain_ml=3.0)
+    interval = VolumeInterval("lesion", 9.0, 0.9, "both", 2, 0.1, 0.1, cases=("a",))
+    uncapped = interval.of_case(features)
+    assert uncapped.high > 100.0
+    estimate, _ = pipeline.calibrated_interval(features, Calibration("lesion", "dropout", 2, ("aa",), volume=interval))
+    assert estimate is not None
+    assert (estimate.low, estimate.high) == (uncapped.low, 3.0)
+    lower = replace(interval, side="lower").of_case(features)
+    assert lower.high == float("inf")
+    one_sided = Calibration("lesion", "dropout", 2, ("aa",), volume=replace(interval, side="lower"))
+    assert pipeline.calibrated_interval(features, one_sided)[0] == replace(lower, high=3.0)
+
+
+def test_flags_of_the_input_stand_in_the_outcome_the_run_record_and_the_page(
+    subject: Path, weights: Path, tmp_path: Path
+) -> None:
+    dwi = next((subject / "dwi").glob("*_trace.nii.gz"))
+    config = InferenceConfig(weights=weights, draws=1, registration="never")
+    outcome = pipeline.predict({"dwi": dwi}, tmp_path, config=config, inputs=InputOptions(b_value=2500.0))
+    run = json.loads(next(tmp_path.rglob("*_run.json")).read_text("utf-8"))
+    flags = {c["values"].get("flag"): c["what"] for c in run["conversions"] if c["stage"] == STAGE}
+    assert {"no_adc", "no_b0", "no_flair", "b_value"} <= flags.keys()
+    page = outcome.report.read_text("utf-8")
+    for flag in ("no_adc", "b_value"):
+        assert any(flags[flag] in warning for warning in outcome.warnings)
+        assert flags[flag] in page
+    assert not any("No FLAIR" in warning for warning in outcome.warnings)
+    assert any("b = 2500 s/mm² was taken from the user" in warning for warning in outcome.warnings)
+    brain_ml = float(outcome.prediction.case.masks["brain"].data.sum()) * outcome.prediction.maps.grid.voxel_ml
+    assert outcome.findings.volume_ml.high <= brain_ml + 1e-6
+
+
+def test_a_target_that_no_network_segments_is_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(InputRejected, match="hypoperfusion, which no network segments yet"):
+        pipeline.predict(tmp_path, tmp_path / "out", target="hypoperfusion")

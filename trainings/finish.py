@@ -4,8 +4,10 @@ The cohorts share no case with those of the training. One cohort chooses the two
 and lesion-wise F1 over its cases. Where most cases lack the target, only those that have it are used, because an empty
 prediction would be best otherwise. Other cohorts are measured with these thresholds. No real image is used.
 
-Run: ``python trainings/finish.py TARGET --out DIR [--masks DIR] [--workers N]``. It reads ``weights.safetensors`` of
-the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
+Run: ``python trainings/finish.py TARGET --out DIR [--weights FILE ...] [--masks DIR] [--workers N]``. It reads
+``weights.safetensors`` of the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there. Several
+files are the members of an ensemble: the thresholds are those of their mean probability, and the files written are
+``TARGET-1.safetensors`` and so on.
 """
 
 import argparse
@@ -20,15 +22,13 @@ from pathlib import Path
 
 import numpy as np
 
-from adumbra.core.geometry.components import hysteresis_threshold
-from adumbra.core.geometry.resampling import resample
-from adumbra.core.options import ComputeConfig
+from adumbra.core.geometry.components import dilate, hysteresis_threshold
+from adumbra.core.options import ComputeConfig, InferenceConfig
 from adumbra.evaluation.segmentation.comparison import scores
-from adumbra.networks.registry import load
+from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.weights import read_weights, save_weights
-from adumbra.posterior.deterministic import Deterministic
-from adumbra.posterior.sampled_posterior import SampledPosterior
-from adumbra.preprocessing.pipeline import preprocess
+from adumbra.preprocessing.pipeline import align_case
+from adumbra.segmentation_model import load_model
 from adumbra.simulation import cohort
 
 # The threshold sets the extent of a component; the high threshold decides whether it is kept.
@@ -56,7 +56,7 @@ class Plan:
     """How the weights of a target are finished.
 
     Attributes:
-        choosing: The cohort that chooses the thresholds.
+        choosing: The cohorts that choose the thresholds.
         measured: The cohorts that are measured with them, by name.
         metrics: The metrics of the model card.
         kinds: The kinds of a case, from its phantom and the true volume of the target in ml.
@@ -65,7 +65,7 @@ class Plan:
         ignored_kind: The kind of case that does not count in the choice of the thresholds.
     """
 
-    choosing: Cohort
+    choosing: tuple[Cohort, ...]
     measured: dict[str, Cohort]
     metrics: tuple[str, ...]
     kinds: Callable[[object, float], tuple[str, ...]]
@@ -105,10 +105,14 @@ def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
 OVERLAP = ("dice", "lesion_f1", "sensitivity", "precision")
 PLANS = {
     "lesion": Plan(
-        Cohort(3, "diffusion", 24), {"cohort 2": Cohort(2, "diffusion", 40)}, OVERLAP, lesion_kinds, omitted="b0"
+        (Cohort(3, "diffusion", 24), Cohort(3, "lesion-both", 24)),
+        {"diffusion": Cohort(2, "diffusion", 40), "lesion-both": Cohort(2, "lesion-both", 40)},
+        OVERLAP,
+        lesion_kinds,
+        omitted="b0",
     ),
     "thrombus": Plan(
-        Cohort(23, "multicentric", 16),
+        (Cohort(23, "multicentric", 16),),
         {name: Cohort(22, name, 30) for name in ("monocentric", "multicentric")},
         (*OVERLAP, "detected", "detected_strictly", "false_positives"),
         thrombus_kinds,
@@ -123,12 +127,12 @@ class Measurement:
 
     Attributes:
         target: The segmented target.
-        weights: The weights of the training.
+        weights: The weights of the training, or of the members of an ensemble.
         masks: Files of lesion shapes in MNI space.
     """
 
     target: str
-    weights: Path
+    weights: tuple[Path, ...]
     masks: tuple[Path, ...]
 
     def predict(self, patients: Cohort, number: int):
@@ -137,16 +141,18 @@ class Measurement:
         phantom = cohort.simulate_case(patients.seed, number, self.masks, preset_name=patients.preset)
         case = phantom.case
         case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.omitted})
-        network = load(self.weights)
-        modalities, spacing_mm = network.network.config.modalities, network.card.spacing_mm
-        aligned, prepared = preprocess(
-            case, target=target, modalities=modalities, spacing_mm=spacing_mm, registration="never"
-        )
         compute = ComputeConfig(window=plan.window, threads=1)
-        probability = SampledPosterior(network, Deterministic(), compute=compute).deterministic(prepared)
+        config = InferenceConfig(weights=self.weights, posterior="deterministic", compute=compute, calibration="none")
+        model = load_model(target, config)
+        aligned = align_case(
+            case, target=target, modalities=model.modalities, registration="never", mirrored=model.mirrored
+        )
+        within = dilate(aligned.masks["brain"].data, aligned.grid, by_mm=BEYOND_BRAIN_MM)
+        prepared = model.prepare(model.network_cases(aligned), aligned.grid, within=within)
+        probability = np.where(within, prepared.deterministic(), 0)
         truth, grid = aligned.masks[target].data, aligned.grid
         kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
-        return resample(probability, prepared.grid, grid), truth, grid, kinds
+        return probability, truth, grid, kinds
 
     def score(self, patients: Cohort, thresholds, number: int) -> dict:
         """The scores of one case at every pair of thresholds."""
@@ -184,13 +190,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=PLANS)
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the training, and of the result")
+    parser.add_argument("--weights", type=Path, nargs="+", help="weights of the members of an ensemble")
     parser.add_argument("--workers", type=int, default=2, help="number of processes, of one thread each")
     options = parser.parse_args()
-    target, plan, weights = options.target, PLANS[options.target], options.out / "weights.safetensors"
+    target, plan = options.target, PLANS[options.target]
+    weights = tuple(options.weights or [options.out / "weights.safetensors"])
     measurement = Measurement(target, weights, cohort.lesion_mask_files(options.masks))
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
-        choosing = measurement.score_all(plan.choosing, THRESHOLDS, pool)
+        choosing = [row for c in plan.choosing for row in measurement.score_all(c, THRESHOLDS, pool)]
         choosing = [row for row in choosing if plan.ignored_kind not in row["kinds"]]
         merit = {
             pair: np.mean([mean_metric(choosing, pair, name) for name in ("dice", "lesion_f1")]) for pair in THRESHOLDS
@@ -200,21 +208,28 @@ def main() -> None:
             name: summary(measurement.score_all(patients, (best,), pool), best, plan.metrics)
             for name, patients in plan.measured.items()
         }
-    tensors, card = read_weights(weights)
-    patients = plan.choosing
-    training = {
-        **card.training,
-        "thresholds_chosen_on": f"{len(choosing)} of {patients.count} {patients.preset} phantoms of cohort "
-        f"{patients.seed}",
+    patients = ", ".join(f"{c.count} {c.preset} phantoms of cohort {c.seed}" for c in plan.choosing)
+    facts = {
+        "thresholds_chosen_on": f"{len(choosing)} of {patients}",
         "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
         "measured": measured,
     }
+    names = [target] if len(weights) == 1 else [f"{target}-{n}" for n in range(1, len(weights) + 1)]
+    for name, path in zip(names, weights, strict=True):
+        write_released(path, options.out / f"{name}.safetensors", best, plan.window, facts)
+    print(f"thresholds {best}\n{json.dumps(measured, indent=1)}")
+
+
+def write_released(source: Path, out: Path, thresholds: tuple[float, float], window: int, facts: dict) -> None:
+    """Writes weights with the thresholds and the measured facts on their card, and the card beside them."""
+    tensors, card = read_weights(source)
     values = {name: value for name, value in asdict(card).items() if name not in ("name", "sha256")}
-    values |= {"threshold": best[0], "high_threshold": best[1], "window": plan.window, "training": training}
-    sha256 = save_weights(options.out / f"{target}.safetensors", tensors, values)
-    card_text = json.dumps({"sha256": sha256, **values}, indent=2) + "\n"
-    (options.out / f"{target}.json").write_text(card_text, encoding="utf-8")
-    print(f"thresholds {best}, sha256 {sha256}\n{json.dumps(measured, indent=1)}")
+    low, high = thresholds
+    training = {**card.training, **facts}
+    values |= {"threshold": low, "high_threshold": high, "window": window, "training": training}
+    sha256 = save_weights(out, tensors, values)
+    text = json.dumps({"sha256": sha256, **values}, indent=2) + "\n"
+    out.with_suffix(".json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,34 +9,39 @@ write        maps on the native grid, a manifest, an HTML page                  
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from adumbra.cases.registry import open_case
 from adumbra.clinic.findings import findings
+from adumbra.clinic.interval_limits import limited_to_brain
+from adumbra.clinic.refinement import refinement_notes
 from adumbra.core.case import Case
+from adumbra.core.case_features import CaseFeatures
 from adumbra.core.geometry.components import dilate
-from adumbra.core.geometry.resampling import resample
 from adumbra.core.options import InferenceConfig, InputOptions
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.provenance import StageTimer, run_record
 from adumbra.core.references import citations
-from adumbra.core.results import AttentionMaps, Curves, Estimate, Findings, Maps, Prediction, RunRecord, VolumeDraws
+from adumbra.core.results import Curves, Estimate, Findings, Maps, Prediction, RunRecord, VolumeDraws
 from adumbra.core.types import Mask, Modality, Target
 from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.evaluation.uncertainty.curves import curves
 from adumbra.evaluation.uncertainty.quality import case_quality
-from adumbra.inference.attention_maps import attention_on_grid
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.unet import UNet
-from adumbra.preprocessing.pipeline import preprocess, reference_modality
+from adumbra.posterior.refined import refinement_summary
+from adumbra.preprocessing.input_flags import input_flags
+from adumbra.preprocessing.pipeline import align_case, reference_modality
 from adumbra.report.prediction_files import read_predictions, refuse_earlier, write_page, write_prediction
 from adumbra.segmentation_model import SegmentationModel, load_model
+from adumbra.uncertainty.calibration.case_score import case_score
 from adumbra.uncertainty.calibration.io import Calibration
+from adumbra.uncertainty.case_features import MemberMasks, ProbabilitySum, case_features, width_shares
 from adumbra.uncertainty.maps import summarise
-from adumbra.uncertainty.regional import DrawMasks, regional_uncertainty
+from adumbra.uncertainty.regional import regional_uncertainty
 
 MOST_DRAWS = 200
 """Largest number of draws with ``draws="auto"``."""
@@ -53,6 +58,7 @@ class PredictionOutcome:
         findings: Results on the page.
         scores: Measures against the ground truth, where it is known.
         prediction: The arrays: aligned case, maps, draws of the volume.
+        warnings: What the reader of the result must know of the files and their preprocessing.
     """
 
     case: str
@@ -61,6 +67,7 @@ class PredictionOutcome:
     findings: Findings
     scores: Mapping[str, float] | None
     prediction: Prediction
+    warnings: tuple[str, ...] = ()
 
 
 def predict(
@@ -106,7 +113,10 @@ def predict(
     record = _run_record(prediction, model, command=command, timer=timer)
     reference = reference_modality(case, target)
     written = write_prediction(prediction, record, out, reference=reference, overwrite=overwrite)
-    return PredictionOutcome(case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction)
+    warnings = prediction.case.warnings
+    return PredictionOutcome(
+        case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction, warnings
+    )
 
 
 def predict_case(
@@ -125,26 +135,30 @@ def predict_case(
     """
     timer, config = timer or StageTimer(), model.config
     most, standard_error = (MOST_DRAWS, config.standard_error) if config.draws == "auto" else (config.draws, 0.0)
-    network, (threshold, high_threshold) = model.networks[0], model.thresholds
+    threshold, high_threshold = model.thresholds
     with timer.at("preprocess"):
-        aligned, network_case = preprocess(
+        aligned = align_case(
             case,
             target=model.target,
-            modalities=network.network.config.modalities,
-            spacing_mm=network.card.spacing_mm,
+            modalities=model.modalities,
             registration=config.registration,
+            mirrored=model.mirrored,
             progress=progress,
         )
+        flags = input_flags(aligned, target=model.target, modalities=model.modalities, b_range=model.b_range)
+        aligned = aligned.updated(*flags)
         grid, region = aligned.grid, _analysed_region(aligned)
+        network_cases = model.network_cases(aligned)
     with timer.at("sample and summarise"):
-        prepared = model.posterior.prepare(network_case)
-        volumes = prepared.draws(most, np.random.default_rng(config.seed))
-        on_grid = (np.clip(resample(volume, network_case.grid, grid), 0.0, 1.0) for volume in volumes)
+        prepared = model.prepare(network_cases, grid, within=region)
+        refined = model.refine(prepared, aligned, within=region)
+        probability = ProbabilitySum(region)
+        volumes = probability.passing((refined or prepared).draws(most, np.random.default_rng(config.seed)))
         if model.calibration is not None:
-            on_grid = (model.calibration.apply(volume) for volume in on_grid)
-        draw_masks = DrawMasks()
+            volumes = (model.calibration.apply(volume) for volume in volumes)
+        draw_masks = MemberMasks(model.member_count)
         maps, volume_draws = summarise(
-            progress.track(on_grid, what="Sampling the posterior", total=most),
+            progress.track(volumes, what="Sampling the posterior", total=most),
             target=model.target,
             grid=grid,
             threshold=threshold,
@@ -153,18 +167,25 @@ def predict_case(
             standard_error=standard_error,
             draw_masks=draw_masks,
         )
-        attention: AttentionMaps | None = prepared.attention_maps()
-        if attention is not None:
-            attention = attention_on_grid(attention, network_case.grid, grid, within=region)
+        attention = prepared.attention_maps()
     with timer.at("interpret"):
         regional = regional_uncertainty(maps, volume_draws, draw_masks)
-        interval, notes = calibrated_interval(volume_draws, model.calibration)
+        network_threshold, network_high = model.network_thresholds
+        features = case_features(
+            volume_draws, draw_masks, probability, grid=grid, brain=aligned.masks["brain"].data,
+            threshold=network_threshold, high_threshold=network_high,
+        )  # fmt: skip
+        interval, notes = calibrated_interval(features, model.calibration)
         results = findings(maps, volume_draws, brain=region, regional=regional, calibrated_interval=interval)
-        results = replace(results, notes=(*results.notes, *notes))
+        results = limited_to_brain(results, brain_ml=features.brain_ml)
+        calibrate = None if model.calibration is None else model.calibration.apply
+        refinement = refinement_summary(refined, maps, within=region, calibrate=calibrate)
+        results = replace(results, notes=(*results.notes, *notes, *refinement_notes(refinement)))
+        results = _with_width_and_score(results, features, model)
     with timer.at("evaluate"):
         measures, lines = _evaluate(aligned, maps, volume_draws, results)
-    aligned = replace(aligned, provenance=network_case.provenance)
-    return Prediction(aligned, maps, volume_draws, results, measures, lines, attention)
+    aligned = replace(aligned, provenance=next(iter(network_cases.values())).provenance)
+    return Prediction(aligned, maps, volume_draws, results, measures, lines, attention, features, refinement)
 
 
 def _analysed_region(case: Case) -> Mask:
@@ -183,20 +204,32 @@ def _evaluate(
     return scores(maps.mask, truth.data, maps.grid), lines
 
 
-def calibrated_interval(draws: VolumeDraws, calibration: Calibration | None) -> tuple[Estimate | None, tuple[str, ...]]:
-    """The calibrated interval of the volume, and the notes that belong to it.
+def _with_width_and_score(results: Findings, features: CaseFeatures, model: SegmentationModel) -> Findings:
+    """The findings with the sources of the interval's width, and with the case score."""
+    noisy = any(network.network.logit_noise is not None for network in model.networks)
+    width = width_shares(results.volume_ml, features, within_source="annotators" if noisy else "draws")
+    calibration = None if model.calibration is None else model.calibration.score
+    return replace(results, width=width, score=case_score(features, calibration))
+
+
+def calibrated_interval(
+    features: CaseFeatures, calibration: Calibration | None
+) -> tuple[Estimate | None, tuple[str, ...]]:
+    """The calibrated interval of the volume, from 0 to at most the volume of the brain, and its notes.
 
     Returns:
         None where there is no calibration of the volume, or one for another number of draws.
     """
     if calibration is None or calibration.volume is None:
         return None, ()
-    if calibration.volume.draws != len(draws.volumes_ml):
+    if calibration.volume.draws != len(features.draw_ml):
         needed = calibration.volume.draws
         return None, (f"The interval is that of the draws. The calibrated interval is valid for {needed} draws only.",)
     simulated = calibration.cases and all("phantom" in name for name in calibration.cases)
     notes = ("The interval was calibrated on simulated strokes (phantoms), not on patients.",) if simulated else ()
-    return calibration.volume.interval(draws), notes
+    interval = calibration.volume.of_case(features)
+    low, high = (min(max(end, 0.0), features.brain_ml) for end in (interval.low, interval.high))
+    return replace(interval, low=low, high=high), notes
 
 
 def _run_record(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:
@@ -211,25 +244,36 @@ def _run_record(prediction: Prediction, model: SegmentationModel, *, command: st
         "high_threshold": prediction.maps.high_threshold,
         "registration": config.registration,
         "device": config.compute.device,
-        "calibration": None if model.calibration is None else model.calibration.as_json(),
+        "calibration": None if model.calibration is None else model.calibration.as_json(features=False),
     }
-    methods = (preprocess, UNet, *model.posterior.methods, summarise, regional_uncertainty)
-    return run_record(
+    methods = (align_case, input_flags, UNet, *model.posterior.methods, summarise, regional_uncertainty)
+    if model.refinement is not None and prediction.refinement is not None:
+        options["refinement"] = model.refinement.as_json(prediction.refinement)
+        methods = (*methods, *model.refinement.methods)
+    record = run_record(
         prediction.case,
         command=command,
         seed=config.seed,
         weights={"name": card.name, "sha256": card.sha256},
         options=options,
         timer=timer,
-        references=citations(*methods, *_calibration_methods(model.calibration), scores),
+        references=citations(*methods, case_features, *_calibration_methods(model.calibration), scores),
     )
+    return replace(record, results=_plain_results(prediction.findings))
+
+
+def _plain_results(results: Findings) -> dict[str, object]:
+    """Volume, sources of the width and case score for the manifest."""
+    parts = {"volume_ml": results.volume_ml, "interval_width": results.width, "case_score": results.score}
+    return {name: None if part is None else asdict(part) for name, part in parts.items()}
 
 
 def _calibration_methods(calibration: Calibration | None) -> tuple[object, ...]:
     """The classes whose papers a manifest names."""
     if calibration is None:
         return ()
-    return tuple(type(part) for part in (calibration.probability, calibration.volume) if part is not None)
+    parts = (calibration.probability, calibration.volume, calibration.score)
+    return tuple(type(part) for part in parts if part is not None)
 
 
 def report(directory: str | Path, *, overwrite: bool = True) -> tuple[Path, ...]:

@@ -1,15 +1,28 @@
 """A segmentation model: trained networks, the posterior that is sampled, and its calibration."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from adumbra.core.case import Case
+from adumbra.core.errors import InputRejected
+from adumbra.core.geometry.grid import Grid
 from adumbra.core.options import InferenceConfig
-from adumbra.core.types import Target
-from adumbra.inference.posteriors import Posterior
-from adumbra.networks.registry import LoadedNetwork, load
-from adumbra.posterior.registry import default_posterior, posterior_of
+from adumbra.core.targets import TARGET_SPECS
+from adumbra.core.types import Mask, Modality, Target
+from adumbra.fusion.refinement.refined_case import RefinedCase
+from adumbra.inference.posteriors import Posterior, PreparedCase
+from adumbra.networks.registry import DEFAULT_WEIGHTS, LoadedNetwork, load
+from adumbra.posterior.ensemble import DeepEnsemble, EnsembleCase
+from adumbra.posterior.native_grid import OnNativeGrid
+from adumbra.posterior.refined import Refinement, refinement_of
+from adumbra.posterior.registry import default_posterior, member_posteriors
+from adumbra.preprocessing.pipeline import network_case
+from adumbra.preprocessing.regions import RegionReader
 from adumbra.uncertainty.calibration.io import Calibration, read_calibration, require_for
+
+ENSEMBLE = "ensemble"
+"""Name of the posterior of several networks, each with its own default posterior."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,25 +32,111 @@ class SegmentationModel:
     Attributes:
         target: The target to segment.
         networks: One trained network, or the members of an ensemble.
-        posterior: The posterior that is sampled.
-        posterior_name: Its name in ``posterior.registry``.
+        members: The posterior of each network.
+        posterior: The posterior that is sampled: that of the only network, or an ensemble of ``members``.
+        posterior_name: Its name in ``posterior.registry``, or ``ENSEMBLE``.
         calibration: Calibration of the probabilities and of the volume; None leaves them as they are.
         config: Settings of the prediction.
+        refinement: A second pass over some windows; None makes none.
     """
 
     target: Target
     networks: Sequence[LoadedNetwork]
+    members: Sequence[Posterior]
     posterior: Posterior
     posterior_name: str
     calibration: Calibration | None
     config: InferenceConfig
+    refinement: Refinement | None = None
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The input modalities of all networks."""
+        second = () if self.refinement is None else self.refinement.networks
+        configs = [*(n.network.config for n in self.networks), *(n.network.config for n in second)]
+        return tuple(dict.fromkeys(modality for config in configs for modality in config.modalities))
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether any of the networks takes images of the other side of the head."""
+        second = () if self.refinement is None else self.refinement.networks
+        return any(n.network.config.mirrored for n in (*self.networks, *second))
+
+    @property
+    def b_range(self) -> tuple[float, float] | None:
+        """The b-values in s/mm² that every network was trained for; None where a card does not state them."""
+        stated = [network.card.b_range for network in self.networks]
+        ranges = [each for each in stated if each is not None]
+        if not ranges or len(ranges) < len(stated):
+            return None
+        return max(low for low, _ in ranges), min(high for _, high in ranges)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The sha256 of all weights, those of the second pass last."""
+        second = () if self.refinement is None else self.refinement.networks
+        return (*(n.card.sha256 for n in self.networks), *(n.card.sha256 for n in second))
+
+    def network_cases(self, aligned: Case) -> Mapping[float, Case]:
+        """The case at the spacing of each network, by spacing in millimetres; the first network's comes first.
+
+        Args:
+            aligned: As ``preprocessing.pipeline.align_case`` gives it.
+
+        Raises:
+            InputRejected: See ``preprocessing.pipeline.network_case``.
+        """
+        spacings = dict.fromkeys(network.card.spacing_mm for network in self.networks)
+        return {spacing: network_case(aligned, spacing_mm=spacing) for spacing in spacings}
+
+    def prepare(self, cases: Mapping[float, Case], grid: Grid, *, within: Mask) -> PreparedCase:
+        """The case prepared by every member at its own spacing; the draws lie on ``grid``.
+
+        Args:
+            cases: As ``network_cases`` gives them.
+            grid: Grid of the draws.
+            within: (X, Y, Z) of ``grid``, the analysed region; attention maps are 0 outside.
+        """
+        spacings = (network.card.spacing_mm for network in self.networks)
+        members = [
+            OnNativeGrid(member.prepare(cases[spacing]), cases[spacing].grid, grid, within)
+            for member, spacing in zip(self.members, spacings, strict=True)
+        ]
+        return members[0] if len(members) == 1 else EnsembleCase(members)
+
+    def refine(self, first: PreparedCase, aligned: Case, *, within: Mask) -> RefinedCase | None:
+        """The case with its second pass, at the scan's own resolution; None for a model without one.
+
+        Args:
+            first: As ``prepare`` gives it, on the grid of the aligned case.
+            aligned: As ``preprocessing.pipeline.align_case`` gives it.
+            within: (X, Y, Z), the analysed region.
+
+        Raises:
+            MissingInput: The oracle selection has no ground truth.
+        """
+        if self.refinement is None:
+            return None
+        read = RegionReader(aligned, self.networks[0].card.spacing_mm)
+        return self.refinement.second_pass.refine(first, aligned, read, region=within)
+
+    @property
+    def member_count(self) -> int:
+        """Number of ensemble members. They take turns: draw k of a case is of member k % ``member_count``."""
+        return len(self.networks)
+
+    @property
+    def network_thresholds(self) -> tuple[float, float]:
+        """Threshold and high threshold of the mask, for the probabilities of the networks."""
+        card, config = self.networks[0].card, self.config
+        low = card.threshold if config.threshold is None else config.threshold
+        high = card.high_threshold if config.high_threshold is None else config.high_threshold
+        return low, high
 
     @property
     def thresholds(self) -> tuple[float, float]:
         """Threshold and high threshold of the mask, for the probabilities as they are calibrated."""
-        card, config = self.networks[0].card, self.config
-        low = card.threshold if config.threshold is None else config.threshold
-        high = card.high_threshold if config.high_threshold is None else config.high_threshold
+        low, high = self.network_thresholds
         if self.calibration is None:
             return low, high
         return self.calibration.calibrated_threshold(low), self.calibration.calibrated_threshold(high)
@@ -48,16 +147,37 @@ def load_model(target: Target, config: InferenceConfig | None = None) -> Segment
 
     Raises:
         WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.
-        InputRejected: There is no such posterior.
+        InputRejected: There is no such posterior, or no network segments the target yet.
     """
     config = config or InferenceConfig()
-    weights = target if config.weights is None else config.weights
-    names = [weights] if isinstance(weights, str | Path) else weights
-    networks = [load(name) for name in names]
-    posterior = posterior_of(networks, config.posterior, target=target, compute=config.compute)
-    name = config.posterior or default_posterior(networks[0])
-    calibration = _calibration(config, networks, target=target, posterior=name)
-    return SegmentationModel(target, networks, posterior, name, calibration, config)
+    _require_network(target, config)
+    networks = _networks(DEFAULT_WEIGHTS.get(target, target) if config.weights is None else config.weights)
+    members = member_posteriors(networks, config.posterior, target=target, compute=config.compute)
+    posterior = members[0] if len(members) == 1 else DeepEnsemble(members)
+    name = config.posterior or (default_posterior(networks[0]) if len(networks) == 1 else ENSEMBLE)
+    second = config.refinement
+    seconds = [] if second is None else _networks(second.weights)
+    refinement = None
+    if second is not None:
+        refinement = refinement_of(seconds, second, target=target, first_members=len(members), compute=config.compute)
+    calibration = _calibration(config, (*networks, *seconds), target=target, posterior=name)
+    return SegmentationModel(target, networks, members, posterior, name, calibration, config, refinement)
+
+
+def _require_network(target: Target, config: InferenceConfig) -> None:
+    """Refuses a target without released weights, unless the configuration names weights."""
+    available = [name for name, spec in TARGET_SPECS.items() if spec.network is not None]
+    if config.weights is None and target not in available:
+        raise InputRejected(
+            "target",
+            expected=f"a target that a released network segments: {' or '.join(available)}",
+            found=f"{target}, which no network segments yet",
+            do="choose one of these targets, or name weights that were trained for it",
+        )
+
+
+def _networks(weights: str | Path | Sequence[str | Path]) -> list[LoadedNetwork]:
+    return [load(name) for name in ([weights] if isinstance(weights, str | Path) else weights)]
 
 
 def _calibration(
@@ -66,11 +186,11 @@ def _calibration(
     """The calibration of a configuration; one that belongs to other weights or another posterior is refused."""
     beside = config.calibration == "beside"
     path = networks[0].calibration if beside else config.calibration
-    if path is None or path == "none" or (beside and len(networks) > 1):
+    if path is None or path == "none":
         return None
     calibration = read_calibration(Path(path))
-    if beside and posterior != calibration.posterior:
-        return None  # the file beside the weights is for the posterior that they were trained for
     weights = tuple(network.card.sha256 for network in networks)
+    if beside and (posterior != calibration.posterior or (len(networks) > 1 and weights != calibration.weights)):
+        return None  # the file beside the first weights is for the posterior and the ensemble that they belong to
     require_for(calibration, target=target, posterior=posterior, weights=weights)
     return calibration

@@ -1,13 +1,16 @@
 """``predict``, ``report`` and ``demo``: how they call the pipeline, and what they print."""
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adumbra import pipeline
 from adumbra.cli.main import main
-from adumbra.core.options import ComputeConfig, InferenceConfig, InputOptions
+from adumbra.core.case_features import CaseScore, WidthShares
+from adumbra.core.options import ComputeConfig, InferenceConfig, InputOptions, RefinementConfig, SelectionConfig
 from adumbra.core.results import Estimate, Findings, Prediction
 from adumbra.simulation import cohort
 
@@ -27,8 +30,9 @@ def pipeline_calls(monkeypatch):
         scores = {"dice": 0.75, "lesion_f1": 0.6} if "truth" in str(options) or "phantom" in str(source) else None
         maps = {"mask": Path("m.nii.gz")}
         return pipeline.PredictionOutcome(
-            case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores, prediction=UNREAD
-        )
+            case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores, prediction=UNREAD,
+            warnings=("brain: The brain mask may be wrong.",) if "odd" in str(source) else (),
+        )  # fmt: skip
 
     monkeypatch.setattr(pipeline, "predict", predict)
     monkeypatch.setattr(pipeline, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
@@ -107,6 +111,22 @@ def test_the_printed_text(pipeline_calls, capsys):
     ]
 
 
+def test_the_printed_width_and_score(pipeline_calls, capsys, monkeypatch):
+    width, score = WidthShares(0.2, 0.0, 0.8, "draws"), CaseScore(0.9, 5, 0.7, 0.1, 0.03, 0.3, 30)
+    monkeypatch.setattr(sys.modules[__name__], "FINDINGS", replace(FINDINGS, width=width, score=score))
+    assert main(["predict", "case", "-o", "there", "--no-progress"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "Sources of the interval's width (squared, logarithmic scale): "
+        "members 20%, draws of one member 0%, calibration 80%",
+        "Case score: mean Dice of the 5 members with each other 0.90",
+        "In cases like this one Dice was below 0.7 in 10 of 100 (30 calibration cases, 95% interval 3 to 30)",
+    ]
+    assert main(["predict", "case", "-o", "there", "--json", "--no-progress"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["case_score"]["probability"] == 0.1
+    assert result["interval_width"]["calibration"] == 0.8
+
+
 def test_the_printed_json(pipeline_calls, capsys):
     assert main(["predict", "case", "-o", "there", "--json", "--no-progress"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -115,6 +135,18 @@ def test_the_printed_json(pipeline_calls, capsys):
     assert (result["components"], result["uncertain_regions"]) == (21.0, 0)
     assert result["report"] == str(Path("there/report.html"))
     assert result["notes"] == ["FLAIR is missing.", "Research use only, not for diagnosis."]
+
+
+@pytest.mark.parametrize("command", [["predict", "odd", "-o", "there"], ["demo", "odd", "-o", "there"]])
+def test_warnings_stand_on_stderr_and_in_the_json(command, pipeline_calls, capsys):
+    assert main([*command, "--json", "--no-progress"]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    predictions = result.get("predictions", [result])
+    assert predictions[-1]["warnings"] == ["brain: The brain mask may be wrong."]
+    assert printed.err == "Warning: brain: The brain mask may be wrong.\n"
+    assert main([*command, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_report_prints_the_page(pipeline_calls, capsys, tmp_path):
@@ -138,3 +170,17 @@ def test_draws_may_be_auto_and_the_calibration_none(pipeline_calls):
     config = pipeline_calls[0]["config"]
     assert (config.draws, config.calibration) == ("auto", "none")
     assert main(["predict", "case", "-o", "there", "--no-calibration", "--calibration", "c.json"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("windows", "selection"),
+    [
+        ([], SelectionConfig()),
+        (["--refine-windows", "5"], SelectionConfig(most=5)),
+        (["--refine-windows", "0.5"], SelectionConfig(most=None, share=0.5)),
+    ],
+)
+def test_a_second_pass(pipeline_calls, windows, selection):
+    command = ["predict", "case", "--out", "there", "--refine", "a.safetensors", "--refine", "b.safetensors"]
+    assert main([*command, *windows, "--quiet"]) == 0
+    assert pipeline_calls[0]["config"].refinement == RefinementConfig(["a.safetensors", "b.safetensors"], selection)

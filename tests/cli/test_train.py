@@ -77,13 +77,14 @@ def test_a_preset_reaches_the_training(training_call, tmp_path):
     options = ["--backbone", "crossmodal", "--fusion", "uncertainty", "--regulariser", "both", "--blur", "focused"]
     options += ["--blur-mm", "6", "--diffusion-target", "velocity", "--regulariser-weight", "0.3"]
     options += ["--first-pass-dir", str(tmp_path / "first"), "--first-pass-steps", "7"]
-    options += ["--uncertainty-loss", "weighted"]
+    options += ["--uncertainty-loss", "weighted", "--loss", "component-tversky"]
     assert main(["train", "--data", "cohort", "--out", str(tmp_path), "--quiet", *options]) == 0
     trained = training_call["config"]
     expected = presets.TrainingPreset("crossmodal", "uncertainty", "both", "focused", 6.0, "velocity", 0.3, "weighted")
     assert trained.network == presets.network_of_preset(expected, config.default_network("lesion"))
     assert (trained.guidance.guide, trained.guidance.steps) == ("uncertainty", 7)
     assert (trained.loss.uncertainty_loss, trained.loss.regulariser.weight) == ("weighted", 0.3)
+    assert trained.loss.kind == "component-tversky"
     assert trained.loss.regulariser.blur.max_mm == 6.0
     assert trained.loss.regulariser.diffusion_target == "velocity"
     assert trained.runtime.first_pass_dir == str(tmp_path / "first")

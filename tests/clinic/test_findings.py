@@ -123,6 +123,13 @@ def test_a_note_says_that_the_volume_lies_outside_its_interval() -> None:
     )
 
 
+def test_the_note_on_a_calibrated_interval_says_in_which_direction_masks_err() -> None:
+    for low, high, error in ((0.3, 0.9, "small"), (0.01, 0.1, "large")):
+        calibrated = Estimate(0.2, low, high, 0.9, "ml")
+        result = findings(maps_of(scene()), constant_draws(0.24), brain=BRAIN, calibrated_interval=calibrated)
+        assert any(f"similar held-out cases were too {error}" in note for note in result.notes)
+
+
 def test_a_calibrated_interval_replaces_that_of_the_draws() -> None:
     """The draws agree on 0.3 ml, and the mask has 0.24 ml; the calibrated interval covers both."""
     result = findings(

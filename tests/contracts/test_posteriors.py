@@ -12,6 +12,9 @@ import torch
 from adumbra.core.case import Case, Scan
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.grid import Grid
+from adumbra.core.options import SelectionConfig
+from adumbra.fusion.refinement.posterior import RefinedPosterior
+from adumbra.fusion.refinement.windows import WindowSize
 from adumbra.fusion.two_pass import TwoPassPosterior
 from adumbra.inference import windowed_inference
 from adumbra.inference.model_input import model_input
@@ -87,6 +90,7 @@ def guided_posterior():
         "guided",
         "ensemble",
         "ensemble of dropout",
+        "refined",
     ]
 )
 def posterior(request):
@@ -94,6 +98,9 @@ def posterior(request):
         return posterior_of([trained_network(random_network(replace(CONFIG, widths=(8, 8, 8, 8))))])
     if request.param == "guided":
         return guided_posterior()
+    if request.param == "refined":
+        members = [posterior_of([trained_network(random_network(seed=seed))], "dropout") for seed in (0, 1)]
+        return RefinedPosterior(*members, WindowSize(2.0, 16), SelectionConfig(most=2, draws=2))
     if request.param.startswith("ensemble"):
         members = [trained_network(random_network(seed=seed)) for seed in range(3)]
         return posterior_of(members, "dropout" if "dropout" in request.param else "deterministic")

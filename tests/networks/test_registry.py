@@ -36,6 +36,19 @@ def test_unknown_names_and_architectures_are_refused(tmp_path):
         load(saved(tmp_path / "w.safetensors", architecture="transformer"))
 
 
+@pytest.mark.parametrize("modalities", [["dwi", "t1"], ["DWI"], [3]])
+def test_an_unknown_modality_on_the_card_is_refused(tmp_path, modalities):
+    config = CONFIG.as_json() | {"modalities": modalities}
+    with pytest.raises(WeightsRejected, match=str(modalities[-1])):
+        load(saved(tmp_path / "w.safetensors", config=config))
+
+
+def test_the_card_may_state_the_b_values_of_the_training(tmp_path):
+    assert load(saved(tmp_path / "w.safetensors")).card.b_range is None
+    stated = load(saved(tmp_path / "v.safetensors", training={"b_values": [800, 2500, 1000.0]}))
+    assert stated.card.b_range == (800.0, 2500.0)
+
+
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_released_weights_are_as_their_card_states(name):
     folder = resources.files("adumbra.networks") / "weights"

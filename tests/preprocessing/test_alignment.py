@@ -208,6 +208,13 @@ def test_a_mask_that_lies_elsewhere_is_refused_too(scan, brain):
         align(Case("c", {"dwi": scan}, {"lesion": spot}), reference="dwi", brain_mask=brain)
 
 
+def test_an_implausible_brain_is_a_warning(scan, brain):
+    assert align(Case("c", {"dwi": scan}), reference="dwi", brain_mask=brain).warnings == ()
+    upper = replace(brain, data=brain.data & (np.arange(32) > 22))
+    (warning,) = align(Case("c", {"dwi": scan}), reference="dwi", brain_mask=upper).warnings
+    assert warning.startswith("brain: The brain mask may be wrong, for its volume of 0.")
+
+
 def test_a_scan_that_covers_little_is_a_warning(scan, brain, registered):
     low = Scan(scan.data[:, :, :12], Grid((50, 60, 12), scan.grid.affine), scan.grid)
     out = align(Case("c", {"dwi": scan, "flair": low}), reference="dwi", registration="never", brain_mask=brain)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from adumbra.core.case import Case, Conversion, Scan
+from adumbra.core.case_features import CaseScore, WidthShares
 from adumbra.core.errors import GridMismatch, MissingInput, OutputRefused
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.results import Curves, Estimate, Findings, Maps, Prediction, RunRecord, VolumeDraws
@@ -169,6 +170,18 @@ def test_the_segmentation_is_compared_with_the_truth(
     for line in (r"Dice\s+0\.912", r"Precision\s+undefined", r"Detected\s+yes", r"Count difference\s+1\b"):
         assert re.search(line, text)
     assert "reference segmentation" not in view(browser, report("other.html"))["text"]
+
+
+def test_the_page_shows_the_sources_of_the_width_and_the_case_score(report: Report, findings: Findings) -> None:
+    width, score = WidthShares(0.25, 0.05, 0.7, "annotators"), CaseScore(0.914, 5, 0.7, 0.12, 0.049, 0.253, 41)
+    page = report(findings=replace(findings, width=width, score=score)).read_text()
+    bars = re.findall(r'<rect class="(members|within|calibration)" x="([\d.]+)" y="0" width="([\d.]+)"', page)
+    assert bars == [("members", "0.0", "105.0"), ("within", "105.0", "21.0"), ("calibration", "126.0", "294.0")]
+    assert "annotators (logit noise of one member) 5%" in page
+    assert "In cases like this one Dice was below 0.7 in 12 of 100 (41 calibration cases" in page
+    bare = report("bare.html").read_text()
+    assert "Sources of the width" not in bare
+    assert "Case score" not in bare
 
 
 def test_references_are_listed(report: Report, run: RunRecord) -> None:

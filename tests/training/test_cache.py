@@ -2,12 +2,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from adumbra.core.case import Case
+from adumbra.core.case import Case, annotator_mask_name
 from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.core.geometry.components import label_components
-from adumbra.training.cache import CacheConfig, balancing_weights, cache_cases, training_arrays
+from adumbra.training.cache import CacheConfig, _identity, balancing_weights, cache_cases, training_arrays
+from adumbra.training.patches import open_cached_case, sample_patch
 
 CONFIG = CacheConfig(least_side=16)
 
@@ -128,3 +129,44 @@ def test_workers_write_the_same_files(tmp_path, blob_refs):
     single = cache_cases(blob_refs(2), tmp_path / "a", CONFIG)
     parallel = cache_cases(blob_refs(2), tmp_path / "b", CONFIG, workers=2)
     assert [p.read_bytes() for p in single] == [p.read_bytes() for p in parallel]
+
+
+def with_annotators(case, count):
+    """The case with masks that grow by one plane from annotator to annotator."""
+    mask = case.masks["lesion"]
+    masks, grown = dict(case.masks), mask.data
+    for number in range(1, count + 1):
+        grown = grown | np.roll(grown, 1, axis=0)
+        masks[annotator_mask_name("lesion", number)] = replace(mask, data=grown)
+    return case.updated(masks=masks)
+
+
+def test_masks_of_annotators_are_cached_and_one_is_drawn_for_each_patch(synthetic_case, tmp_path):
+    case = with_annotators(synthetic_case(1), 3)
+    config = replace(CONFIG, annotators=3)
+    arrays = training_arrays(case, config)
+    assert arrays["annotations"].shape == (3, 1, *arrays["brain"].shape)
+    volumes = arrays["annotations"].sum(axis=(1, 2, 3, 4))
+    assert arrays["labels"].sum() < volumes[0] < volumes[1] < volumes[2]
+    path = tmp_path / "case.safetensors"
+    save_file(arrays, path)
+    cached = open_cached_case(path)
+    for number in (1, 2, 3):
+        patch = sample_patch(cached, np.random.default_rng(0), side=16, spacing_mm=2.0, annotator=number)
+        same_place = sample_patch(cached, np.random.default_rng(0), side=16, spacing_mm=2.0, annotator=1)
+        assert (patch.labels >= same_place.labels).all()
+        assert np.array_equal(patch.channels, same_place.channels)
+    sums = {
+        sample_patch(cached, np.random.default_rng(seed), side=16, spacing_mm=2.0).labels.sum() for seed in range(40)
+    }
+    assert len(sums) > 3
+
+
+def test_a_case_without_the_masks_of_its_annotators_is_refused(synthetic_case):
+    with pytest.raises(MissingInput, match="annotator-2"):
+        training_arrays(with_annotators(synthetic_case(1), 1), replace(CONFIG, annotators=2))
+
+
+def test_caches_without_annotators_keep_their_identity():
+    assert "annotators" not in _identity(CONFIG)
+    assert "annotators" in _identity(replace(CONFIG, annotators=2))

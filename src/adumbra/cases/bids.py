@@ -1,5 +1,8 @@
 """One examination of a BIDS data set (1.10): trace, ADC, S0, FLAIR, T2*-weighted magnitude and phase, angiography.
 
+Data sets from before the suffixes ``_trace`` and ``_ADC`` name the same images ``_rec-TRACE_dwi``, ``_rec-ADC_dwi`` or
+``_acq-ADC_dwi`` (Stroke Outcome Optimization Project, OpenNeuro ds004889). Every image that is not used is noted.
+
 Masks are searched under ``derivatives``. Masks that a network predicted are not ground truth: a mask with uncertainty
 maps beside it is ignored, and so is one with a ``_probseg`` beside it. The exception is ``derivatives/truth``, where
 the phantom's ``_probseg`` holds the true share of each voxel.
@@ -7,13 +10,11 @@ the phantom's ``_probseg`` holds the true share of each voxel.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from adumbra.cases.files import CaseFiles
 from adumbra.cases.image_file import image_stem, is_image_name
 from adumbra.cases.names import MASKS, option_for
-from adumbra.cases.sidecar import LEAST_WEIGHTED, read_bvals
 from adumbra.cases.subjects import Subject, examinations, images_of, is_subject, subject_at
 from adumbra.core.case import Conversion
 from adumbra.core.errors import AmbiguousInput, MissingInput
@@ -23,11 +24,13 @@ from adumbra.core.types import Modality
 SUFFIXES: tuple[tuple[str, Modality], ...] = (
     (r"(.*_)?s0map", "b0"),
     (r"(.*_)?acq-b0+(_.*)?_trace", "b0"),
-    (r"(.*_)?acq-b0+(_.*)?_dwi", "b0"),
+    (r"(.*_)?(acq|rec)-(b0+|s0)(_.*)?_dwi", "b0"),
     (r"(.*_)?sbref", "b0"),
     (r"(.*_)?trace", "dwi"),
-    (r"(.*_)?dwi", "dwi"),
     (r"(.*_)?adc", "adc"),
+    (r"(.*_)?(rec|acq|desc)-d?adc(map)?(_.*)?_dwi", "adc"),
+    (r"(.*_)?(rec|acq|desc)-tracew?(_.*)?_dwi", "dwi"),
+    (r"(.*_)?dwi", "dwi"),
     (r"(.*_)?flair", "flair"),
     (r"(.*_)?part-phase(_.*)?_(t2starw|swi)", "phase"),
     (r"(.*_)?rec-(swi|swan)(_.*)?_t2starw", "swi"),
@@ -37,6 +40,14 @@ SUFFIXES: tuple[tuple[str, Modality], ...] = (
     (r"(.*_)?angio", "tof"),
 )
 _MASK = re.compile(rf"(^|_)label-({'|'.join(MASKS)})(_.*)?_mask$")
+_LESION_MASK = re.compile(r"_desc-lesion(?P<part>[A-Za-z0-9]*)(_.*)?_mask$")  # SOOP; part: Acute, Chronic
+_OTHER_SPACE = re.compile(r"_space-(?!(orig|native|trace|dwi|adc|s0map|flair|swi)(_|$))", re.IGNORECASE)
+_DERIVED = re.compile(r"(.*_)?(rec|acq|desc)-(e|exp)?(adc|fa|colfa|tensor|md|rd|ad)(map)?(_.*)?_dwi")
+# Suffixes of images that no target needs; leaving them out needs no warning.
+_NOT_NEEDED = (
+    r"t1w|t2w|pdw|pdt2|unit1|t1map|t2map|r1map|inplanet[12]|bold|cbv|asl|m0scan|epi|magnitude[12]?|phase[12]|phasediff"
+    r"|fieldmap|perf|cbf|fa|colfa|expadc|mask"
+)
 
 
 def recognises(path: Path) -> bool:
@@ -63,7 +74,8 @@ def files_in(path: Path) -> CaseFiles:
         )
     scans = {modality: _first(subject, modality, options) for modality, options in ranked.items()}
     notes = tuple(note for modality, options in ranked.items() for note in _ignored_notes(modality, options))
-    return _with_volumes(CaseFiles(subject.name, scans, _masks(subject), notes=notes))
+    masks, mask_notes = _masks(subject)
+    return CaseFiles(subject.name, scans, masks, notes=(*notes, *_unused_notes(subject, ranked), *mask_notes))
 
 
 def _ranked(subject: Subject) -> dict[Modality, list[tuple[int, Path]]]:
@@ -72,7 +84,7 @@ def _ranked(subject: Subject) -> dict[Modality, list[tuple[int, Path]]]:
     for image in images_of(subject):
         stem = image_stem(image).lower()
         for rank, (pattern, modality) in enumerate(SUFFIXES):
-            if re.fullmatch(pattern, stem):
+            if re.fullmatch(pattern, stem) and not _is_derived(stem, modality):
                 ranked.setdefault(modality, []).append((rank, image))
                 break
     return {modality: sorted(options) for modality, options in ranked.items()}
@@ -95,35 +107,53 @@ def _ignored_notes(modality: Modality, options: list[tuple[int, Path]]) -> tuple
     return tuple(Conversion("cases.bids", modality, what) for what in sentences)
 
 
-def _with_volumes(files: CaseFiles) -> CaseFiles:
-    """The files with the volumes of a ``_dwi`` series chosen, where its .bval leaves no choice.
-
-    That is one volume with b > 0; and for b0, one volume with b = 0.
-    """
-    path = files.scans.get("dwi")
-    bvals = read_bvals(path) if path is not None else ()
-    weighted = [k for k, b in enumerate(bvals) if b >= LEAST_WEIGHTED]
-    plain = [k for k, b in enumerate(bvals) if b < LEAST_WEIGHTED]
-    if path is None or len(bvals) < 2 or len(weighted) != 1:
-        return files
-    volumes: Mapping[Modality, int] = {"dwi": weighted[0]}
-    if len(plain) != 1 or "b0" in files.scans:
-        return replace(files, volumes=volumes)
-    return replace(files, scans={**files.scans, "b0": path}, volumes={**volumes, "b0": plain[0]})
+def _is_derived(stem: str, modality: Modality) -> bool:
+    """Whether a ``_dwi`` is a map that was computed from diffusion images, such as an exponential ADC or an FA."""
+    return modality == "dwi" and _DERIVED.fullmatch(stem) is not None
 
 
-def _masks(subject: Subject) -> dict[str, Path]:
+def _unused_notes(subject: Subject, ranked: Mapping[Modality, list[tuple[int, Path]]]) -> tuple[Conversion, ...]:
+    """One note for each image that no line of ``SUFFIXES`` fits; a warning where its suffix is unknown."""
+    used = {image for options in ranked.values() for _, image in options}
+    unused = [image for image in images_of(subject) if image not in used]
+    return tuple(
+        Conversion(
+            "cases.bids",
+            "case",
+            f"{image.name} was not used: its name is not understood",
+            warning=not re.search(rf"(^|_)({_NOT_NEEDED})$", image_stem(image).lower()),
+        )
+        for image in unused
+    )
+
+
+def _masks(subject: Subject) -> tuple[dict[str, Path], tuple[Conversion, ...]]:
+    """The masks of an examination by name, and a note on each lesion mask that shows only a part of the lesions."""
     masks: dict[str, Path] = {}
+    elsewhere: dict[str, Path] = {}
+    partial: list[Path] = []
     for path in (p for folder in subject.derivatives() for p in sorted(folder.rglob("*_mask.*")) if is_image_name(p)):
         stem = image_stem(path)
-        match = _MASK.search(stem)
-        if match is None or _is_predicted(path) or re.search(r"_space-(?!orig)", stem):
+        label, lesion = _MASK.search(stem), _LESION_MASK.search(stem)
+        if (label is None and lesion is None) or _is_predicted(path) or _OTHER_SPACE.search(stem):
             continue
-        name = match[2]
+        if label is None and lesion is not None and lesion["part"]:
+            partial.append(path)
+            continue
+        name = "lesion" if label is None else label[2]
+        if label is not None and re.search(r"_space-(?!orig)", stem):
+            elsewhere.setdefault(name, path)  # taken where no mask lies on the grid of its own scan
+            continue
         if name in masks:
             _first(subject, name, [(0, masks[name]), (0, path)])
         masks[name] = path
-    return masks
+    masks = elsewhere | masks
+    return masks, tuple(_partial_note(path, alone="lesion" not in masks) for path in partial)
+
+
+def _partial_note(path: Path, *, alone: bool) -> Conversion:
+    what = f"{path.name} shows a part of the lesions and was not used as their mask; name it as the truth to use it"
+    return Conversion("cases.bids", "lesion", what, warning=alone)
 
 
 def _is_predicted(mask: Path) -> bool:

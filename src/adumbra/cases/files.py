@@ -1,7 +1,7 @@
 """The files of one examination, assigned to modalities and masks; and reading them, the same for every layout."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from adumbra.cases.image_file import image_stem
 from adumbra.cases.names import MASKS, pseudonym
 from adumbra.cases.scan import read_mask, read_scan
+from adumbra.cases.series import with_volumes
 from adumbra.cases.units import PhaseUnitUnknown
 from adumbra.core.case import Case, Conversion, Grid, Scan
 from adumbra.core.errors import AmbiguousInput, GridMismatch, MissingInput
@@ -71,7 +72,8 @@ def read_case(files: CaseFiles, *, nan_to_zero: bool = False, b_value: float | N
     Args:
         files: The files by modality and mask.
         nan_to_zero: Fill NaN and infinite voxels with 0 and mark them as not valid, instead of refusing the file.
-        b_value: The user's b-value of the dwi in s/mm²; it counts more than that of ``files``.
+        b_value: The user's b-value of the dwi in s/mm²; it counts more than that of ``files``, and a warning names
+            both where they differ.
 
     Raises:
         MissingInput: There is no scan, or a file does not exist.
@@ -83,7 +85,9 @@ def read_case(files: CaseFiles, *, nan_to_zero: bool = False, b_value: float | N
         raise MissingInput(
             files.name, expected="at least one scan", found="none", do=f"give one of {', '.join(MODALITIES)}"
         )
-    scans, notes = {}, list(files.notes)
+    paths, volumes = with_volumes(files.scans, files.volumes)
+    files = replace(files, scans=paths, volumes=volumes)
+    scans, notes = {}, [*files.notes, *_without_effect(files, b_value)]
     for modality in sorted(files.scans, key=MODALITIES.index):
         try:
             scans[modality], done = read_scan(
@@ -91,7 +95,8 @@ def read_case(files: CaseFiles, *, nan_to_zero: bool = False, b_value: float | N
                 modality,
                 nan_to_zero=nan_to_zero,
                 volume=files.volumes.get(modality),
-                b_value=b_value if b_value is not None else files.b_value,
+                b_value=b_value,
+                tabulated_b_value=files.b_value,
                 adc_unit=files.adc_unit,
             )
         except PhaseUnitUnknown as problem:
@@ -105,6 +110,19 @@ def read_case(files: CaseFiles, *, nan_to_zero: bool = False, b_value: float | N
             notes += _position_notes(modality, scans[modality], "dwi", scans["dwi"])
     masks, done = _read_masks(files, scans, nan_to_zero=nan_to_zero)
     return Case(files.name, scans, masks, (*notes, *done))
+
+
+def _without_effect(files: CaseFiles, b_value: float | None) -> tuple[Conversion, ...]:
+    """A warning for each statement of the user or the manifest about a scan that the case does not have."""
+    notes = []
+    if files.adc_unit is not None and "adc" not in files.scans:
+        what = f"The ADC unit {files.adc_unit} has no effect: the case has no ADC file"
+        notes.append(Conversion("cases.files", "case", what, {"adc_unit": files.adc_unit}, warning=True))
+    stated = b_value if b_value is not None else files.b_value
+    if stated is not None and "dwi" not in files.scans:
+        what = f"The b-value of {stated:g} s/mm² has no effect: the case has no DWI"
+        notes.append(Conversion("cases.files", "case", what, {"b_value": stated}, warning=True))
+    return tuple(notes)
 
 
 def _left_out(problem: PhaseUnitUnknown) -> Conversion:

@@ -8,7 +8,9 @@ from adumbra.cases import bids, folder, isles, manifest
 from adumbra.cases.files import CaseFiles, files_by_modality, read_case
 from adumbra.cases.image_file import image_stem, is_image_name
 from adumbra.cases.names import pseudonym
+from adumbra.cases.sidecar import require_b_value
 from adumbra.cases.subjects import examinations, is_subject, subjects_in
+from adumbra.cases.units import power_of
 from adumbra.core.case import Case
 from adumbra.core.errors import AmbiguousInput, MissingInput, UnreadableFile
 from adumbra.core.types import Modality
@@ -21,23 +23,30 @@ class Reader:
     Attributes:
         recognises: Whether a path has this layout.
         files_in: The files of one examination, from the path, the row of a manifest, and the mapping of columns.
+        options: Those of ``row`` and ``columns`` that have a meaning in this layout.
     """
 
     recognises: Callable[[Path], bool]
     files_in: Callable[[Path, str | None, Mapping[str, str] | None], CaseFiles]
+    options: tuple[str, ...] = ()
 
 
 # The first reader that recognises a path is used.
 READERS: Mapping[str, Reader] = {
     "manifest": Reader(
-        manifest.recognises, lambda path, row, columns: manifest.files_in(path, row=row, columns=columns)
+        manifest.recognises,
+        lambda path, row, columns: manifest.files_in(path, row=row, columns=columns),
+        ("row", "columns"),
     ),
     "isles22": Reader(isles.recognises, lambda path, _row, _columns: isles.files_in(path)),
     "bids": Reader(bids.recognises, lambda path, _row, _columns: bids.files_in(path)),
-    "folder": Reader(folder.recognises, lambda path, _row, columns: folder.files_in(path, columns=columns)),
+    "folder": Reader(
+        folder.recognises, lambda path, _row, columns: folder.files_in(path, columns=columns), ("columns",)
+    ),
     "file": Reader(
         lambda path: path.is_file() and is_image_name(path),
         lambda path, _row, columns: folder.classify(pseudonym(image_stem(path)), [path], columns=columns),
+        ("columns",),
     ),
 }
 
@@ -92,9 +101,14 @@ def open_case(
     Raises:
         InputRejected: One of its branches, naming the file, what was expected, what was found and what to do.
     """
-    files = (
-        files_by_modality(source) if isinstance(source, Mapping) else files_at(Path(source), row=row, columns=columns)
-    )
+    require_b_value(b_value, where="b_value")
+    if adc_unit is not None:
+        power_of(adc_unit, where="adc_unit")
+    if isinstance(source, Mapping):
+        _refuse_unused("files by modality", "files by modality", (), row=row, columns=columns)
+        files = files_by_modality(source)
+    else:
+        files = files_at(Path(source), row=row, columns=columns)
     given = {mask: Path(path) for mask, path in (masks or {}).items()}
     files = replace(files, name=pseudonym(name or files.name), masks={**files.masks, **given},
                     adc_unit=adc_unit or files.adc_unit)  # fmt: skip
@@ -109,8 +123,9 @@ def files_at(path: Path, *, row: str | None = None, columns: Mapping[str, str] |
         AmbiguousInput: It holds several cases; also whatever the reader raises.
     """
     _refuse_absent(path, "a case")
-    for reader in READERS.values():
+    for layout, reader in READERS.items():
         if reader.recognises(path):
+            _refuse_unused(path.name, f"the layout {layout}", reader.options, row=row, columns=columns)
             return reader.files_in(path, row, columns)
     locations = find_cases(path, columns=columns)
     if len(locations) > 1:
@@ -119,6 +134,20 @@ def files_at(path: Path, *, row: str | None = None, columns: Mapping[str, str] |
             path.name, expected="one case", found=f"{len(locations)}: {names}", do="give the path of one of them"
         )
     return files_at(locations[0].source, row=row, columns=columns)
+
+
+def _refuse_unused(
+    where: str, layout: str, options: tuple[str, ...], *, row: str | None, columns: Mapping[str, str] | None
+) -> None:
+    """Refuses a row or a mapping of columns that has no meaning in a layout."""
+    for name, value, option in (("row", row, "--row"), ("columns", columns, "--column")):
+        if value and name not in options:
+            raise AmbiguousInput(
+                where,
+                expected=f"a manifest (.csv, .tsv){' or a folder of images' * (name == 'columns')} for {option}",
+                found=layout,
+                do=f"leave out {option}, or give the manifest",
+            )
 
 
 def find_cases(root: str | Path, *, columns: Mapping[str, str] | None = None) -> tuple[CaseLocation, ...]:

@@ -10,7 +10,15 @@ import numpy as np
 from adumbra.cases import masks, units
 from adumbra.cases.image_file import ImageFile, image_stem, read_image_file
 from adumbra.cases.names import modality_in
-from adumbra.cases.sidecar import Sidecar, b_value_of, phantom_notes, read_bvals, read_sidecar
+from adumbra.cases.sidecar import (
+    Sidecar,
+    b0_warnings,
+    b_value_of,
+    phantom_notes,
+    read_bvals,
+    read_sidecar,
+    require_one_b_value_per_volume,
+)
 from adumbra.core.case import Conversion, Scan, scan_from_array
 from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 from adumbra.core.types import Modality
@@ -27,6 +35,7 @@ def read_scan(
     volume: int | None = None,
     b_value: float | None = None,
     adc_unit: str | None = None,
+    tabulated_b_value: float | None = None,
 ) -> tuple[Scan, Notes]:
     """Reads the image of a modality.
 
@@ -37,6 +46,8 @@ def read_scan(
         volume: Index of the volume to take from a series; None accepts only files of one volume.
         b_value: The user's b-value of a dwi in s/mm²; it counts more than what the files state.
         adc_unit: The user's unit of an adc, such as ``"1e-6 mm2/s"``; None recognises the unit from the values.
+        tabulated_b_value: The b-value of a dwi in a manifest, in s/mm²; the user's counts more, what the files state
+            less.
 
     Returns:
         The scan, in RAS+ and the units of ``adumbra.core.types``, and what was done to it.
@@ -47,6 +58,8 @@ def read_scan(
     sidecar = read_sidecar(path)
     _refuse_other_modality(path, modality, sidecar)
     file = read_image_file(path)
+    if modality in ("dwi", "b0"):
+        require_one_b_value_per_volume(path, prod(file.shape[3:]))
     values, notes = _volume(file, modality, volume)
     values, valid_mask, filled = _finite(path.name, modality, values, nan_to_zero=nan_to_zero)
     _refuse_flat(path.name, modality, values, valid_mask)
@@ -55,8 +68,12 @@ def read_scan(
     if modality == "adc":
         values, more = units.adc_in_1e3_mm2_s(values, where=path.name, unit=adc_unit)
     elif modality == "dwi":
-        metadata["b_value"], more = b_value_of(path, sidecar, volume=volume, stated=b_value)
+        metadata["b_value"], more = b_value_of(
+            path, sidecar, volume=volume, stated=b_value, tabulated=tabulated_b_value
+        )
         more = (*more, *phantom_notes(sidecar))
+    elif modality == "b0":
+        more = b0_warnings(path, sidecar, volume=volume)
     elif modality == "phase":
         values, more = units.phase_in_radians(
             values, where=path.name, valid_mask=valid_mask, echo_time_s=sidecar.echo_time_s

@@ -17,12 +17,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from adumbra.core.adc_range import PLAUSIBLE_ADC
 from adumbra.core.case import Conversion
 from adumbra.core.errors import AmbiguousInput, ImplausibleValues
 from adumbra.core.phase_encodings import ADC_POWERS, PHASES, PhaseEncoding, hertz, radians_of
 
-PLAUSIBLE = (0.4, 2.0)
-"""Range of the median ADC over a head, in 10⁻³ mm²/s."""
+PLAUSIBLE = PLAUSIBLE_ADC
+"""Range of the median ADC over a head, in 10⁻³ mm²/s; that of a computed ADC too."""
 GUESSED: Mapping[int, str] = {power: f"{name} mm²/s" if power else name for name, power in ADC_POWERS.items()}
 _ABOVE_WATER = 10.0
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")

@@ -1,7 +1,7 @@
 """``adumbra calibrate``: fits calibrated probabilities and volume intervals on held-out cases."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -10,6 +10,9 @@ from adumbra.cli.options import DEFAULT_OUTPUT, OK, RESEARCH_USE, Count, Flag, N
 from adumbra.cli.phantoms import NO_PHANTOMS, PhantomOptions, input_cases
 from adumbra.core.errors import OutputRefused
 from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, TrainedTarget
+
+if TYPE_CHECKING:
+    from adumbra.uncertainty.calibration.io import Calibration
 
 
 def calibrate(
@@ -20,6 +23,7 @@ def calibrate(
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     posterior: Annotated[str, Parameter(show_default=False)] = "",
     method: Literal["temperature", "vector", "isotonic"] = "isotonic",
+    interval: Literal["auto", "single", "normalised", "quantile"] = "auto",
     alpha: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.1,
     draws: Count = 20,
     seed: NonNegative = 0,
@@ -32,10 +36,11 @@ def calibrate(
 ) -> int:
     """Fit a calibration on held-out cases, for adumbra predict --calibration.
 
-    The cases must not have been used for training. Three things are fitted. The first maps each probability to a
+    The cases must not have been used for training. Four things are fitted. The first maps each probability to a
     calibrated one. The second is a threshold: below it, a mask misses on average at most a share alpha of the target.
-    The third is an interval of the volume that covers the true volume in a share 1 - alpha of cases. A file called
-    WEIGHTS.calibration.json beside WEIGHTS.safetensors is used by default.
+    The third is an interval of the volume that covers the true volume in a share 1 - alpha of cases. The fourth is the
+    meaning of the case score: how often the Dice was below 0.7 in cases with a similar agreement of the members; it
+    needs 10 cases. A file called WEIGHTS.calibration.json beside WEIGHTS.safetensors is used by default.
 
     Args:
         data: Held-out cases with their masks: a BIDS or ISLES'22 data set, or a CSV manifest.
@@ -45,8 +50,10 @@ def calibrate(
             default.
         posterior: The posterior to draw from. By default it is the one that the weights were trained for.
         method: The map of probabilities: one temperature, a gain and a shift, or any monotone map.
+        interval: The method of the interval: one factor for all cases, a width predicted for each case, quantile
+            regression, or auto, which takes the best of them by cross-validation where there are enough cases.
         alpha: The share of the target, and of cases, that may be missed.
-        draws: Posterior draws of each case. The interval of the volume is valid for this number only.
+        draws: Posterior draws of each case. The interval and the case score are valid for this number only.
         seed: Seed of every random choice.
         registration: Align the scans by rigid registration where that improves the match.
         device: The device that runs the network.
@@ -70,6 +77,7 @@ def calibrate(
             compute=ComputeConfig(device=device, threads=threads),
         ),
         method=method,
+        interval=interval,
         alpha=alpha,
         progress=output.progress_display(),
     )
@@ -82,5 +90,22 @@ def calibrate(
     if calibration.threshold is not None:
         options = f"--threshold {calibration.threshold.threshold:.3g} --high-threshold 0"
         lines.append(f"With {options} a mask misses at most {alpha:.0%} of the target, on average over cases.")
-    output.print_result(calibration.as_json() | {"calibration": out, "sha256": sha256}, *lines, RESEARCH_USE)
+    lines += _volume_and_score(calibration)
+    output.print_result(
+        calibration.as_json(features=False) | {"calibration": out, "sha256": sha256}, *lines, RESEARCH_USE
+    )
     return OK
+
+
+def _volume_and_score(calibration: "Calibration") -> list[str]:
+    """The method of the interval with the scores of its choice, and the blocks of the case score."""
+    lines = []
+    if calibration.volume is not None:
+        scores = ", ".join(f"{name} {score:.2f}" for name, score in calibration.winkler.items())
+        chosen = f", by the cross-validated Winkler score ({scores}; lower is better)" if scores else ""
+        lines.append(f"Interval of the volume: {type(calibration.volume).__name__}{chosen}.")
+    if (score := calibration.score) is not None:
+        blocks = zip(score.block_failures, score.block_cases, strict=True)
+        shares = ", ".join(f"{failures} of {cases}" for failures, cases in blocks)
+        lines.append(f"Cases with a Dice below {score.dice_limit:g}, from the lowest case scores up: {shares}.")
+    return lines

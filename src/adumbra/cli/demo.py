@@ -34,6 +34,7 @@ def demo(
     if case is not None:
         outcomes.append(_predict(case, out / "case-result", output.progress_display()))
     reports = "\n".join(f"Open in a browser: {outcome.report.resolve()}" for outcome in outcomes)
+    output.print_warnings(warning for outcome in outcomes for warning in outcome.warnings)
     output.print_result({"predictions": [json_outcome(o) for o in outcomes]}, *map(outcome_text, outcomes), reports)
     return OK
 

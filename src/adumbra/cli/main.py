@@ -12,6 +12,7 @@ from rich.console import Console
 
 from adumbra import __version__
 from adumbra.cli import options
+from adumbra.cli.advice import adapted_error
 from adumbra.cli.calibrate import calibrate
 from adumbra.cli.demo import demo
 from adumbra.cli.evaluate import evaluate
@@ -36,6 +37,7 @@ app = App(
 )
 for command in (predict, simulate, train, calibrate, evaluate, evaluate_uncertainty, information, report, demo):
     app.command(options.unwrap_docstring(command))
+_COMMANDS = app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,13 +70,15 @@ def _usage_text(error: Exception, tokens: list[str]) -> str:
 
 def _accepted(tokens: list[str]) -> set[str]:
     """The options of the command that the tokens name."""
-    if not tokens or tokens[0] not in app:
+    if not tokens or tokens[0] not in _COMMANDS:
         return set()
-    return {name for argument in app[tokens[0]].assemble_argument_collection() for name in argument.names}
+    return {name for argument in _COMMANDS[tokens[0]].assemble_argument_collection() for name in argument.names}
 
 
 def _report_error(error: AdumbraError, tokens: list[str]) -> int:
     _print_traceback(tokens)
+    if tokens and tokens[0] in _COMMANDS:
+        error = adapted_error(error, tokens[0], _accepted(tokens))
     if "--json" in tokens:
         options.print_json(options.json_error(error))
     return _print_error(str(error), options.REJECTED if isinstance(error, InputRejected) else options.FAILED)

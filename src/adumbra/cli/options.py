@@ -8,7 +8,7 @@ import json as json_format
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -25,7 +25,9 @@ RESEARCH_USE = "Research use only, not for diagnosis."
 OK, FAILED, USAGE, PARTIAL, REJECTED = 0, 1, 2, 3, 4
 """Exit codes: success; failure; wrong command line; some cases failed; rejected input."""
 
-PhantomPreset = Literal["monocentric", "multicentric", "emergency", "diffusion"]
+PhantomPreset = Literal[
+    "monocentric", "multicentric", "emergency", "diffusion", "lesion-physics", "lesion-mixture", "lesion-both"
+]
 """The names of ``phantom.presets.PRESETS``. They are repeated because that import would slow ``--help`` down."""
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 """A flag that is off by default and has no ``--no-`` form."""
@@ -89,6 +91,11 @@ class OutputOptions:
         """Prints a line about the work on stderr; with ``--quiet`` nothing."""
         if not self.quiet:
             Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def print_warnings(self, warnings: Iterable[str]) -> None:
+        """Prints one line for each warning on stderr; with ``--quiet`` nothing."""
+        for warning in warnings:
+            self.print_note(f"Warning: {warning}")
 
     def print_result(self, result: Mapping[str, object], *texts: RenderableType) -> None:
         """Prints the result on stdout.

@@ -2,9 +2,9 @@
 
 The rules, in order:
 
-1. In a folder, the files named ``..._label-<target>..._mask`` are used. Where there are none, those named ``..._msk``
-   (ISLES'22) are used, and where there are none either, every image. In a folder of ground truth, a mask with
-   uncertainty maps beside it is a prediction and is skipped.
+1. In a folder, the files named ``..._label-<target>..._mask`` are used. Where there are none, those named
+   ``..._desc-<target>_mask`` (ds004889) are used, then those named ``..._msk`` (ISLES'22), and then every image. In a
+   folder of ground truth, a mask with uncertainty maps beside it is a prediction and is skipped.
 2. The case of a file is the ``sub-`` and ``ses-`` in its name. A name without ``sub-`` is a case of its own; the words
    that say what it is (``_mask``, ``_msk``, ``_pred``, ``_seg``, ``_label-<target>``) are removed.
 3. Files of the same case are a pair. One file on each side is a pair whatever the names. A prediction without a session
@@ -102,7 +102,8 @@ def _is_image(path: Path) -> bool:
 def _of_target(files: list[Path], target: str) -> list[Path]:
     labelled = re.compile(rf"(?:^|_)label-{target}(?:_[a-z]+-[A-Za-z0-9]+)*_mask\.")
     named = [path for path in files if labelled.search(path.name)]
-    return named or [path for path in files if "_msk." in path.name] or files
+    described = [path for path in files if f"_desc-{target}_mask." in path.name]
+    return named or described or [path for path in files if "_msk." in path.name] or files
 
 
 def _is_predicted(mask: Path) -> bool:

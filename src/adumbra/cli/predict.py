@@ -1,7 +1,7 @@
 """``adumbra predict``: segments one case and writes its maps and its report."""
 
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,10 +21,12 @@ from adumbra.cli.options import (
     command_line,
     unwrap_docstring,
 )
+from adumbra.cli.refinement import NO_REFINEMENT, RefinementArguments
 from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, InputOptions, TrainedTarget
 
 if TYPE_CHECKING:
     import adumbra.pipeline
+    from adumbra.core.results import Findings
 
 
 @Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
@@ -121,6 +123,7 @@ def predict(
     overwrite: Flag = False,
     scans: ScanFiles = NO_SCANS,
     inputs: InputArguments = DEFAULT_INPUT,
+    refinement: RefinementArguments = NO_REFINEMENT,
     output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
     """Segment the lesion or the thrombus of one case with its uncertainty, and write the maps and a report.
@@ -166,6 +169,7 @@ def predict(
             calibration="none" if no_calibration else calibration or "beside",
             registration="auto" if inputs.registration else "never",
             compute=ComputeConfig(device=device, threads=threads),
+            refinement=refinement.config(),
         ),
         inputs=InputOptions(
             masks=inputs.masks(target),
@@ -179,6 +183,7 @@ def predict(
         command=command_line(sys.argv[1:]),
         progress=output.progress_display(),
     )
+    output.print_warnings(outcome.warnings)
     output.print_result(json_outcome(outcome), outcome_text(outcome))
     return OK
 
@@ -202,12 +207,15 @@ def json_outcome(outcome: "adumbra.pipeline.PredictionOutcome") -> dict[str, obj
         "case": outcome.case,
         "target": findings.target,
         "volume_ml": {"value": volume.value, "low": volume.low, "high": volume.high, "level": volume.level},
+        "interval_width": None if findings.width is None else asdict(findings.width),
+        "case_score": None if findings.score is None else asdict(findings.score),
         "components": findings.components.value,
         "uncertain_regions": len(findings.regions),
         "scores": outcome.scores,
         "maps": dict(outcome.maps),
         "report": outcome.report,
         "notes": [*findings.notes, RESEARCH_USE],
+        "warnings": [*outcome.warnings],
     }
 
 
@@ -217,9 +225,18 @@ def outcome_text(outcome: "adumbra.pipeline.PredictionOutcome") -> str:
     level = f"{volume.level:.0%} " + ("of the draws" if volume.by == "draws" else "coverage, calibrated")
     interval = f"{level}: {volume.low:.2f} to {volume.high:.2f} ml"
     lines = [f"{outcome.case}: {outcome.findings.target} {volume.value:.2f} ml ({interval})"]
+    lines += _width_and_score(outcome.findings)
     if outcome.scores is not None:
         labels = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}
         scores = ", ".join(f"{label} {outcome.scores[name]:.2f}" for name, label in labels.items())
         lines.append(f"Against the ground truth: {scores}")
     lines += [f"Note: {note}" for note in outcome.findings.notes]
     return "\n".join([*lines, f"Report: {outcome.report}", RESEARCH_USE])
+
+
+def _width_and_score(findings: "Findings") -> list[str]:
+    """The sources of the interval's width, and the case score with its calibrated meaning."""
+    from adumbra.report.case_summary import score_sentences, width_sentence
+
+    width = () if findings.width is None else (width_sentence(findings.width),)
+    return [*width, *(() if findings.score is None else score_sentences(findings.score))]

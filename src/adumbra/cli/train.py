@@ -18,7 +18,7 @@ from adumbra.cli.options import (
 )
 from adumbra.cli.phantoms import NO_PHANTOMS, PhantomOptions, input_cases
 from adumbra.core.options import BlurKind, DeviceName, DiffusionTarget, TrainedTarget
-from adumbra.training.options import Backbone, Fusion, RegulariserMode, TrainedPosterior, UncertaintyLoss
+from adumbra.training.options import Backbone, Fusion, LossKind, RegulariserMode, TrainedPosterior, UncertaintyLoss
 
 if TYPE_CHECKING:
     from adumbra.training.plan import Plan
@@ -31,7 +31,8 @@ class MethodOptions:
     """The fields of ``training.presets.TrainingPreset``, and the first pass of a guided training.
 
     Attributes:
-        backbone: The network: a U-Net, a network with an encoder for each modality, or a diffusion model of masks.
+        backbone: The network: a U-Net, a faster one with a strided stem, a network with an encoder for each modality,
+            or a diffusion model of masks.
         fusion: The fusion of the modalities. early concatenates them; late averages their probabilities. attention is
             cross-attention with an open gate. uncertainty gates it by the predictive entropy of a first pass. constant,
             shuffled and oracle are controls of that gate.
@@ -43,6 +44,10 @@ class MethodOptions:
             structure more weight.
         regulariser_weight: Weight of the loss of a joint regulariser.
         uncertainty_loss: The effect of uncertainty on the loss: voxels weigh more, or their labels are smoothed.
+        loss: The overlap term of the loss. region-balanced is a Dice whose weights keep large lesions from dominating.
+            The others replace half of it by a term in which every component counts alike: component-tversky, which
+            penalises missed voxels more than false ones, or component-dice, the Dice around each component.
+        mirrored: Show the network the other side of the head beside each image.
         first_pass_dir: Folder of the networks and maps of the first pass. Trainings that differ in seed or guidance
             may share it.
         first_pass_steps: Optimiser steps of each network of the first pass; --steps by default.
@@ -56,6 +61,8 @@ class MethodOptions:
     diffusion_target: DiffusionTarget = "noise"
     regulariser_weight: float = 0.1
     uncertainty_loss: UncertaintyLoss = "none"
+    loss: LossKind = "region-balanced"
+    mirrored: Flag = False
     first_pass_dir: Path | None = None
     first_pass_steps: Count | None = None
 

@@ -77,9 +77,12 @@ def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
         )
     tolerance = maps.grid.voxel_ml / 2.0  # half a voxel is rounding
     if maps.mask.any() and not volume.low - tolerance <= volume.value <= volume.high + tolerance:
+        reason = "because single draws differ in shape from their mean"
+        if volume.by == "calibration":
+            error = "large" if volume.value > volume.high else "small"
+            reason = f"because masks of similar held-out cases were too {error}"
         sentences.append(
-            f"The volume of the mask ({volume.value:.2f} ml) lies outside the interval, "
-            "because single draws differ in shape from their mean. Read both."
+            f"The volume of the mask ({volume.value:.2f} ml) lies outside the interval, {reason}. Read both."
         )
     return tuple(sentences)
 

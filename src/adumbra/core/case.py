@@ -80,12 +80,18 @@ class Case:
         scans: Scans by modality; any may be missing.
         masks: Boolean scans by name: targets whose ground truth is known, and ``"brain"`` once it is given or computed.
         provenance: Every conversion so far, in order.
+        reflection: (4, 4), RAS+ mm of a point to those of the same place on the other side of the head, see
+            ``preprocessing.reflection``; None where it was not estimated.
+        mirrors: Scans of the other side of the head on the grid of ``scans``, where the case is a part of a head and
+            its own scans do not contain it; else empty.
     """
 
     name: str
     scans: Mapping[Modality, Scan]
     masks: Mapping[str, Scan] = field(default_factory=dict)
     provenance: tuple[Conversion, ...] = ()
+    reflection: np.ndarray | None = None
+    mirrors: Mapping[Modality, Scan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scans", MappingProxyType(dict(self.scans)))
@@ -128,9 +134,19 @@ class Case:
         """The ground truth mask of a target; None where there is none."""
         return self.masks.get(target)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The sentences of the provenance that the reader of a result must see, each once."""
+        return tuple(dict.fromkeys(f"{c.subject}: {c.what}." for c in self.provenance if c.warning))
+
     def updated(self, *conversions: Conversion, **changes: object) -> "Case":
         """The case with fields replaced and conversions added to its provenance."""
         return replace(self, provenance=(*self.provenance, *conversions), **changes)  # type: ignore[arg-type]
+
+
+def annotator_mask_name(target: Target, number: int) -> str:
+    """The name in ``Case.masks`` of an annotator's mask of a target; annotators are numbered from 1."""
+    return f"{target}-annotator-{number}"
 
 
 def scan_from_array(data: np.ndarray, affine: np.ndarray, **metadata: object) -> Scan:

@@ -59,6 +59,13 @@ IDENTITY_PARTS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """For the parts of a training's identity: the options that earlier versions stored beside each other."""
 
+LATER_OPTIONS: Mapping[str, Mapping[str, object]] = {
+    "network": {"mirrored": False},
+    "data": {"annotators": 0, "annotator": 0},
+    "loss": {"kind": "region-balanced", "component_share": 0.5, "tversky_alpha": 0.3},
+}
+"""For the parts of a training's identity: options that version 0.1.0 did not have, with the value that it used."""
+
 COMMANDS: Mapping[str, str] = {"quality": "evaluate-uncertainty"}
 OPTIONS: Mapping[str, str] = {
     "--denoising": "--diffusion-target",
@@ -132,6 +139,24 @@ def checkpoint_identity(identity: Mapping[str, object]) -> dict[str, object]:
         guide = {"guide": options.pop("guide")} if "guide" in options else {}
         options["guidance"] = guide | dict(cross_fit if isinstance(cross_fit, Mapping) else {})
     return options
+
+
+def without_later_defaults(identity: Mapping[str, object]) -> dict[str, object]:
+    """The identity of a training without the options of ``LATER_OPTIONS`` that have the value of version 0.1.0."""
+    return {
+        name: {key: own for key, own in part.items() if key not in defaults or own != defaults[key]}
+        if (defaults := LATER_OPTIONS.get(name)) and isinstance(part, Mapping)
+        else part
+        for name, part in identity.items()
+    }
+
+
+def with_later_defaults(identity: Mapping[str, object]) -> dict[str, object]:
+    """The identity of a training with the options that ``without_later_defaults`` left out."""
+    return {
+        name: {**LATER_OPTIONS.get(name, {}), **part} if isinstance(part, Mapping) else part
+        for name, part in identity.items()
+    }
 
 
 def earlier_part(part: str) -> str:

@@ -6,7 +6,9 @@ The command line imports this module, so it imports nothing heavy.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from adumbra.core.errors import InputRejected
 
 TrainedTarget = Literal["lesion", "thrombus"]
 """The targets of ``core.targets.TARGET_SPECS`` that have a network."""
@@ -29,6 +31,69 @@ Precision = Literal["auto", "bf16", "f32"]
 
 Registration = Literal["auto", "never"]
 """Whether scans on different grids are registered: where it improves their agreement, or never."""
+
+WindowSelection = Literal["uncertain", "random", "all", "none", "error"]
+"""Which windows a second pass reads: where the first is uncertain; as many at random, all, or none as controls; where
+the first is wrong, for studies only, since it needs the ground truth."""
+
+WindowMeasure = Literal["entropy", "disagreement"]
+"""The uncertainty that chooses windows: the predictive entropy, or its epistemic part."""
+
+Pooling = Literal["sum", "max"]
+"""How the uncertainty of voxels is pooled over a part of a window."""
+
+
+@dataclass(frozen=True)
+class SelectionConfig:
+    """Which windows a second pass reads, see ``fusion.refinement.selection``.
+
+    Attributes:
+        rule: Where windows lie.
+        measure: The uncertainty that chooses them.
+        pooling: Its sum or its maximum.
+        most: Largest number of windows; None sets no limit.
+        share: Share of the uncertainty that the windows are to cover, in (0, 1].
+        draws: Number of draws of the first pass whose uncertainty is measured; an ensemble takes at least one of each
+            member.
+        seed: Seed of these draws, and of windows at random.
+    """
+
+    rule: WindowSelection = "uncertain"
+    measure: WindowMeasure = "entropy"
+    pooling: Pooling = "sum"
+    most: int | None = 8
+    share: float = 0.95
+    draws: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.most is not None and self.most < 0:
+            raise ValueError(f"most: expected a number of windows or None, found {self.most}")
+        if not 0.0 < self.share <= 1.0:
+            raise ValueError(f"share: expected a share in (0, 1], found {self.share}")
+
+
+@dataclass(frozen=True)
+class RefinementConfig:
+    """A second pass over some windows, by other networks.
+
+    Attributes:
+        weights: Weights of the second pass, a file or a name; several make an ensemble. Their spacing may differ from
+            that of the first pass.
+        selection: Which windows are read.
+        weight: Weight of the second pass where a window counts in full: 1 replaces the first pass, 0 leaves it, and
+            values between average the log-odds.
+        posterior: A name of ``posterior.registry.POSTERIORS``; empty takes the one that the weights were trained for.
+    """
+
+    weights: str | Path | Sequence[str | Path]
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    weight: float = 1.0
+    posterior: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.weight <= 1.0:
+            raise ValueError(f"weight: expected a weight in [0, 1], found {self.weight}")
 
 
 @dataclass(frozen=True)
@@ -53,6 +118,20 @@ class ComputeConfig:
     dense_draws: bool = False
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses values that have no meaning.
+
+        Raises:
+            InputRejected: The first of them, by its name.
+        """
+        _require(self.window is None or _is_count(self.window, 1), "window", "1 or more, or None", self.window)
+        _require(0.0 <= self.overlap < 1.0, "overlap", "a share from 0 to below 1", self.overlap)
+        _require(self.cache_gb >= 0.0, "cache_gb", "0 or more", self.cache_gb)
+        _require(self.threads is None or _is_count(self.threads, 0), "threads", "0 or more, or None", self.threads)
+        for name, value, values in (("precision", self.precision, get_args(Precision)),
+                                    ("device", self.device, get_args(DeviceName))):  # fmt: skip
+            _require(value in values, name, " or ".join(values), value)
+
 
 @dataclass(frozen=True)
 class InferenceConfig:
@@ -70,6 +149,7 @@ class InferenceConfig:
         calibration: A file of ``adumbra calibrate``; ``"beside"`` takes the one beside the weights, where there is one.
         registration: Whether scans on different grids are registered.
         compute: How the network is applied to a volume.
+        refinement: A second pass where the first is uncertain; None makes none.
     """
 
     weights: str | Path | Sequence[str | Path] | None = None
@@ -82,6 +162,30 @@ class InferenceConfig:
     calibration: Path | Literal["beside", "none"] = "beside"
     registration: Registration = "auto"
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    refinement: RefinementConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that have no meaning.
+
+        Raises:
+            InputRejected: The first of them, by its name.
+        """
+        _require(self.draws == "auto" or _is_count(self.draws, 1), "draws", "1 or more, or 'auto'", self.draws)
+        _require(_is_count(self.seed, 0), "seed", "a whole number from 0 on", self.seed)
+        _require(0.0 < self.standard_error <= 1.0, "standard_error", "above 0, up to 1", self.standard_error)
+        for name, value, low in (("threshold", self.threshold, 1e-9), ("high_threshold", self.high_threshold, 0.0)):
+            _require(value is None or low <= value <= 1.0, name, "a probability, or None for that of the card", value)
+        registrations = get_args(Registration)
+        _require(self.registration in registrations, "registration", " or ".join(registrations), self.registration)
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _require(is_valid: bool, name: str, expected: str, actual: object) -> None:
+    if not is_valid:
+        raise InputRejected(name, expected=expected, found=repr(actual), do=f"give {name} such a value")
 
 
 @dataclass(frozen=True)

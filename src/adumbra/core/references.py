@@ -56,6 +56,20 @@ REFERENCES: dict[str, Reference] = {
         2024,
         "arXiv:2208.02814",
     ),
+    "Ashburner1997": Reference(
+        "Ashburner J, Neelin P, Collins DL, et al.",
+        "Incorporating prior knowledge into image registration",
+        "NeuroImage 6(4):344–352",
+        1997,
+        "10.1006/nimg.1997.0299",
+    ),
+    "Ashburner1999": Reference(
+        "Ashburner J, Friston KJ",
+        "Nonlinear spatial normalization using basis functions",
+        "Human Brain Mapping 7(4):254–266",
+        1999,
+        "10.1002/(SICI)1097-0193(1999)7:4<254::AID-HBM4>3.0.CO;2-G",
+    ),
     "Bertschinger2014": Reference(
         "Bertschinger N, Rauh J, Olbrich E, et al.",
         "Quantifying unique information",
@@ -70,6 +84,13 @@ REFERENCES: dict[str, Reference] = {
         2014,
         "arXiv:1401.3146",
     ),
+    "Billot2023": Reference(
+        "Billot B, Greve DN, Puonti O, et al.",
+        "SynthSeg: segmentation of brain MRI scans of any contrast and resolution without retraining",
+        "Medical Image Analysis 86:102789",
+        2023,
+        "10.1016/j.media.2023.102789",
+    ),
     "Blackwell1953": Reference(
         "Blackwell D",
         "Equivalent comparisons of experiments",
@@ -83,6 +104,13 @@ REFERENCES: dict[str, Reference] = {
         "ICML",
         2015,
         "arXiv:1505.05424",
+    ),
+    "Bouteille2025": Reference(
+        "Bouteille L, Jaus A, Kleesiek J, et al.",
+        "Learning to look closer: a new instance-wise loss for small cerebral lesion segmentation",
+        "arXiv preprint",
+        2025,
+        "arXiv:2511.17146",
     ),
     "Brier1950": Reference(
         "Brier GW",
@@ -111,6 +139,13 @@ REFERENCES: dict[str, Reference] = {
         "MICCAI 2015, LNCS 9350:675–683",
         2015,
         "10.1007/978-3-319-24571-3_81",
+    ),
+    "Chalcroft2025": Reference(
+        "Chalcroft L, Pappas I, Price CJ, et al.",
+        "Synthetic data for robust stroke segmentation",
+        "Machine Learning for Biomedical Imaging 3:317–346",
+        2025,
+        "10.59275/j.melba.2025-f3g6",
     ),
     "Cicek2016": Reference(
         "Çiçek Ö, Abdulkadir A, Lienkamp SS, et al.",
@@ -182,6 +217,13 @@ REFERENCES: dict[str, Reference] = {
         2007,
         "10.1103/PhysRevLett.99.204101",
     ),
+    "Friston1995": Reference(
+        "Friston KJ, Ashburner J, Frith CD, et al.",
+        "Spatial registration and normalization of images",
+        "Human Brain Mapping 3(3):165–189",
+        1995,
+        "10.1002/hbm.460030303",
+    ),
     "Gal2016": Reference(
         "Gal Y, Ghahramani Z",
         "Dropout as a Bayesian approximation: representing model uncertainty in deep learning",
@@ -210,6 +252,13 @@ REFERENCES: dict[str, Reference] = {
         "Journal of the Optical Society of America A 11(1):107–117",
         1994,
         "10.1364/JOSAA.11.000107",
+    ),
+    "Gneiting2007": Reference(
+        "Gneiting T, Raftery AE",
+        "Strictly proper scoring rules, prediction, and estimation",
+        "Journal of the American Statistical Association 102(477):359–378",
+        2007,
+        "10.1198/016214506000001437",
     ),
     "Griffith2014": Reference(
         "Griffith V, Koch C",
@@ -260,12 +309,26 @@ REFERENCES: dict[str, Reference] = {
         2020,
         "arXiv:2006.11239",
     ),
+    "Hoerl1970": Reference(
+        "Hoerl AE, Kennard RW",
+        "Ridge regression: biased estimation for nonorthogonal problems",
+        "Technometrics 12(1):55–67",
+        1970,
+        "10.1080/00401706.1970.10488634",
+    ),
     "Houlsby2011": Reference(
         "Houlsby N, Huszár F, Ghahramani Z, Lengyel M",
         "Bayesian active learning for classification and preference learning",
         "arXiv preprint",
         2011,
         "arXiv:1112.5745",
+    ),
+    "Immerkaer1996": Reference(
+        "Immerkaer J",
+        "Fast noise variance estimation",
+        "Computer Vision and Image Understanding 64(2):300–302",
+        1996,
+        "10.1006/cviu.1996.0060",
     ),
     "Ince2017": Reference(
         "Ince RAA, Giordano BL, Kayser C, et al.",
@@ -274,6 +337,14 @@ REFERENCES: dict[str, Reference] = {
         "Human Brain Mapping 38(3):1541–1573",
         2017,
         "10.1002/hbm.23471",
+    ),
+    "Jaus2025": Reference(
+        "Jaus A, Seibold C, Reiß S, et al.",
+        "Every component counts: rethinking the measure of success for medical semantic segmentation in multi-instance "
+        "segmentation tasks",
+        "AAAI",
+        2025,
+        "arXiv:2410.18684",
     ),
     "Jenkinson2004": Reference(
         "Jenkinson M, Wilson JL, Jezzard P",
@@ -295,6 +366,13 @@ REFERENCES: dict[str, Reference] = {
         "NeurIPS 34:21696–21707",
         2021,
         "arXiv:2107.00630",
+    ),
+    "Koenker1978": Reference(
+        "Koenker R, Bassett G",
+        "Regression quantiles",
+        "Econometrica 46(1):33–50",
+        1978,
+        "10.2307/1913643",
     ),
     "Kraskov2004": Reference(
         "Kraskov A, Stögbauer H, Grassberger P",
@@ -331,6 +409,13 @@ REFERENCES: dict[str, Reference] = {
         2021,
         "arXiv:2103.14030",
     ),
+    "Liu2025": Reference(
+        "Liu P, Aguila AL, Iglesias JE",
+        "Unraveling normal anatomy via fluid-driven anomaly randomization",
+        "CVPR",
+        2025,
+        "arXiv:2501.13370",
+    ),
     "Lu2004": Reference(
         "Lu H, Clingman C, Golay X, van Zijl PCM",
         "Determining the longitudinal relaxation time (T1) of blood at 3.0 Tesla",
@@ -351,6 +436,13 @@ REFERENCES: dict[str, Reference] = {
         "arXiv preprint",
         2022,
         "arXiv:2211.01095",
+    ),
+    "Luu2026": Reference(
+        "Luu MSK, Pavlovskiy EN, Tuchinov BN",
+        "Component-adaptive and lesion-level supervision for improved small structure segmentation in brain MRI",
+        "arXiv preprint",
+        2026,
+        "arXiv:2604.08015",
     ),
     "MacKay1992": Reference(
         "MacKay DJC",
@@ -465,6 +557,20 @@ REFERENCES: dict[str, Reference] = {
         2007,
         "10.1016/j.mri.2007.02.014",
     ),
+    "Raina2019": Reference(
+        "Raina K, Yahorau U, Schmah T",
+        "Exploiting bilateral symmetry in brain lesion segmentation",
+        "arXiv preprint",
+        2019,
+        "arXiv:1907.08196",
+    ),
+    "Romano2019": Reference(
+        "Romano Y, Patterson E, Candès EJ",
+        "Conformalized quantile regression",
+        "Advances in Neural Information Processing Systems 32",
+        2019,
+        "arXiv:1905.03222",
+    ),
     "Ronneberger2015": Reference(
         "Ronneberger O, Fischer P, Brox T",
         "U-Net: convolutional networks for biomedical image segmentation",
@@ -485,6 +591,13 @@ REFERENCES: dict[str, Reference] = {
         "NeuroImage 195:11–22",
         2019,
         "10.1016/j.neuroimage.2019.03.042",
+    ),
+    "Salehi2017": Reference(
+        "Salehi SSM, Erdogmus D, Gholipour A",
+        "Tversky loss function for image segmentation using 3D fully convolutional deep networks",
+        "MLMI 2017, LNCS 10541:379–387",
+        2017,
+        "10.1007/978-3-319-67389-9_44",
     ),
     "Salimans2022": Reference(
         "Salimans T, Ho J",
@@ -579,12 +692,27 @@ REFERENCES: dict[str, Reference] = {
         1927,
         "10.1080/01621459.1927.10502953",
     ),
+    "Winkler1972": Reference(
+        "Winkler RL",
+        "A decision-theoretic approach to interval estimation",
+        "Journal of the American Statistical Association 67(337):187–191",
+        1972,
+        "10.1080/01621459.1972.10481224",
+    ),
     "Wolleb2022": Reference(
         "Wolleb J, Sandkühler R, Bieder F, et al.",
         "Diffusion models for implicit image segmentation ensembles",
         "Medical Imaging with Deep Learning, PMLR 172:1336–1348",
         2022,
         "arXiv:2112.03145",
+    ),
+    "Yang2025": Reference(
+        "Yang Z, Yang C, Zhang R, et al.",
+        "A voxel-wise uncertainty-guided framework for glioma segmentation using spherical projection-based U-Net and "
+        "localized refinement in multi-parametric MRI",
+        "arXiv preprint",
+        2025,
+        "arXiv:2507.15622",
     ),
     "Zadrozny2002": Reference(
         "Zadrozny B, Elkan C",
@@ -593,12 +721,27 @@ REFERENCES: dict[str, Reference] = {
         2002,
         "10.1145/775047.775151",
     ),
+    "Zalevskyi2026": Reference(
+        "Zalevskyi V, Sanchez T, Kaandorp M, et al.",
+        "Maximizing domain generalization in fetal brain tissue segmentation: the role of synthetic data generation, "
+        "intensity clustering and real image fine-tuning",
+        "Machine Learning for Biomedical Imaging 4",
+        2026,
+        "arXiv:2411.06842",
+    ),
     "Zarrinkoob2015": Reference(
         "Zarrinkoob L, Ambarki K, Wåhlin A, et al.",
         "Blood flow distribution in cerebral arteries",
         "Journal of Cerebral Blood Flow and Metabolism 35(4):648–654",
         2015,
         "10.1038/jcbfm.2014.241",
+    ),
+    "Zenk2025": Reference(
+        "Zenk M, Zimmerer D, Isensee F, et al.",
+        "Comparative benchmarking of failure detection methods in medical image segmentation",
+        "Medical Image Analysis 101:103392",
+        2025,
+        "10.1016/j.media.2024.103392",
     ),
     "Zhao2007": Reference(
         "Zhao JM, Clingman CS, Närväinen MJ, et al.",

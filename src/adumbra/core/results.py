@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from adumbra.core.case import Case
+from adumbra.core.case_features import CaseFeatures, CaseScore, WidthShares
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Mask, Modality, Target, Volume
 
@@ -177,6 +178,8 @@ class Findings:
         regions: The most uncertain regions, ranked.
         notes: Sentences that must stand beside the numbers.
         regional: Agreement of the draws on the whole and on each component of the mask; None where not computed.
+        width: Sources of the width of the volume's interval; None where not computed.
+        score: Agreement of the members with its calibrated meaning; None where not computed.
     """
 
     target: Target
@@ -185,6 +188,8 @@ class Findings:
     regions: tuple[Region, ...]
     notes: tuple[str, ...] = ()
     regional: RegionalUncertainty | None = None
+    width: WidthShares | None = None
+    score: CaseScore | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +226,25 @@ class Curves:
     retention: Curve
 
 
+@dataclass(frozen=True)
+class RefinementSummary:
+    """What a second pass over some windows cost, and what it changed.
+
+    Attributes:
+        windows: Number of windows that it read.
+        all_windows: Number of windows of a full second pass.
+        covered_share: Share of the uncertainty of the first pass in these windows; nan where there was none.
+        first_ml: Volume of the mask of the first pass alone, of the same draws, ml.
+        refined_ml: Volume of the mask, ml.
+    """
+
+    windows: int
+    all_windows: int
+    covered_share: float
+    first_ml: float
+    refined_ml: float
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """All results of one case for one target, before they are written.
@@ -233,6 +257,8 @@ class Prediction:
         scores: Measures of the mask against the ground truth, where it is known; nan where undefined.
         curves: Quality of the uncertainty, where the ground truth is known.
         attention: Cross-attention maps on the maps' grid; None for a network without cross-attention.
+        features: Features of the draws; None where not computed.
+        refinement: What a second pass changed; None without one.
     """
 
     case: Case
@@ -242,6 +268,8 @@ class Prediction:
     scores: Mapping[str, float] | None
     curves: Curves | None = None
     attention: AttentionMaps | None = None
+    features: CaseFeatures | None = None
+    refinement: RefinementSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -259,6 +287,7 @@ class RunRecord:
         inputs: sha256 by modality.
         outputs: sha256 by file name.
         references: Keys of the papers behind the methods that were used (``adumbra.core.references``).
+        results: Volume with its interval, sources of its width, and case score, as plain values.
     """
 
     command: str
@@ -271,3 +300,4 @@ class RunRecord:
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     references: tuple[str, ...] = ()
+    results: Mapping[str, object] = field(default_factory=dict)

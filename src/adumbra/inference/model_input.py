@@ -7,6 +7,7 @@ import numpy as np
 from adumbra.core.case import Case
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.components import dilate
+from adumbra.core.geometry.reflection import index_reflection, mirror_channels, sub_grid
 from adumbra.core.types import Channels, Mask, Volume
 from adumbra.inference.protocols import NetworkConfig
 from adumbra.inference.sliding_window import Windows, windows_over
@@ -22,8 +23,8 @@ class ModelInput:
     """The part of a case that a network sees, and where it lies in the whole.
 
     Attributes:
-        channels: float32 (C, X, Y, Z), zeros where a modality is missing and in the padding; behind the modalities the
-            guidance maps of a guided network.
+        channels: float32 (C, X, Y, Z), zeros where a modality is missing and in the padding; behind the modalities
+            their images of the other side of the head and the guidance maps, for a network that takes them.
         present: float32 (C,), 1 where a modality is available.
         within: (X, Y, Z), the dilated brain.
         windows: Windows over ``within``.
@@ -71,22 +72,49 @@ def model_input(
 
     Raises:
         GridMismatch: The spacing differs by more than 10 %.
-        MissingInput: No brain mask, an empty one, none of the modalities, or no guidance for a guided network.
+        MissingInput: No brain mask, an empty one, none of the modalities, no reflection for a network that takes mirror
+            images, or no guidance for a guided network.
     """
     _require_usable(case, config, spacing_mm)
     within = dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
-    box, padding = _box(within, int(np.ceil((_MARGIN_MM - BEYOND_BRAIN_MM) / spacing_mm)), side)
+    box, padding = bounding_box(within, margin_voxels(spacing_mm), side)
     maps = _guidance_maps(case, config, guidance)
-    channels = np.zeros((len(config.modalities) + len(maps), *_padded_shape(box, padding)), dtype=np.float32)
-    for channel, volume in zip(channels[len(config.modalities) :], maps, strict=True):
+    channels = np.zeros((config.image_channels + len(maps), *_padded_shape(box, padding)), dtype=np.float32)
+    for channel, volume in zip(channels[config.image_channels :], maps, strict=True):
         channel[...] = np.pad(volume[box], padding)
     for channel, modality in zip(channels, config.modalities, strict=False):
         if modality in case.scans:
             channel[...] = np.pad(case.scans[modality].data[box], padding)
+    if config.mirrored:
+        images, mirrors = channels[: config.image_channels].reshape(2, len(config.modalities), *channels.shape[1:])
+        mirrors[...] = _mirror_images(case, config, images, box, padding)
     present = np.array([m in case.scans for m in config.modalities], dtype=np.float32)
     part = np.pad(within[box], padding)
     windows = windows_over(part, side=side, overlap=overlap)
     return ModelInput(channels, present, part, windows, box, padding, case.grid.shape)
+
+
+def _mirror_images(
+    case: Case,
+    config: NetworkConfig,
+    images: Channels,
+    box: tuple[slice, ...],
+    padding: tuple[tuple[int, int], ...],
+) -> np.ndarray:
+    """The images of the other side, as ``training.mirror`` computes them from a cached case."""
+    if case.mirrors:
+        nothing = np.zeros(case.grid.shape, dtype=np.float32)
+        scans = (case.mirrors[m].data if m in case.mirrors else nothing for m in config.modalities)
+        return np.stack([np.pad(scan[box], padding) for scan in scans])
+    if case.reflection is None:
+        raise MissingInput(
+            case.name,
+            expected="a reflection, for a network that takes mirror images",
+            found="none",
+            do="call adumbra.preprocessing.pipeline.align_case with mirrored=True",
+        )
+    low = [part.start - before for part, (before, _) in zip(box, padding, strict=True)]
+    return mirror_channels(images, index_reflection(case.reflection, sub_grid(case.grid, low, images.shape[1:])))
 
 
 def _guidance_maps(case: Case, config: NetworkConfig, guidance: Channels | None) -> np.ndarray:
@@ -124,7 +152,12 @@ def _require_usable(case: Case, config: NetworkConfig, spacing_mm: float) -> Non
         )
 
 
-def _box(within: Mask, margin: int, side: int) -> tuple[tuple[slice, ...], tuple[tuple[int, int], ...]]:
+def margin_voxels(spacing_mm: float) -> int:
+    """Voxels around the dilated brain that a network sees."""
+    return int(np.ceil((_MARGIN_MM - BEYOND_BRAIN_MM) / spacing_mm))
+
+
+def bounding_box(within: Mask, margin: int, side: int) -> tuple[tuple[slice, ...], tuple[tuple[int, int], ...]]:
     """The bounding box with its margin, and the zeros that bring each axis to ``side``."""
     box, padding = [], []
     for axis, size in enumerate(within.shape):

@@ -48,8 +48,18 @@ class NetworkConfig(Protocol):
         ...
 
     @property
+    def mirrored(self) -> bool:
+        """Whether the modalities are followed by their images of the other side of the head."""
+        ...
+
+    @property
+    def image_channels(self) -> int:
+        """Number of channels of the modalities and of their mirror images."""
+        ...
+
+    @property
     def guidance_channels(self) -> int:
-        """Number of guidance maps that follow the modalities; 0 where nothing guides the network."""
+        """Number of guidance maps that follow the images; 0 where nothing guides the network."""
         ...
 
     @property

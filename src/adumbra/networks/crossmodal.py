@@ -46,6 +46,8 @@ class CrossModalConfig(UNetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mirrored:
+            raise ValueError("mirrored: expected False, for this network reads each modality alone, found True")
         if isinstance(self.dropout, tuple):
             raise ValueError(f"dropout: expected one rate, for the encoders hold none, found {self.dropout}")
         if len(self.windows) != len(self.widths):
@@ -225,6 +227,11 @@ class CrossModal(UNet):
 @dataclass(frozen=True)
 class LateAverageConfig(UNetConfig):
     """Everything needed to build the network again; all fields are those of ``UNetConfig``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mirrored:
+            raise ValueError("mirrored: expected False, for this network reads each modality alone, found True")
 
     @property
     def trainable_posteriors(self) -> tuple[str, ...]:

@@ -38,7 +38,19 @@ class EncoderModule(Protocol):
         ...
 
 
-class Decoder(nn.Module):
+class DecoderModule(nn.Module):
+    """What a U-Net needs of its decoder: a module that is called with features and masks.
+
+    Attributes:
+        dropouts: Dropout sites, deepest first.
+        head: From the features at full resolution to logits.
+    """
+
+    dropouts: nn.ModuleList
+    head: nn.Conv3d
+
+
+class Decoder(DecoderModule):
     """From the encoder's features to those that the head reads.
 
     Args:

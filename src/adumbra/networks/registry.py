@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from adumbra.core.errors import WeightsRejected
-from adumbra.core.types import Target
+from adumbra.core.types import MODALITIES, Target
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
+from adumbra.networks.strided import StridedUNet, StridedUNetConfig
 from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import FITTED, Card, load_into, read_weights
@@ -36,6 +38,7 @@ class Architecture:
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "unet": Architecture(UNetConfig, UNet, exact=True),
+    "strided-unet": Architecture(StridedUNetConfig, StridedUNet, exact=True),
     "crossmodal": Architecture(CrossModalConfig, CrossModal),  # type: ignore[arg-type]  # built from its own config
     "mask-denoiser": Architecture(
         MaskDenoiserConfig,
@@ -45,8 +48,10 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "late-average": Architecture(LateAverageConfig, LateAverage, exact=True),
 }
 """Architectures by name."""
-RELEASED: tuple[Target, ...] = ("lesion", "thrombus")
-"""Targets whose weights are part of the package, under the target's name."""
+DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
+"""Names of the weights that segment each target by default; several are the members of a deep ensemble."""
+RELEASED: tuple[str, ...] = ("lesion", "thrombus")
+"""Names of the weights that are part of the package."""
 
 
 def architecture_of(config: UNetConfig) -> str:
@@ -68,6 +73,8 @@ def transferred_weights(source: Mapping[str, Tensor], network: UNet) -> dict[str
     """
     architecture, own = ARCHITECTURES[architecture_of(network.config)], network.state_dict()
     named = {n if n in own else n.replace("encoder.", "encoder.joint.", 1): t for n, t in source.items()}
+    if network.config.mirrored:
+        named = {n: _with_mirror_channels(t, own[n]) if n in own else t for n, t in named.items()}
     fitting = {n: t for n, t in named.items() if n in own and t.shape == own[n].shape}
     replaced = set(architecture.replaced)
     if not network.config.has_joint_encoder:
@@ -75,6 +82,14 @@ def transferred_weights(source: Mapping[str, Tensor], network: UNet) -> dict[str
     lost = {n.split(".")[0] for n in named.keys() - fitting.keys()}
     fresh = {n.split(".")[0] for n in own.keys() - fitting.keys()} if architecture.exact else set()
     return own | fitting if lost <= replaced and fresh <= replaced else dict(source)
+
+
+def _with_mirror_channels(weight: Tensor, own: Tensor) -> Tensor:
+    """The weight of a first convolution with zeros for the mirror images, which begin without influence."""
+    missing = own.shape[1] - weight.shape[1] if weight.ndim == own.ndim > 1 else 0
+    if missing <= 0 or weight.shape[:1] + weight.shape[2:] != own.shape[:1] + own.shape[2:]:
+        return weight
+    return torch.cat([weight, torch.zeros_like(own[:, :missing], dtype=weight.dtype)], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +162,7 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
             found=card.architecture,
             do="install the version of adumbra that trained it",
         )
+    _require_known_modalities(path, card)
     network = network_of(ARCHITECTURES[card.architecture].config.from_json(card.config))
     own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
     fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
@@ -157,3 +173,16 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
     if network.config.guidance_channels:
         first_pass = _built(path.with_name(f"{path.stem}.first.safetensors"), name="", sha256="")
     return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration, first_pass)
+
+
+def _require_known_modalities(path: Path, card: Card) -> None:
+    """Refuses weights with an input that no case has: it would be missing in every case."""
+    stated = card.config.get("modalities")
+    unknown = [m for m in stated if m not in MODALITIES] if isinstance(stated, list | tuple) else []
+    if unknown:
+        raise WeightsRejected(
+            path.name,
+            expected=f"input modalities among {', '.join(MODALITIES)}",
+            found=", ".join(map(str, unknown)),
+            do="install the version of adumbra that trained it, or correct its card",
+        )

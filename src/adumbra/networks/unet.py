@@ -21,7 +21,7 @@ from adumbra.core.references import cites
 from adumbra.networks import sparse_decoder
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
 from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
-from adumbra.networks.decoder import Decoder, DropoutMasks, EncoderModule, Features, NetworkStage
+from adumbra.networks.decoder import Decoder, DecoderModule, DropoutMasks, EncoderModule, Features, NetworkStage
 from adumbra.networks.unet_config import UNetConfig
 
 _INITIAL_LOG_VARIANCE = -4.0  # Log-variance of the noise that an untrained network predicts for its logits.
@@ -37,8 +37,8 @@ class Encoder(nn.Module):
 
     def __init__(self, config: UNetConfig, *, conditions: int | None = None) -> None:
         super().__init__()
-        channels, widths = len(config.modalities), config.widths
-        condition_length = channels if conditions is None else conditions
+        channels, widths = config.image_channels, config.widths
+        condition_length = len(config.modalities) if conditions is None else conditions
         steps = itertools.pairwise(widths)
         self.down = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2, bias=False) for a, b in steps)
         inputs = (channels, *widths[1:])
@@ -67,16 +67,20 @@ class UNet(nn.Module):
     """
 
     encoder: EncoderModule
+    decoder: DecoderModule
 
     def __init__(self, config: UNetConfig | None = None) -> None:
         super().__init__()
         self.config: UNetConfig = config or UNetConfig()
         self.encoder = self._encoder()
-        self.decoder = Decoder(self.config.widths, self.config.rates, len(self.config.targets))
+        self.decoder = self._decoder()
         self.noise = noise_head(self.config)
 
     def _encoder(self) -> EncoderModule:
         return Encoder(self.config)
+
+    def _decoder(self) -> DecoderModule:
+        return Decoder(self.config.widths, self.config.rates, len(self.config.targets))
 
     @property
     def first_stochastic_stage(self) -> NetworkStage:
@@ -106,23 +110,28 @@ class UNet(nn.Module):
         """None: a U-Net gives logits at once."""
         return None
 
+    @property
+    def _plain_decoder(self) -> Decoder:
+        assert isinstance(self.decoder, Decoder)  # networks with another decoder offer no sparse decoding
+        return self.decoder
+
     def cached_window(self, features: Features) -> sparse_decoder.CachedWindow:
         """A window without dropout, prepared for draws at some of its voxels."""
-        return sparse_decoder.cached_window(self.decoder, features)
+        return sparse_decoder.cached_window(self._plain_decoder, features)
 
     def deep_features(self, window: sparse_decoder.CachedWindow, masks: DropoutMasks) -> Tensor:
         """Output of the deepest levels for several draws at once; each mask is (R, C)."""
-        return sparse_decoder.deep_features(self.decoder, window.features, masks[len(self.encoder.dropouts) :])
+        return sparse_decoder.deep_features(self._plain_decoder, window.features, masks[len(self.encoder.dropouts) :])
 
     def sparse_sites(self, window: sparse_decoder.CachedWindow, selected: np.ndarray) -> sparse_decoder.SparseSites:
         """What must be computed for the selected voxels of a window, a mask (X, Y, Z)."""
-        return sparse_decoder.sparse_sites(self.decoder, window, selected)
+        return sparse_decoder.sparse_sites(self._plain_decoder, window, selected)
 
     def sparse_logits(
         self, window: sparse_decoder.CachedWindow, deep: Tensor, sites: sparse_decoder.SparseSites
     ) -> Tensor:
         """Logits of the selected voxels, (R, targets, K), from ``deep_features``."""
-        return sparse_decoder.sparse_logits(self.decoder, window, deep, sites)
+        return sparse_decoder.sparse_logits(self._plain_decoder, window, deep, sites)
 
     def features_before(self, stage: NetworkStage, x: Tensor, present: Tensor) -> Features:
         """Input of a stage, which is the same for all draws; dropout of the stages before it is off."""

@@ -21,6 +21,8 @@ class UNetConfig:
             above it; a tuple gives a rate for each level, full resolution first, of encoder and decoder.
         noise_rank: Rank of the predicted logit noise that voxels share; 0 predicts noise of single voxels only, None
             predicts none.
+        mirrored: Whether each modality is followed by its image of the other side of the head, see
+            ``core.geometry.reflection``.
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
@@ -28,6 +30,7 @@ class UNetConfig:
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
     dropout: float | tuple[float, ...] = 0.2
     noise_rank: int | None = None
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
@@ -37,6 +40,11 @@ class UNetConfig:
     def multiple(self) -> int:
         """Divisor of every side of a patch."""
         return int(2 ** (len(self.widths) - 1))
+
+    @property
+    def image_channels(self) -> int:
+        """Number of image channels: one for each modality, then one for the mirror image of each where it is used."""
+        return len(self.modalities) * (2 if self.mirrored else 1)
 
     @property
     def guidance_channels(self) -> int:
@@ -81,7 +89,9 @@ class UNetConfig:
 
     def as_json(self) -> dict[str, object]:
         """Plain values; ``from_json`` gives the config back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        # Cards of earlier versions do not name the option; without it a card has the same bytes as theirs.
+        return values if self.mirrored else {key: value for key, value in values.items() if key != "mirrored"}
 
     @classmethod
     def from_json(cls: type[C], values: Mapping[str, object]) -> C:

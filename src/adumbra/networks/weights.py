@@ -62,6 +62,13 @@ class Card:
         guidance = checkpoint_identity(self.training).get("guidance")
         return int(guidance["draws"]) if isinstance(guidance, Mapping) and "draws" in guidance else 4
 
+    @property
+    def b_range(self) -> tuple[float, float] | None:
+        """Least and largest b-value of the training in s/mm², ``training["b_values"]``; None where it lacks them."""
+        stated = self.training.get("b_values")
+        values = [float(b) for b in stated if isinstance(b, int | float)] if isinstance(stated, list) else []
+        return (min(values), max(values)) if values else None
+
 
 _REQUIRED = ("architecture", "config", "spacing_mm", "patch", "threshold", "training")
 

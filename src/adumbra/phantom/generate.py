@@ -7,7 +7,8 @@ from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.ground_truth import GroundTruth
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality
-from adumbra.phantom.ground_truth import ground_truths
+from adumbra.phantom.annotator import sample_convention
+from adumbra.phantom.ground_truth import ANNOTATOR, ground_truths
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.patient import SimulatedPatient, simulate_patient
 from adumbra.phantom.presets import preset_named
@@ -31,6 +32,19 @@ class Phantom:
     truths: tuple[GroundTruth, ...]
     stored: Mapping[Modality, str]
     parameters: Mapping[str, object]
+
+    @property
+    def annotations(self) -> tuple[Scan, ...]:
+        """The lesion as each simulated annotator segments it, masks on the grid of the DWI.
+
+        Empty for a preset without several annotators. Masks of a healthy head contain no voxel.
+        """
+        return tuple(t.scan for t in self.truths if t.name.startswith(ANNOTATOR))
+
+    @property
+    def brain(self) -> Scan | None:
+        """The brain on the grid of the DWI; None for a preset without several annotators."""
+        return next((t.scan for t in self.truths if t.name == "brain"), None)
 
 
 def generate(
@@ -61,13 +75,21 @@ def phantom_from(patient: SimulatedPatient, seed: int, preset_name: str, name: s
         name: Name of the case; ``sub-phantom<seed>`` by default.
     """
     level = float(stream(seed, "rater").uniform(0.2, 0.5))
-    truths = ground_truths(patient, level=level)
+    count = 0 if patient.preset.randomised is None else patient.preset.randomised.annotators
+    conventions = tuple(sample_convention(stream(seed, f"convention {n}")) for n in range(count))
+    truths = ground_truths(patient, level=level, annotators=conventions)
     note = Conversion(
         "phantom.generate", "case", f"Simulated from seed {seed}; a phantom, not a patient", {"seed": seed}
     )
     scans = {m: s for a in patient.acquisitions.values() for m, s in a.scans.items() if m in patient.setup.sequences}
     case = Case(name or f"sub-phantom{seed:06d}", scans, _target_masks(truths), (note,))
     parameters = {"seed": seed, "preset": preset_name, "rater_level": level} | _parameters(patient)
+    if patient.quality is not None:
+        parameters |= {
+            "quality": asdict(patient.quality),
+            "infarct_contrast": patient.infarct_contrast,
+            "annotators": [asdict(convention) for convention in conventions],
+        }
     return Phantom(case, truths, patient.setup.stored, parameters)
 
 

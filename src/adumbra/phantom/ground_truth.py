@@ -9,26 +9,34 @@ from adumbra.core.case import scan_from_array
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.ground_truth import GroundTruth, Kind, Space
 from adumbra.core.types import Volume
-from adumbra.phantom.annotator import annotate, lumen_mask
+from adumbra.phantom.annotator import CONVENTIONS, AnnotatorConvention, annotate, annotate_by, lumen_mask
 from adumbra.phantom.patient import SimulatedPatient
 from adumbra.phantom.physics import signal
+from adumbra.phantom.rng import stream
 from adumbra.phantom.scanner.examination import Acquisition
 from adumbra.phantom.vasculature.territories import LABELS
 from adumbra.phantom.vasculature.vessels import Tree
 
+_BRAIN_SURFACE_MM = 1.0  # distance outside the surface of the tissue up to which the fluid belongs to the brain
+ANNOTATOR = "annotator"
+"""Beginning of the name of each annotator's mask; a number follows."""
 _LABELLED_FROM = 0.05  # fraction of a voxel from which a vessel is labelled
 _SPACES: dict[str, Space] = {"dwi": "dwi", "flair": "flair", "swi": "swi", "tof": "tof"}
 
 
-def ground_truths(patient: SimulatedPatient, *, level: float) -> tuple[GroundTruth, ...]:
+def ground_truths(
+    patient: SimulatedPatient, *, level: float, annotators: tuple[AnnotatorConvention, ...] = ()
+) -> tuple[GroundTruth, ...]:
     """All ground truth of a phantom.
 
     Args:
         patient: The simulated patient.
-        level: Share of the local maximum from which the rater of the infarct includes a voxel.
+        level: Share of the local maximum from which the rater of the infarct includes a voxel. Randomised examinations
+            have an average annotator instead.
+        annotators: Conventions of further annotators, whose masks on the DWI are named ``annotator1`` and so on.
     """
     acquired = (t for space, a in patient.acquisitions.items() for t in _in_acquisition(patient, space, a, level))
-    return (*acquired, *_at_rest(patient))
+    return (*acquired, *_annotations(patient, annotators), *_at_rest(patient))
 
 
 def _in_acquisition(
@@ -52,14 +60,48 @@ def _diffusion_volumes(
     """Name, kind, volume and description of the truth on the diffusion-weighted image."""
     disease, sampler = patient.disease, acquisition.sampler
     fraction = sampler.sample(disease.infarct * patient.head.tissue, stacks=False) * acquisition.retained
-    stage, protocol = disease.stage, patient.setup.diffusion
-    contrast = signal.diffusion_contrast(protocol, adc=stage.adc_factor, t2=stage.t2_factor)
-    mask = annotate(fraction, contrast=contrast, noise=acquisition.noise, level=level)
+    if patient.infarct_contrast is None:
+        stage, protocol = disease.stage, patient.setup.diffusion
+        contrast = signal.diffusion_contrast(protocol, adc=stage.adc_factor, t2=stage.t2_factor)
+        mask = annotate(fraction, contrast=contrast, noise=acquisition.noise, level=level)
+    else:
+        mask = _annotation(patient, acquisition, fraction, CONVENTIONS["average"], 0)
     yield "lesion", "mask", mask, "Infarct as a simulated rater segments it on this DWI"
     yield "lesion", "probseg", fraction, "Infarcted fraction of each voxel, 0 to 1"
     if disease.stroke is not None:
         hypoperfused = sampler.sample(disease.stroke.hypoperfused.astype(np.float32), stacks=False) >= 0.5
         yield "hypoperfusion", "mask", hypoperfused, "Tmax above 6 s"
+
+
+def _annotations(patient: SimulatedPatient, annotators: tuple[AnnotatorConvention, ...]) -> Iterator[GroundTruth]:
+    """The masks of further annotators on the DWI, and of the brain."""
+    if not annotators:
+        return
+    acquisition = patient.acquisitions["dwi"]
+    sampler = acquisition.sampler
+    fraction = sampler.sample(patient.disease.infarct * patient.head.tissue, stacks=False) * acquisition.retained
+    for number, convention in enumerate(annotators, start=1):
+        mask = _annotation(patient, acquisition, fraction, convention, number)
+        text = f"Infarct as simulated annotator {number} segments it on this DWI, {convention.name}"
+        scan = scan_from_array(mask, sampler.grid.affine)
+        yield GroundTruth(f"{ANNOTATOR}{number}", "dwi", "mask", scan, description=text)
+    inside = (patient.head.depth_mm < _BRAIN_SURFACE_MM).astype(np.float32)
+    brain = sampler.sample(inside, stacks=False, blur=False) >= 0.5
+    scan = scan_from_array(brain, sampler.grid.affine)
+    yield GroundTruth("brain", "dwi", "mask", scan, description="Brain with ventricles and sulci")
+
+
+def _annotation(
+    patient: SimulatedPatient, acquisition: Acquisition, fraction: np.ndarray, convention: AnnotatorConvention,
+    number: int,
+) -> np.ndarray:  # fmt: skip
+    """The mask of one annotator of a randomised examination, bool."""
+    assert patient.infarct_contrast is not None
+    spacing = acquisition.sampler.grid.spacing_mm
+    rng = stream(patient.examined.seed, f"annotator {number}")
+    return annotate_by(
+        convention, rng, fraction, spacing_mm=spacing, contrast=patient.infarct_contrast, noise=acquisition.noise
+    )
 
 
 def _vessel_volumes(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from adumbra.phantom.anatomy.head import Head, sample_head
 from adumbra.phantom.body import Body, build_body
-from adumbra.phantom.pathology.disease import Disease, sample_disease
+from adumbra.phantom.pathology.disease import Disease, sample_disease, sample_varied_disease
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.pathology.perfusion import reroute
 from adumbra.phantom.pathology.stroke import flow_shares
@@ -17,6 +17,8 @@ from adumbra.phantom.presets import ExaminationPreset
 from adumbra.phantom.rng import stream
 from adumbra.phantom.scanner import artefacts, sequences
 from adumbra.phantom.scanner.examination import SEQUENCES, Acquisition, ExaminedPatient
+from adumbra.phantom.scanner.randomised_examination import examine
+from adumbra.phantom.scanner.randomised_setup import ExaminationQuality, sample_quality, sample_randomised_setup
 from adumbra.phantom.scanner.setup import ScannerSetup, sample_setup
 from adumbra.phantom.vasculature.subject import Vasculature, sample_vasculature
 
@@ -35,6 +37,9 @@ class SimulatedPatient:
         examined: The input of the sequences.
         acquisitions: The acquired images, by the name of their slice stack.
         head_parameters: Sampled parameters of the head, by name.
+        quality: Contrast and quality of a randomised examination; None for the others.
+        infarct_contrast: Signal of the infarct over that of normal tissue on the DWI of a randomised examination; None
+            for the others, where it follows from the protocol.
     """
 
     preset: ExaminationPreset
@@ -46,6 +51,8 @@ class SimulatedPatient:
     examined: ExaminedPatient
     acquisitions: Mapping[str, Acquisition]
     head_parameters: Mapping[str, float]
+    quality: ExaminationQuality | None = None
+    infarct_contrast: float | None = None
 
 
 def simulate_patient(
@@ -58,6 +65,7 @@ def simulate_patient(
         preset: The examination.
         lesion_shape: A real lesion in MNI space. Half of the infarcts take its shape where one is given.
     """
+    quality = _sample_quality(seed, preset)
     setup, head, head_parameters, vessels, disease = _sample_patient(seed, preset, lesion_shape)
     magnetic = bool({"swi", "tof"} & set(preset.sequences))
     body = build_body(stream(seed, "body"), head, vessels, disease, b0_tesla=setup.tesla, magnetic=magnetic)
@@ -74,6 +82,11 @@ def simulate_patient(
         flow,
         artefacts.shim(body.field_ppm, head) if body.field_ppm is not None else None,
     )
+    if quality is not None:
+        acquired, contrast = examine(examined, setup, quality, disease.stage)
+        return SimulatedPatient(
+            preset, setup, head, vessels, disease, body, examined, acquired, head_parameters, quality, contrast
+        )
     wanted = {n: f for n, (modalities, f) in SEQUENCES.items() if set(modalities) & set(setup.sequences)}
     acquisitions = {name: acquire(examined, setup) for name, acquire in wanted.items()}
     return SimulatedPatient(preset, setup, head, vessels, disease, body, examined, acquisitions, head_parameters)
@@ -95,8 +108,15 @@ def _sample_patient(
     seed: int, preset: ExaminationPreset, lesion_shape: LesionShape | None
 ) -> tuple[ScannerSetup, Head, Mapping[str, float], Vasculature | None, Disease]:
     """Scanner, head, parameters of the head, vessels and disease of a seed."""
-    setup = sample_setup(stream(seed, "setup"), preset)
+    quality = _sample_quality(seed, preset)
     head, head_parameters = sample_head(stream(seed, "head"), spacing_mm=preset.spacing_mm)
+    if quality is not None:
+        setup = sample_randomised_setup(stream(seed, "setup"), preset, quality)
+        disease = sample_varied_disease(
+            stream(seed, "disease"), head, patterns=preset.patterns, lesion_shape=lesion_shape
+        )
+        return setup, head, head_parameters, None, disease
+    setup = sample_setup(stream(seed, "setup"), preset)
     vessels = sample_vasculature(stream(seed, "vessels"), head) if preset.vessels else None
     disease = sample_disease(
         stream(seed, "disease"),
@@ -107,3 +127,8 @@ def _sample_patient(
         lesion_shape=lesion_shape,
     )
     return setup, head, head_parameters, vessels, disease
+
+
+def _sample_quality(seed: int, preset: ExaminationPreset) -> ExaminationQuality | None:
+    """Contrast and quality of a randomised examination; None for the others."""
+    return None if preset.randomised is None else sample_quality(stream(seed, "quality"), preset.randomised)

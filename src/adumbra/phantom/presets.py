@@ -5,12 +5,16 @@ and many centres with missing sequences. ``emergency`` is the latter on the day 
 still occluded: seven in ten of its cases have a clot, of the others three. ``diffusion`` simulates what lesion
 segmentation needs at 2 mm, in about one second a case. The protocols are in clinical use; no two cases of a
 multicentric cohort have the same one.
+
+``lesion-physics``, ``lesion-mixture`` and ``lesion-both`` randomise the domain of lesion segmentation: infarcts of
+unlimited shape, every scanner, missing sequences, several annotators. They differ in the contrasts alone.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from adumbra.core.errors import InputRejected
 from adumbra.core.types import MODALITIES, Modality
@@ -18,6 +22,27 @@ from adumbra.phantom.pathology.lesion import Pattern
 
 ACUTE: Mapping[Pattern, float] = MappingProxyType({"none": 0.06, "territorial": 0.56, "shower": 0.22, "lacune": 0.16})
 """Approximate probability of each infarct pattern in a stroke unit; ``territorial`` is a clot in a named artery."""
+
+
+Contrast = Literal["physics", "clustered", "mixture"]
+"""The signal equations; the same with sub-divided tissue; or random intensities for each cluster of tissue."""
+
+
+@dataclass(frozen=True)
+class Randomisation:
+    """What a randomised examination varies beyond ``ExaminationPreset``.
+
+    Attributes:
+        contrasts: Probability of each kind of contrast.
+        clean: Share of examinations with a high signal-to-noise ratio, no artefact and all sequences.
+        dwi_alone: Probability that one of the others has the DWI alone.
+        annotators: Number of simulated annotators of the lesion.
+    """
+
+    contrasts: Mapping[Contrast, float]
+    clean: float = 0.2
+    dwi_alone: float = 0.1
+    annotators: int = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +57,7 @@ class ExaminationPreset:
         varied: Whether every case has a scanner of its own.
         missing: Probability that a case lacks a modality.
         latest_h: The latest time of an examination, in hours from onset.
+        randomised: Randomises contrasts, scanner, infarct shapes and annotators; None for the other presets.
     """
 
     spacing_mm: float
@@ -41,10 +67,21 @@ class ExaminationPreset:
     varied: bool
     missing: Mapping[Modality, float]
     latest_h: float = math.inf
+    randomised: Randomisation | None = None
 
 
 _MANY_CENTRES = ExaminationPreset(
     1.0, MODALITIES, True, ACUTE, True, {"b0": 0.2, "flair": 0.15, "swi": 0.2, "phase": 0.45, "tof": 0.25}
+)  # fmt: skip
+
+_RANDOMISED_PATTERNS: Mapping[Pattern, float] = {
+    "none": 0.17, "territorial": 0.20, "large": 0.13, "cortical": 0.06, "shower": 0.16, "lacune": 0.10,
+    "brainstem": 0.08, "cerebellum": 0.10,
+}  # fmt: skip
+# With the clean share and the DWI alone, ADC lacks in about 20 %, b0 in half and FLAIR in 35 % of all cases.
+_RANDOMISED = ExaminationPreset(
+    2.0, ("dwi", "adc", "b0", "flair"), False, _RANDOMISED_PATTERNS, True, {"adc": 0.165, "b0": 0.58, "flair": 0.375},
+    randomised=Randomisation({"physics": 1.0}),
 )  # fmt: skip
 
 PRESETS: Mapping[str, ExaminationPreset] = MappingProxyType(
@@ -55,6 +92,11 @@ PRESETS: Mapping[str, ExaminationPreset] = MappingProxyType(
         "diffusion": ExaminationPreset(
             2.0, ("dwi", "adc", "b0", "flair"), False,
             {"none": 0.15, "territorial": 0.37, "shower": 0.38, "lacune": 0.10}, True, {},
+        ),
+        "lesion-physics": _RANDOMISED,
+        "lesion-mixture": replace(_RANDOMISED, randomised=Randomisation({"mixture": 1.0})),
+        "lesion-both": replace(
+            _RANDOMISED, randomised=Randomisation({"physics": 0.4, "clustered": 0.2, "mixture": 0.4})
         ),
     }
 )  # fmt: skip

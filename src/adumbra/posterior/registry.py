@@ -10,7 +10,7 @@ from adumbra.core.types import Target
 from adumbra.fusion.two_pass import TwoPassPosterior
 from adumbra.inference.posteriors import Posterior, StochasticApproximation
 from adumbra.inference.protocols import TrainedNetwork
-from adumbra.posterior.deterministic import Deterministic
+from adumbra.posterior.deterministic import Deterministic, DeterministicPosterior
 from adumbra.posterior.diffusion import MaskDiffusion
 from adumbra.posterior.ensemble import DeepEnsemble
 from adumbra.posterior.heteroscedastic import Heteroscedastic
@@ -54,7 +54,19 @@ def posterior_of(
     target: Target | None = None,
     compute: ComputeConfig | None = None,
 ) -> Posterior:
-    """The posterior of one network, or of an ensemble of several.
+    """The posterior of one network, or of an ensemble of several; see ``member_posteriors``."""
+    members = member_posteriors(networks, name, target=target, compute=compute)
+    return members[0] if len(members) == 1 else DeepEnsemble(members)
+
+
+def member_posteriors(
+    networks: Sequence[TrainedNetwork],
+    name: str = "",
+    *,
+    target: Target | None = None,
+    compute: ComputeConfig | None = None,
+) -> tuple[Posterior, ...]:
+    """The posterior of each network.
 
     Args:
         networks: One, or several for an ensemble.
@@ -70,10 +82,9 @@ def posterior_of(
         today = current_value("posterior", name)
         remedy = "choose one of these" if today == name else f"use its name of today, {today}"
         raise InputRejected("posterior", expected=" or ".join(POSTERIORS), found=name, do=remedy)
-    members = [
+    return tuple(
         _member(trained, name or default_posterior(trained), target, compute or ComputeConfig()) for trained in networks
-    ]
-    return members[0] if len(members) == 1 else DeepEnsemble(members)
+    )
 
 
 def _member(trained: TrainedNetwork, name: str, target: Target | None, compute: ComputeConfig) -> Posterior:
@@ -110,4 +121,6 @@ def _single_pass(
     """The posterior of a network alone; dropout is sampled at uncertain voxels only, where the network allows it."""
     if name == "dropout" and not compute.dense_draws and trained.network.sparse_decoding is not None:
         return SelectiveMCDropout(trained, target, compute, batch_size=batch_size)
+    if name == "deterministic":
+        return DeterministicPosterior(trained, Deterministic(), target, compute)
     return SampledPosterior(trained, POSTERIORS[name](trained), target, compute)

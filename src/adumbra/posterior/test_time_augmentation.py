@@ -48,14 +48,16 @@ class TestTimeAugmentation:
     ) -> Realisation:
         """One augmentation, the same in all windows."""
         axes = [2 + axis for axis in range(3) if generator.random() < self.flip[axis]]
-        channels = len(network.config.modalities)
+        channels, repeats = len(network.config.modalities), 2 if network.config.mirrored else 1
         gain = np.exp(self.gain * generator.standard_normal(channels))
         gain, shift = (a.reshape(1, -1, 1, 1, 1) for a in (gain, self.shift * generator.standard_normal(channels)))
 
         def augmented(network: SegmentationNetwork, window: Window) -> torch.Tensor:
             (x,) = window.features
             available = window.present.view(1, -1, 1, 1, 1)  # a missing channel stays zero
-            changed = (x * torch.from_numpy(gain).to(x) + torch.from_numpy(shift).to(x)) * available
+            # A mirror image is of the same scan, and has its intensities.
+            factor, offset = (torch.from_numpy(np.tile(a, (1, repeats, 1, 1, 1))).to(x) for a in (gain, shift))
+            changed = (x * factor + offset) * available.repeat(1, repeats, 1, 1, 1)
             return torch.flip(network((torch.flip(changed, axes),), window.present), axes)
 
         return augmented

@@ -18,6 +18,7 @@ from adumbra.core.references import citations, cites
 from adumbra.core.types import Affine, Mask, Modality
 from adumbra.preprocessing.adc import SAME_ACQUISITION_MM, adc_from, with_adc
 from adumbra.preprocessing.brain_mask import extract_brain
+from adumbra.preprocessing.brain_plausibility import implausibilities
 from adumbra.preprocessing.registration import Registration, register_rigid
 from adumbra.preprocessing.resampling import resample_by_modality, resample_scan
 
@@ -74,7 +75,8 @@ def align(
     }
     masks = {name: _resample_mask(mask, case, reference, transforms) for name, mask in case.masks.items()}
     masks["brain"] = brain
-    notes += [brain_note, *_resampling_notes(case, scans, masks, reference), *_coverage_notes(scans, brain)]
+    notes += [brain_note, *_plausibility_notes(brain)]
+    notes += [*_resampling_notes(case, scans, masks, reference), *_coverage_notes(scans, brain)]
     return case.updated(*notes, scans=scans, masks=masks)
 
 
@@ -158,6 +160,15 @@ def _brain(
         brain, source = Scan(fixed_brain, grid, case.scan(reference).native), f"found in {reference}"
     values = {"volume_ml": round(_volume_ml(brain), 1)}
     return brain, Conversion("preprocessing.brain_mask", "brain", f"Brain mask {source}", values)
+
+
+def _plausibility_notes(brain: Scan) -> list[Conversion]:
+    """A warning if something speaks against the brain mask."""
+    clauses = implausibilities(brain.data, brain.grid)
+    if not clauses:
+        return []
+    what = f"The brain mask may be wrong, for {', '.join(clauses)}"
+    return [Conversion("preprocessing.brain_plausibility", "brain", what, {"failed": len(clauses)}, warning=True)]
 
 
 def _brain_in(case: Case, best: Modality, reference: Modality, transforms: Transforms, fixed_brain: Mask) -> Scan:

@@ -31,18 +31,28 @@ def normalise(case: Case) -> Case:
         MissingInput: The case has no brain mask.
         ImplausibleValues: An image is constant in the brain.
     """
+    scans, notes = {}, []
+    for modality, (centre, scale) in network_scales(case).items():
+        scan = case.scans[modality]
+        scans[modality] = in_network_units(scan, centre, scale)
+        numbers = {"centre": round(centre, 6), "scale": round(scale, 6)}
+        notes.append(Conversion("preprocessing.normalisation", modality, "Scaled to network units", numbers))
+    return case.updated(*notes, scans=scans)
+
+
+def network_scales(case: Case) -> dict[Modality, tuple[float, float]]:
+    """The constant that is subtracted from each scan, and the one that it is divided by; see ``normalise``."""
     if "brain" not in case.masks:
         raise MissingInput(
             case.name, expected="a brain mask", found="none", do="call adumbra.preprocessing.alignment.align first"
         )
     brain = case.masks["brain"].data
-    scans, notes = {}, []
-    for modality, scan in case.scans.items():
-        centre, scale = _scale(modality, scan, brain, case.name)
-        scans[modality] = replace(scan, data=_scaled(scan, centre, scale))
-        numbers = {"centre": round(centre, 6), "scale": round(scale, 6)}
-        notes.append(Conversion("preprocessing.normalisation", modality, "Scaled to network units", numbers))
-    return case.updated(*notes, scans=scans)
+    return {modality: _scale(modality, scan, brain, case.name) for modality, scan in case.scans.items()}
+
+
+def in_network_units(scan: Scan, centre: float, scale: float) -> Scan:
+    """A scan in network units, by the constants of ``network_scales``."""
+    return replace(scan, data=_scaled(scan, centre, scale))
 
 
 def _scale(modality: Modality, scan: Scan, brain: Mask, name: str) -> tuple[float, float]:

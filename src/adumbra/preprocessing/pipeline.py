@@ -16,6 +16,7 @@ from adumbra.core.types import Modality, Target
 from adumbra.preprocessing.alignment import align
 from adumbra.preprocessing.normalisation import normalise
 from adumbra.preprocessing.phase import with_swi
+from adumbra.preprocessing.reflection import with_reflection
 from adumbra.preprocessing.resampling import resample_case
 
 
@@ -45,6 +46,7 @@ def preprocess(
     modalities: Collection[Modality],
     spacing_mm: float,
     registration: Literal["auto", "never"] = "auto",
+    mirrored: bool = False,
     progress: Progress = quiet,
 ) -> tuple[Case, Case]:
     """Aligns a case, and prepares it for a network.
@@ -56,6 +58,7 @@ def preprocess(
             by the mask of the phase.
         spacing_mm: Spacing of the network's isotropic grid.
         registration: See ``align``.
+        mirrored: Whether to estimate the reflection of the head, for a network that takes mirror images.
         progress: Follows the registrations.
 
     Returns:
@@ -66,7 +69,33 @@ def preprocess(
         InputRejected: See ``align`` and ``normalise``.
         MissingInput: The case has no scan that shows the target.
     """
+    aligned = align_case(
+        case, target=target, modalities=modalities, registration=registration, mirrored=mirrored, progress=progress
+    )
+    return aligned, network_case(aligned, spacing_mm=spacing_mm)
+
+
+@cites(*citations(align, with_swi))
+def align_case(
+    case: Case,
+    *,
+    target: Target,
+    modalities: Collection[Modality],
+    registration: Literal["auto", "never"] = "auto",
+    mirrored: bool = False,
+    progress: Progress = quiet,
+) -> Case:
+    """The case on the grid of the target's reference modality; the arguments and errors are those of ``preprocess``."""
     weighted = with_swi(case) if {"swi", "phase"} <= set(modalities) else case
-    aligned = align(weighted, reference=reference_modality(case, target), registration=registration, progress=progress)
-    network_case = normalise(resample_case(aligned, respaced(aligned.grid, (spacing_mm,) * 3)))
-    return aligned, network_case
+    reference = reference_modality(case, target)
+    aligned = align(weighted, reference=reference, registration=registration, progress=progress)
+    return with_reflection(aligned, modalities) if mirrored else aligned
+
+
+def network_case(aligned: Case, *, spacing_mm: float) -> Case:
+    """An aligned case at the isotropic spacing of a network, in network units.
+
+    Raises:
+        InputRejected: See ``normalise``.
+    """
+    return normalise(resample_case(aligned, respaced(aligned.grid, (spacing_mm,) * 3)))

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 
 from adumbra.core.atomic_io import write_all_atomically
+from adumbra.core.case_features import CaseFeatures
 from adumbra.core.geometry.components import touching
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.geometry.resampling import resample
@@ -72,8 +73,16 @@ def write_maps(
     return written
 
 
-def write_findings(findings: Findings, draws: VolumeDraws, out: Path, *, name: str, overwrite: bool = False) -> Path:
-    """Writes the findings and the volumes of the draws as ``<case>_label-<target>_findings.json`` beside the maps.
+def write_findings(
+    findings: Findings,
+    draws: VolumeDraws,
+    out: Path,
+    *,
+    name: str,
+    features: CaseFeatures | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Writes findings, volumes of the draws and features as ``<case>_label-<target>_findings.json`` beside the maps.
 
     Raises:
         OutputRefused: The file exists already, or cannot be written.
@@ -81,8 +90,10 @@ def write_findings(findings: Findings, draws: VolumeDraws, out: Path, *, name: s
     """
     case = bids_name(name)
     path = f"{case_folder(case, findings.target)}/{case}_label-{findings.target}_findings.json"
-    content = json_bytes({"findings": asdict(findings), "draws": asdict(draws)})
-    return write_all_atomically({path: content}, out, overwrite=overwrite)[0]
+    content = {"findings": asdict(findings), "draws": asdict(draws)}
+    if features is not None:
+        content["features"] = features.as_json()
+    return write_all_atomically({path: json_bytes(content)}, out, overwrite=overwrite)[0]
 
 
 def write_run(run: RunRecord, out: Path, *, name: str, overwrite: bool = False) -> Path:

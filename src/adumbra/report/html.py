@@ -17,6 +17,7 @@ from adumbra.core.results import AttentionMaps, Maps, Prediction, RegionalUncert
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Mask, Volume
 from adumbra.report.attention import RegionAttention, attention_by_region
+from adumbra.report.case_summary import score_sentences, width_legend, width_segments
 from adumbra.report.charts import quality_charts
 from adumbra.report.dot_plot import dot_plot
 from adumbra.report.figures import ENTROPY, Scale, Scene, epistemic_scale
@@ -84,7 +85,7 @@ def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrit
     case, maps, findings = prediction.case, prediction.maps, prediction.findings
     brain, truth = _mask(case, "brain"), _mask(case, maps.target)
     scene = _scene(case, maps, brain, truth)
-    warnings = [*findings.notes, *(f"{c.subject}: {c.what}." for c in case.provenance if c.warning)]
+    warnings = [*findings.notes, *case.warnings]
     page = _template().render(
         case=case.name,
         title=TARGET_SPECS[maps.target].title,
@@ -92,6 +93,8 @@ def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrit
         findings=findings,
         interval=format_interval(findings.volume_ml),
         chart=dot_plot(prediction.draws.volumes_ml, findings.volume_ml),
+        width=None if findings.width is None else (width_segments(findings.width), width_legend(findings.width)),
+        score=() if findings.score is None else score_sentences(findings.score),
         key=key_pictures(scene),
         slices=slice_rows(scene),
         regions=[(region, picture_of_region(scene, region)) for region in findings.regions],

@@ -16,6 +16,7 @@ import numpy as np
 
 from adumbra.core.atomic_io import write_all_atomically
 from adumbra.core.case import Case, Conversion, Scan
+from adumbra.core.case_features import CaseFeatures, CaseScore, WidthShares
 from adumbra.core.errors import MissingInput, OutputRefused, UnreadableFile
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.legacy import current_names, current_value, earlier_part
@@ -95,7 +96,9 @@ def write_prediction(
         prediction.attention, out, name=name, target=maps.target, grid=maps.grid, native=scan.native,
         modality_source=scan.source, overwrite=overwrite,
     )  # fmt: skip
-    findings = write_findings(prediction.findings, prediction.draws, out, name=name, overwrite=overwrite)
+    findings = write_findings(
+        prediction.findings, prediction.draws, out, name=name, features=prediction.features, overwrite=overwrite
+    )
     scene = _write_scene(prediction, out, overwrite=overwrite)
     page = write_page(prediction, run, out, overwrite=overwrite)
     run = replace(run, outputs=sha256_by_name((*paths, findings, scene, page)))
@@ -156,6 +159,7 @@ def _read_prediction(out: Path, manifest: Path) -> tuple[Prediction, RunRecord]:
         scores=None if metadata["scores"] is None else {k: _number(v) for k, v in metadata["scores"].items()},
         curves=Curves(**{k: _curve(v) for k, v in metadata["curves"].items()}) if "curves" in metadata else None,
         attention=_attention(stem, grid, metadata["attention"]) if "attention" in metadata else None,
+        features=CaseFeatures.from_json(stored["features"]) if "features" in stored else None,
     ), run
 
 
@@ -237,6 +241,8 @@ def _findings(stored: Mapping[str, Any]) -> Findings:
         regions,
         tuple(stored["notes"]),
         _regional(stored.get("regional")),
+        None if stored.get("width") is None else WidthShares(**stored["width"]),
+        None if stored.get("score") is None else CaseScore(**stored["score"]),
     )
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from adumbra.cases.scan import read_mask
-from adumbra.core.case import Case, Scan
-from adumbra.core.errors import MissingInput
+from adumbra.core.case import Case, Scan, annotator_mask_name
+from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.core.progress import Progress, quiet
 from adumbra.phantom.generate import Phantom, generate, phantom_from
 from adumbra.phantom.pathology.lesion import LesionShape
@@ -50,12 +50,16 @@ class PhantomRef:
         number: Number of the case.
         lesion_masks: Files of real lesion masks in MNI space, whose shapes half of the infarcts take.
         preset: Name of the examination preset, a key of ``phantom.presets.PRESETS``.
+        annotators: Number of annotators whose masks of the lesion the case holds beside its own. They are numbered from
+            1, whose mask is the smallest, to the one whose mask is the largest. With annotators the case also holds its
+            true brain mask, so that preparation need not find the brain.
     """
 
     seed: int
     number: int
     lesion_masks: tuple[Path, ...] = ()
     preset: str = "diffusion"
+    annotators: int = 0
 
     @property
     def name(self) -> str:
@@ -63,8 +67,25 @@ class PhantomRef:
         return case_name(self.seed, self.number)
 
     def open(self) -> Case:
-        """Simulates the case."""
-        return simulate_case(self.seed, self.number, self.lesion_masks, preset_name=self.preset).case
+        """Simulates the case.
+
+        Raises:
+            InputRejected: The preset has fewer annotators.
+        """
+        phantom = simulate_case(self.seed, self.number, self.lesion_masks, preset_name=self.preset)
+        annotations = sorted(phantom.annotations, key=lambda scan: int(np.count_nonzero(scan.data)))
+        if len(annotations) < self.annotators:
+            raise InputRejected(
+                "annotators",
+                expected=f"at most {len(annotations)}, as preset {self.preset} has",
+                found=str(self.annotators),
+                do="choose a preset with several annotators, such as lesion-both",
+            )
+        chosen = enumerate(annotations[: self.annotators], start=1)
+        masks = {annotator_mask_name("lesion", number): scan for number, scan in chosen}
+        if phantom.brain is not None and self.annotators:
+            masks["brain"] = phantom.brain
+        return phantom.case.updated(masks={**phantom.case.masks, **masks})
 
     def has_clot(self) -> bool:
         """Whether the case has a clot; no images are simulated."""

@@ -5,7 +5,9 @@ slices, missing sequences, skull stripping. NumPy only; a patch takes about 25 m
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -16,6 +18,7 @@ from adumbra.training.patches import Patches
 LOW, HIGH = -4.0, 12.0  # Preprocessing clips network units to this range.
 _OMISSION_RATES = {"dwi": 0.03, "adc": 0.15, "swi": 0.10}  # Of the modalities that are seldom missing.
 _USUAL_OMISSION_RATE = 0.4
+_UNLIKE = 0.4  # Strength of the shading by which the two sides of a head differ, relative to that of one side.
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,41 @@ class Augmentation:
 
 
 def augment(
-    patch: Patches, rng: np.random.Generator, *, modalities: tuple[Modality, ...], augmentation: Augmentation
+    patch: Patches,
+    rng: np.random.Generator,
+    *,
+    modalities: tuple[Modality, ...],
+    augmentation: Augmentation,
+    mirror_rng: np.random.Generator | None = None,
 ) -> Patches:
     """Changes a batch of one patch at random.
+
+    A mirror image is of the same scan: it is flipped, stripped, omitted and changed in contrast and resolution as its
+    image is. Its noise and a part of its shading are its own.
 
     Args:
         patch: The batch.
         rng: Source of all randomness.
         modalities: Modality of each channel.
         augmentation: Probability of each change.
+        mirror_rng: Source of what differs between an image and its mirror image; with or without it, the images are
+            changed in the same way. A patch with mirror images needs it.
     """
     patch = _flip(patch, rng, augmentation)
     if rng.random() < augmentation.strip:
-        patch = replace(patch, channels=_strip_skull(patch, rng))
+        patch = _strip_skull(patch, rng)
     present = _omit_modalities(patch.present[0], rng, modalities, augmentation.missing)
     channels = np.zeros_like(patch.channels[0])
+    mirror = None if patch.mirror is None else np.zeros_like(patch.mirror[0])
     for c in np.flatnonzero(present):
         # The absolute value of the ADC is meaningful: it is changed a third as much.
         strength = 0.35 if modalities[c] == "adc" else 1.0
+        again = rng if mirror is None else deepcopy(rng)
         channels[c] = _change_channel(patch.channels[0, c], rng, augmentation, strength)
-    return replace(patch, channels=channels[None], present=present[None])
+        if patch.mirror is not None and mirror is not None:
+            mirror[c] = _change_channel(patch.mirror[0, c], again, augmentation, strength, mirror_rng)
+    changed = replace(patch, channels=channels[None], present=present[None])
+    return changed if mirror is None else replace(changed, mirror=mirror[None])
 
 
 def _flip(patch: Patches, rng: np.random.Generator, augmentation: Augmentation) -> Patches:
@@ -76,7 +94,12 @@ def _flip(patch: Patches, rng: np.random.Generator, augmentation: Augmentation) 
     axes = tuple(axis - 3 for axis, p in enumerate(probabilities) if rng.random() < p)
     flipped = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.guidance))
     channels, labels, weights, brain, guidance = flipped
-    return Patches(channels, patch.present, labels, weights, brain, guidance)
+    if patch.mirror is None or patch.mirror_brain is None:
+        return Patches(channels, patch.present, labels, weights, brain, guidance)
+    mirror, mirror_brain = (np.flip(a, axes) for a in (patch.mirror, patch.mirror_brain))
+    return Patches(
+        channels, patch.present, labels, weights, brain, guidance, mirror=mirror, mirror_brain=mirror_brain
+    )
 
 
 def _omit_modalities(
@@ -88,21 +111,36 @@ def _omit_modalities(
     return (remaining if remaining.any() else present).astype(np.float32)
 
 
-def _strip_skull(patch: Patches, rng: np.random.Generator) -> np.ndarray:
-    """The channels without skull: outside the brain the darkest value of the patch, or 0 in one of three patches."""
+def _strip_skull(patch: Patches, rng: np.random.Generator) -> Patches:
+    """The patch without skull: outside the brain the darkest value of the patch, or 0 in one of three patches."""
     axes = (2, 3, 4)
     air = np.where(rng.random() < 1 / 3, np.float32(0.0), patch.channels.min(axis=axes, keepdims=True))
-    return np.where(patch.brain > 0, patch.channels, air.astype(np.float32))
+    air = air.astype(np.float32)
+    stripped = replace(patch, channels=np.where(patch.brain > 0, patch.channels, air))
+    if patch.mirror is None or patch.mirror_brain is None:
+        return stripped
+    return replace(stripped, mirror=np.where(patch.mirror_brain > 0, patch.mirror, air))
 
 
-def _change_channel(volume: Volume, rng: np.random.Generator, augmentation: Augmentation, strength: float) -> Volume:
+def _change_channel(
+    volume: Volume,
+    rng: np.random.Generator,
+    augmentation: Augmentation,
+    strength: float,
+    mirror_rng: np.random.Generator | None = None,
+) -> Volume:
+    """A changed channel. With ``mirror_rng`` it is a mirror image, which ``rng`` changes as it changed the image."""
+    multiply, add_noise = _multiply_bias_field, _add_noise
+    if mirror_rng is not None:
+        multiply = partial(_multiply_unlike_bias_field, own_rng=mirror_rng)
+        add_noise = partial(_add_noise, own_rng=mirror_rng)
     steps: tuple[tuple[float, Callable[[Volume, np.random.Generator, float], Volume]], ...] = (
-        (augmentation.shading, _multiply_bias_field),
+        (augmentation.shading, multiply),
         (augmentation.slab, _brighten_slab),
         (augmentation.contrast, _change_contrast),
         (augmentation.smooth, _smooth),
         (augmentation.blocky, _thicken_slices),
-        (augmentation.noise, _add_noise),
+        (augmentation.noise, add_noise),
     )
     measured = volume != 0  # Exactly 0 marks unmeasured voxels, which stay 0.
     out = volume
@@ -122,9 +160,12 @@ def _change_contrast(volume: Volume, rng: np.random.Generator, strength: float) 
     return (bent * scale + shift).astype(np.float32)
 
 
-def _add_noise(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:
+def _add_noise(
+    volume: Volume, rng: np.random.Generator, strength: float, own_rng: np.random.Generator | None = None
+) -> Volume:
+    """Noise of ``own_rng``, or else of ``rng``; its strength is of ``rng``."""
     sigma = rng.uniform(0.05, 0.5) * strength
-    return volume + rng.standard_normal(volume.shape, dtype=np.float32) * np.float32(sigma)
+    return volume + (own_rng or rng).standard_normal(volume.shape, dtype=np.float32) * np.float32(sigma)
 
 
 def _smooth(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:  # noqa: ARG001
@@ -157,6 +198,13 @@ def _multiply_bias_field(volume: Volume, rng: np.random.Generator, strength: flo
     x, y, z = (part.astype(np.float32) for part in parts)
     level = np.float32(np.exp(rng.normal(0.0, 0.25 * strength)))
     return (volume - LOW) * (level * x[:, None, None] * y[None, :, None] * z[None, None, :]) + LOW
+
+
+def _multiply_unlike_bias_field(
+    volume: Volume, rng: np.random.Generator, strength: float, own_rng: np.random.Generator
+) -> Volume:
+    """The field of the image, and a weaker one of the other side's own: coils are nearly symmetric, but not quite."""
+    return _multiply_bias_field(_multiply_bias_field(volume, rng, strength), own_rng, _UNLIKE * strength)
 
 
 def _brighten_slab(volume: Volume, rng: np.random.Generator, strength: float) -> Volume:

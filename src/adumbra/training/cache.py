@@ -19,11 +19,12 @@ from safetensors.numpy import save
 from scipy import ndimage
 
 from adumbra.core.atomic_io import write_atomically
-from adumbra.core.case import Case
+from adumbra.core.case import Case, annotator_mask_name
 from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.core.geometry.components import component_sizes, label_components
+from adumbra.core.geometry.reflection import index_reflection, sub_grid
 from adumbra.core.progress import Progress, quiet
-from adumbra.core.types import Mask, Modality, Target, Volume
+from adumbra.core.types import Affine, Mask, Modality, Target, Volume
 from adumbra.preprocessing.pipeline import preprocess
 
 _MARGIN_MM = 12.0
@@ -57,6 +58,8 @@ class CacheConfig:
         registration: Whether scans on different grids are registered.
         spacing_mm: Spacing of the isotropic grid, in millimetres.
         least_side: Smallest side of a volume, in voxels; smaller volumes are padded with zeros.
+        annotators: Number of annotators of each case, whose masks the case holds under ``case.annotator_mask_name``.
+        mirrored: Whether the reflection of the head is estimated, for mirror images.
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
@@ -64,6 +67,8 @@ class CacheConfig:
     registration: Literal["auto", "never"] = "auto"
     spacing_mm: float = 2.0
     least_side: int = 64
+    annotators: int = 0
+    mirrored: bool = False
 
 
 def cache_cases(
@@ -120,7 +125,12 @@ def _is_current(path: Path, config: CacheConfig) -> bool:
 
 
 def _identity(config: CacheConfig) -> str:
-    return json.dumps({"version": 3, **asdict(config)}, sort_keys=True)
+    facts = {"version": 3, **asdict(config)}
+    if not config.annotators:
+        del facts["annotators"]  # files of earlier versions do not name it
+    if not config.mirrored:
+        del facts["mirrored"]  # likewise
+    return json.dumps(facts, sort_keys=True)
 
 
 def _write(case: CaseSource, path: Path, config: CacheConfig) -> None:
@@ -136,16 +146,17 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         ``channels`` float16 (C, X, Y, Z) in network units; ``present`` float32 (C,); ``brain`` uint8 (X, Y, Z);
         ``labels`` uint8 and ``weights`` float16 (T, X, Y, Z), see ``balancing_weights``; ``sites`` int16 (N, 3), the
         voxels of the targets ordered by component; ``ends`` int64 (K,), where the voxels of each component end in
-        ``sites``; ``brain_sites`` int16 (M, 3).
+        ``sites``; ``brain_sites`` int16 (M, 3); with annotators ``annotations`` uint8 (A, T, X, Y, Z), the masks of
+        each; with mirror images ``reflection`` float64 (4, 4), from the index of a voxel to that of its mirror image.
 
     Raises:
         MissingInput: The case lacks the mask of a target.
     """
-    for target in config.targets:
-        if case.truth(target) is None:
+    for name in (*config.targets, *(name for names in _annotations(config) for name in names)):
+        if name not in case.masks:
             raise MissingInput(
                 case.name,
-                expected=f"a mask of the {target}",
+                expected=f"a mask of the {name}",
                 found=", ".join(case.masks) or "no masks",
                 do="leave the case out, or give its mask (an empty one where the target is absent)",
             )
@@ -157,8 +168,15 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         modalities=config.modalities,
         spacing_mm=config.spacing_mm,
         registration=config.registration,
+        mirrored=config.mirrored,
     )
     return _cropped_arrays(network_case, config)
+
+
+def _annotations(config: CacheConfig) -> list[list[str]]:
+    """Names of the masks of each annotator, by target."""
+    numbers = range(1, config.annotators + 1)
+    return [[annotator_mask_name(target, number) for target in config.targets] for number in numbers]
 
 
 def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
@@ -173,6 +191,7 @@ def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
     scans = [case.scans[m].data if m in case.scans else nothing for m in config.modalities]
     labels = np.stack([crop(mask) for mask in masks])
     sites, ends = _component_sites(labels)
+    annotations = [[crop(case.masks[name].data) for name in names] for names in _annotations(config)]
     return {
         "channels": np.stack([crop(scan).astype(np.float16) for scan in scans]),
         "present": np.array([m in case.scans for m in config.modalities], dtype=np.float32),
@@ -182,7 +201,17 @@ def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         "sites": sites,
         "ends": ends,
         "brain_sites": _evenly_spaced(np.argwhere(crop(brain)), _BRAIN_SITES).astype(np.int16),
+        **({"annotations": np.array(annotations, dtype=np.uint8)} if annotations else {}),
+        **_index_reflection(case, box, padding),
     }
+
+
+def _index_reflection(case: Case, box: tuple[slice, ...], padding: list[tuple[int, int]]) -> dict[str, Affine]:
+    """The reflection of the case, if it has one, as a map of the voxel indices of the cropped and padded volumes."""
+    if case.reflection is None:
+        return {}
+    low = [part.start - before for part, (before, _) in zip(box, padding, strict=True)]
+    return {"reflection": index_reflection(case.reflection, sub_grid(case.grid, low, (1, 1, 1)))}
 
 
 def _box(inside: Mask, config: CacheConfig) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:

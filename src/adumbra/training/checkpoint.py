@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from adumbra.core.atomic_io import write_atomically
 from adumbra.core.errors import OutputRefused, UnreadableFile
-from adumbra.core.legacy import checkpoint_identity, current_tensor_name
+from adumbra.core.legacy import checkpoint_identity, current_tensor_name, with_later_defaults
 
 _NAME = "checkpoint.safetensors"
 _PARTS = ("data", "optimiser", "loss", "guidance")
@@ -77,8 +77,9 @@ def read_checkpoint(folder: Path, identity: Mapping[str, object]) -> Checkpoint 
 
 
 def _require_same(folder: Path, stored: Mapping[str, object], requested: Mapping[str, object]) -> None:
-    before = _options_by_name(stored)
-    now = _options_by_name(json.loads(json.dumps(dict(requested))))  # Tuples become lists, as in the file.
+    before = _options_by_name(with_later_defaults(stored))
+    # Tuples become lists, as in the file.
+    now = _options_by_name(with_later_defaults(json.loads(json.dumps(dict(requested)))))
     # An option that an older version did not store cannot be compared.
     names = [name for name in before if before[name] != now.get(name)]
     if names:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from adumbra.core.errors import InputRejected
+from adumbra.core.legacy import without_later_defaults
 from adumbra.core.options import Guide
 from adumbra.core.targets import network_defaults
 from adumbra.core.types import Target
@@ -13,7 +14,7 @@ from adumbra.inference.device import DeviceName, Precision
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.augment import Augmentation
 from adumbra.training.cache import CacheConfig
-from adumbra.training.options import TrainedPosterior, UncertaintyLoss
+from adumbra.training.options import LossKind, TrainedPosterior, UncertaintyLoss
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class DataConfig:
         registration: Whether scans on different grids are registered.
         augmentation: Random changes to the patches.
         missing_ramp: Share of the steps over which the rate of omitted modalities rises from 0 to its full value.
+        annotators: Number of annotators of each case, see ``training.cache.CacheConfig``; 0 uses the case's mask.
+        annotator: Number of the annotator whose labels are used, from 1; 0 draws one for each patch.
     """
 
     spacing_mm: float = 2.0
@@ -40,6 +43,8 @@ class DataConfig:
     registration: Literal["auto", "never"] = "auto"
     augmentation: Augmentation = field(default_factory=Augmentation)
     missing_ramp: float = 0.0
+    annotators: int = 0
+    annotator: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,18 @@ class LossConfig:
         hard_voxel_fraction: Share of the voxels with the highest loss that count twice, see ``losses.region_balanced``.
         uncertainty_loss: How the uncertainty of the first pass changes the segmentation loss.
         regulariser: A diffusion model of the images that shares the encoder; None trains without one.
+        kind: The overlap term, see ``losses.overlap_loss``.
+        component_share: Share of the component term in the overlap term, in [0, 1], where ``kind`` has one.
+        tversky_alpha: Weight of false positives in the component-adaptive Tversky loss, in [0, 1]; false negatives
+            have the rest.
     """
 
     hard_voxel_fraction: float = 0.01
     uncertainty_loss: UncertaintyLoss = "none"
     regulariser: RegulariserConfig | None = None
+    kind: LossKind = "region-balanced"
+    component_share: float = 0.5
+    tversky_alpha: float = 0.3
 
     @property
     def uses_uncertainty(self) -> bool:
@@ -164,6 +176,8 @@ class TrainConfig:
             registration=self.data.registration,
             spacing_mm=self.data.spacing_mm,
             least_side=self.data.patch,
+            annotators=self.data.annotators,
+            mirrored=self.network.mirrored,
         )
 
     @property
@@ -172,8 +186,12 @@ class TrainConfig:
         return self.network.guidance_channels > 0 or self.loss.uses_uncertainty
 
     def identity(self) -> dict[str, object]:
-        """The options that the result depends on, as plain values: all parts but ``runtime``."""
-        return {name: value for name, value in asdict(self).items() if name != "runtime"}
+        """The options that the result depends on, as plain values: all parts but ``runtime``.
+
+        Options that earlier versions did not have are left out at their default, so that the identity of a training of
+        theirs is unchanged.
+        """
+        return without_later_defaults({name: value for name, value in asdict(self).items() if name != "runtime"})
 
 
 def default_network(target: Target) -> UNetConfig:

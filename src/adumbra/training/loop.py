@@ -26,6 +26,7 @@ from adumbra.training.allocator import keep_freed_memory
 from adumbra.training.augment import Augmentation, augment
 from adumbra.training.cache import CaseSource, cache_cases
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
+from adumbra.training.component_regions import with_regions
 from adumbra.training.config import DataConfig, TrainConfig
 from adumbra.training.crossfit import guided_cases
 from adumbra.training.fitting import (
@@ -196,13 +197,25 @@ def sample_batch(cases: Sequence[CachedCase], config: TrainConfig, number: int) 
     data, rng = config.data, np.random.default_rng([config.seed, number])
     with_target = [case for case in cases if len(case.ends)] or cases
     augmentation = ramp_up(data, number, config.optimiser.steps)
+    # A generator of its own, so that trainings with and without mirror images show the same patches.
+    mirror_rng = np.random.default_rng([config.seed, number, 3]) if config.network.mirrored else None
     patches = []
     for _ in range(data.batch):
         pool = with_target if rng.random() < _SHARE_WITH_TARGET else cases
         case = pool[int(rng.integers(len(pool)))]
-        patch = sample_patch(case, rng, side=data.patch, spacing_mm=data.spacing_mm)
-        patches.append(augment(patch, rng, modalities=config.network.modalities, augmentation=augmentation))
-    return concatenate_patches(patches)
+        patch = sample_patch(
+            case,
+            rng,
+            side=data.patch,
+            spacing_mm=data.spacing_mm,
+            annotator=data.annotator,
+            mirror_rng=mirror_rng,
+        )
+        modalities = config.network.modalities
+        patches.append(
+            augment(patch, rng, modalities=modalities, augmentation=augmentation, mirror_rng=mirror_rng)
+        )
+    return with_regions(concatenate_patches(patches), config.loss.kind)
 
 
 def ramp_up(data: DataConfig, number: int, steps: int) -> Augmentation:
@@ -210,6 +223,12 @@ def ramp_up(data: DataConfig, number: int, steps: int) -> Augmentation:
     ramp = data.missing_ramp * steps
     share = min(1.0, number / ramp) if ramp else 1.0
     return replace(data.augmentation, missing=share * data.augmentation.missing)
+
+
+def initial_weights(name: str) -> str:
+    """The initial weights for the model card: a released name, or the hash of a file, whose path may identify."""
+    path = Path(name)
+    return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" if path.is_file() else name
 
 
 def _write_weights(
@@ -222,6 +241,8 @@ def _write_weights(
 ) -> Trained:
     results = {} if scores is None else asdict(scores)
     training = {"hours": round(seconds / 3600, 3), "cpus": os.cpu_count(), "results": results, **identity}
+    if config.optimiser.initial:
+        training["optimiser"] = asdict(config.optimiser) | {"initial": initial_weights(config.optimiser.initial)}
     card = {
         "architecture": architecture_of(config.network),
         "config": config.network.as_json(),

@@ -25,7 +25,14 @@ from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.flipout import variational_layers
 from adumbra.networks.unet import UNet
 from adumbra.training.config import LossConfig
-from adumbra.training.losses import mean_of_hardest, region_balanced, weighted_cross_entropy, weighted_dice_loss
+from adumbra.training.losses import (
+    OverlapLoss,
+    mean_of_hardest,
+    overlap_loss,
+    region_balanced,
+    weighted_cross_entropy,
+    weighted_dice_loss,
+)
 from adumbra.training.options import UncertaintyLoss
 from adumbra.training.patches import Patches
 
@@ -47,12 +54,15 @@ class Batch:
     weights: Tensor
     brain: Tensor
     guidance: Tensor
+    regions: Tensor | None = None
+    mirror: Tensor | None = None
 
     @classmethod
     def from_patches(cls, patches: Patches, device: torch.device) -> "Batch":
         """The patches on a device."""
         arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "guidance"))
-        return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays))
+        rest = (None if a is None else torch.from_numpy(a).to(device) for a in (patches.regions, patches.mirror))
+        return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays), *rest)
 
     @property
     def uncertainty(self) -> Tensor | None:
@@ -60,8 +70,10 @@ class Batch:
         return self.guidance[:, :1] if self.guidance.shape[1] else None
 
     def network_input(self, *, guided: bool, images: Tensor | None = None) -> Tensor:
-        """Input channels of the network: these images or others, followed by the guidance maps of a guided network."""
+        """Input channels of the network: these images or others, then mirror images and guidance if it takes them."""
         shown = self.images if images is None else images
+        if self.mirror is not None:
+            shown = torch.cat([shown, self.mirror.to(shown.dtype)], dim=1)
         return torch.cat([shown, self.guidance], dim=1) if guided else shown
 
     def with_uncertainty_loss(self, kind: UncertaintyLoss) -> "Batch":
@@ -83,9 +95,12 @@ def segmentation_loss(network: UNet, batch: Batch, loss: LossConfig) -> Tensor:
     x = batch.network_input(guided=network.config.guidance_channels > 0)
     if (noise := network.logit_noise) is not None:
         return _noise_loss(noise, x, batch, loss, shared_noise=bool(network.config.noise_rank))
-    return region_balanced(
-        network(x, batch.present), batch.labels, batch.weights, hard_voxel_fraction=loss.hard_voxel_fraction
-    )
+    return _logits_loss(network(x, batch.present), batch, loss)
+
+
+def _logits_loss(logits: Tensor, batch: Batch, loss: LossConfig) -> Tensor:
+    overlap, share = overlap_loss(loss, batch.regions), loss.hard_voxel_fraction
+    return region_balanced(logits, batch.labels, batch.weights, hard_voxel_fraction=share, overlap=overlap)
 
 
 def _mask_denoising_loss(network: UNet, denoising: MaskDenoising, batch: Batch, loss: LossConfig) -> Tensor:
@@ -95,13 +110,14 @@ def _mask_denoising_loss(network: UNet, denoising: MaskDenoising, batch: Batch, 
     x = batch.network_input(guided=network.config.guidance_channels > 0)
     features = network.features_before("decoder", x, batch.present)
     logits = denoising.denoise(features, noisy.to(masks.dtype), times)
-    return region_balanced(logits, batch.labels, batch.weights, hard_voxel_fraction=loss.hard_voxel_fraction)
+    return _logits_loss(logits, batch, loss)
 
 
 def _noise_loss(noise: LogitNoise, x: Tensor, batch: Batch, loss: LossConfig, *, shared_noise: bool) -> Tensor:
     mean, spread, factors = noise.logit_distribution(x, batch.present)
     samples = sample_logits(mean, spread, factors)
-    return loss_under_noise(samples, batch.labels, batch.weights, loss, shared_noise=shared_noise)
+    overlap = overlap_loss(loss, batch.regions)
+    return loss_under_noise(samples, batch.labels, batch.weights, loss, shared_noise=shared_noise, overlap=overlap)
 
 
 def regulariser_loss(
@@ -157,7 +173,13 @@ def sample_logits(mean: Tensor, spread: Tensor, factors: tuple[Tensor, ...], cou
 
 
 def loss_under_noise(
-    samples: Tensor, truth: Tensor, weights: Tensor, loss: LossConfig, *, shared_noise: bool
+    samples: Tensor,
+    truth: Tensor,
+    weights: Tensor,
+    loss: LossConfig,
+    *,
+    shared_noise: bool,
+    overlap: OverlapLoss = weighted_dice_loss,
 ) -> Tensor:
     """The terms of ``losses.region_balanced`` for samples of the logits.
 
@@ -170,11 +192,12 @@ def loss_under_noise(
         weights: (B, T, X, Y, Z).
         loss: Share of the hardest voxels.
         shared_noise: Whether voxels share noise.
+        overlap: The overlap term of the mean probability.
     """
     marginal = torch.logsumexp(F.logsigmoid(samples), 0) - torch.logsumexp(F.logsigmoid(-samples), 0)
     losses = weighted_cross_entropy(marginal, truth, weights)
     likelihood = _patch_cross_entropy(samples, truth, weights) if shared_noise else losses.mean()
-    dice = weighted_dice_loss(marginal.sigmoid(), truth, weights)
+    dice = overlap(marginal.sigmoid(), truth, weights)
     return dice + likelihood + 0.5 * mean_of_hardest(losses, loss.hard_voxel_fraction)
 
 

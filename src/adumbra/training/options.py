@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-Backbone = Literal["unet", "crossmodal", "diffusion"]
-"""A U-Net; a network with an encoder for each modality; a diffusion model of masks."""
+Backbone = Literal["unet", "strided-unet", "crossmodal", "diffusion"]
+"""A U-Net; one that computes little at full resolution and trains twice as fast; a network with an encoder for each
+modality; a diffusion model of masks."""
 
 Fusion = Literal["early", "late", "attention", "constant", "shuffled", "uncertainty", "oracle"]
 """Concatenation; averaged probabilities; attention whose gate is always open; attention whose gate is driven by a map:
@@ -15,6 +16,10 @@ RegulariserMode = Literal["none", "joint", "pretrain", "both"]
 UncertaintyLoss = Literal["none", "weighted", "smoothed"]
 """How uncertainty U changes the loss, the closest published alternatives to the blur: voxels are weighted by 1 + U, or
 labels are moved towards 1/2 by a tenth of U."""
+
+LossKind = Literal["region-balanced", "component-tversky", "component-dice"]
+"""The overlap term of the loss: a Dice with weights that balance regions; half of that and half a term in which every
+component counts alike: the component-adaptive Tversky loss, or the Dice of each component's Voronoi cell (CC-Dice)."""
 
 TrainedPosterior = Literal[
     "dropout",

@@ -1,13 +1,14 @@
 """Patches sampled from cached cases. The patches of a step depend on its number only, not on earlier steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 
 from adumbra.core.legacy import stored_name
+from adumbra.training.mirror import jittered, mirror_patch
 
 _SMALL_ML = 1.6
 
@@ -24,6 +25,7 @@ class CachedCase:
         ends: int64 (K,), where the voxels of each component end in ``sites``.
         brain_sites: int16 (M, 3), brain voxels.
         guidance: File of the guidance maps, see ``training.crossfit``; None where there are none.
+        reflection: (4, 4), index of a voxel to that of its mirror image; None where it was not estimated.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class CachedCase:
     ends: np.ndarray
     brain_sites: np.ndarray
     guidance: Path | None = None
+    reflection: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +54,11 @@ class Patches:
         weights: (B, T, X, Y, Z), weights of the loss.
         brain: (B, 1, X, Y, Z), 0 or 1.
         guidance: (B, D, X, Y, Z), guidance maps in [0, 1]; D is 0 where there are none.
+        regions: int32 (B, T, X, Y, Z), the components that the loss needs, see ``training.component_regions``; None
+            where it needs none.
+        mirror: (B, C, X, Y, Z), ``channels`` of the other side of the head, see ``training.mirror``; None where the
+            network takes none.
+        mirror_brain: (B, 1, X, Y, Z), ``brain`` of the other side; None likewise.
     """
 
     channels: np.ndarray
@@ -59,6 +67,9 @@ class Patches:
     weights: np.ndarray
     brain: np.ndarray
     guidance: np.ndarray
+    regions: np.ndarray | None = None
+    mirror: np.ndarray | None = None
+    mirror_brain: np.ndarray | None = None
 
 
 def open_cached_case(path: Path) -> CachedCase:
@@ -66,10 +77,20 @@ def open_cached_case(path: Path) -> CachedCase:
     with safe_open(path, framework="np") as file:
         x, y, z = file.get_slice("brain").get_shape()
         small = (file.get_tensor(name) for name in ("present", "sites", "ends", "brain_sites"))
-        return CachedCase(path, (x, y, z), *small)
+        reflection = file.get_tensor("reflection") if "reflection" in file.keys() else None  # noqa: SIM118
+        present, sites, ends, brain_sites = small
+        return CachedCase(path, (x, y, z), present, sites, ends, brain_sites, reflection=reflection)
 
 
-def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spacing_mm: float) -> Patches:
+def sample_patch(
+    case: CachedCase,
+    rng: np.random.Generator,
+    *,
+    side: int,
+    spacing_mm: float,
+    annotator: int = 0,
+    mirror_rng: np.random.Generator | None = None,
+) -> Patches:
     """Samples one patch of a case, as a batch of one.
 
     30 % of the patches lie anywhere in the brain, the others around a component of a target. Half of the latter are
@@ -81,6 +102,9 @@ def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spaci
         rng: Source of all randomness.
         side: Side of the patch, in voxels.
         spacing_mm: Spacing of the case's isotropic grid, in millimetres.
+        annotator: Number of the annotator whose labels are taken, from 1; 0 draws one of them. A case without
+            annotators has its own mask.
+        mirror_rng: Source of the jitter of the reflection, for a case that has one; None samples no mirror image.
     """
     centre = _sample_centre(case, rng, small_voxels=_SMALL_ML * 1000.0 / spacing_mm**3)
     jitter = rng.integers(-(side // 4), side // 4 + 1, 3)
@@ -89,8 +113,18 @@ def sample_patch(case: CachedCase, rng: np.random.Generator, *, side: int, spaci
     with safe_open(case.path, framework="np") as file:
         volumes = [file.get_slice(name)[:, x, y, z][None] for name in ("channels", "labels", "weights")]
         volumes.append(file.get_slice("brain")[x, y, z][None, None])
+        if "annotations" in file.keys():  # noqa: SIM118 (no mapping)
+            annotations = file.get_slice("annotations")
+            number = annotator - 1 if annotator else int(rng.integers(annotations.get_shape()[0]))
+            volumes[1] = annotations[number, :, x, y, z][None]
     channels, labels, weights, brain = (volume.astype(np.float32) for volume in volumes)
-    return Patches(channels, case.present[None].copy(), labels, weights, brain, guidance_maps(case, (x, y, z))[None])
+    guidance = guidance_maps(case, (x, y, z))[None]
+    patch = Patches(channels, case.present[None].copy(), labels, weights, brain, guidance)
+    if case.reflection is None or mirror_rng is None:
+        return patch
+    reflection = jittered(case.reflection, case.shape, mirror_rng, spacing_mm=spacing_mm)
+    mirror, mirror_brain = mirror_patch(case.path, case.shape, reflection, (x, y, z))
+    return replace(patch, mirror=mirror[None], mirror_brain=mirror_brain[None])
 
 
 def guidance_maps(
@@ -118,5 +152,6 @@ def _sample_centre(case: CachedCase, rng: np.random.Generator, *, small_voxels: 
 
 
 def concatenate_patches(patches: Sequence[Patches]) -> Patches:
-    """Several batches as one."""
-    return Patches(*(np.concatenate([getattr(p, f.name) for p in patches]) for f in fields(Patches)))
+    """Several batches as one, without regions, whose numbers hold for one batch only."""
+    names = [f.name for f in fields(Patches) if f.name != "regions" and getattr(patches[0], f.name) is not None]
+    return Patches(**{name: np.concatenate([getattr(p, name) for p in patches]) for name in names})

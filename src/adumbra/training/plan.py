@@ -16,6 +16,7 @@ from torch import Tensor
 from adumbra.inference.device import autocast, select_device
 from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.registry import architecture_of, network_of
+from adumbra.training.component_regions import with_regions
 from adumbra.training.config import TrainConfig
 from adumbra.training.objective import Batch, regulariser_loss, segmentation_loss
 from adumbra.training.patches import Patches
@@ -120,7 +121,10 @@ def _random_patches(config: TrainConfig) -> Patches:
     images = rng.standard_normal((data.batch, modalities, *sides), dtype=np.float32)
     guidance = rng.random((data.batch, 1 + modalities if config.uses_uncertainty else 0, *sides), dtype=np.float32)
     present = np.ones((data.batch, modalities), dtype=np.float32)
-    return Patches(images, present, labels, np.ones_like(labels), np.ones_like(labels[:, :1]), guidance)
+    patches = Patches(images, present, labels, np.ones_like(labels), np.ones_like(labels[:, :1]), guidance)
+    if network.mirrored:
+        patches = replace(patches, mirror=images, mirror_brain=patches.brain)
+    return with_regions(patches, config.loss.kind)
 
 
 def _seconds(config: TrainConfig) -> float:

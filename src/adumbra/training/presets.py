@@ -1,11 +1,13 @@
 """Named training methods. All options combine, with few exceptions.
 
-backbone           unet, crossmodal (an encoder for each modality), diffusion (a mask denoiser)
+backbone           unet, strided-unet (faster), crossmodal (an encoder for each modality), diffusion (a mask denoiser)
 fusion             early (concatenation), late (averaged probabilities), attention (gate always open), and attention
                    gated by a map: uncertainty, or its controls constant, shuffled and oracle
 regulariser        none; joint, beside the segmentation; pretrain, before it; both
 blur               of the images that the regulariser learns: none, uniform, shuffled, focused, inverse
 uncertainty_loss   how uncertainty changes the loss: none, weighted, smoothed
+loss               the overlap term of the loss: region-balanced, component-tversky, component-dice
+mirrored           whether the network also takes the images of the other side of the head
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from adumbra.core.types import Target
 from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
+from adumbra.networks.strided import StridedUNetConfig
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.training.config import (
     DataConfig,
@@ -29,7 +32,7 @@ from adumbra.training.config import (
     default_network,
     network_for,
 )
-from adumbra.training.options import Backbone, Fusion, RegulariserMode, TrainedPosterior, UncertaintyLoss
+from adumbra.training.options import Backbone, Fusion, LossKind, RegulariserMode, TrainedPosterior, UncertaintyLoss
 
 _GUIDED: dict[Fusion, Guide] = {
     "constant": "constant", "shuffled": "shuffled", "uncertainty": "uncertainty", "oracle": "oracle",
@@ -52,6 +55,8 @@ class TrainingPreset:
         diffusion_target: Quantity that the regulariser predicts, the noise or the velocity.
         regulariser_weight: Weight of the regulariser's loss beside the segmentation's.
         uncertainty_loss: How uncertainty changes the segmentation loss.
+        loss: The overlap term of the segmentation loss.
+        mirrored: Whether the network also takes the images of the other side of the head.
     """
 
     backbone: Backbone = "unet"
@@ -62,8 +67,21 @@ class TrainingPreset:
     diffusion_target: DiffusionTarget = "noise"
     regulariser_weight: float = 0.1
     uncertainty_loss: UncertaintyLoss = "none"
+    loss: LossKind = "region-balanced"
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
+        if self.mirrored and (self.backbone not in ("unet", "strided-unet") or self.fusion != "early"):
+            raise InputRejected(
+                "mirrored",
+                expected="unet or strided-unet with fusion early, which reads all images together",
+                found=f"{self.backbone}, {self.fusion}",
+                do="choose these, or leave the mirror images out",
+            )
+        if self.backbone == "strided-unet" and self.fusion != "early":
+            raise InputRejected(
+                "fusion", expected="early with strided-unet", found=self.fusion, do="choose early, or another backbone"
+            )
         if (self.backbone == "crossmodal" and self.fusion == "early") or (
             self.backbone != "unet" and self.fusion == "late"
         ):
@@ -135,7 +153,9 @@ def config_for(
             missing_ramp=0.0 if preset.fusion == "early" else _MISSING_RAMP,
         ),
         optimiser=optimiser,
-        loss=LossConfig(defaults.hard_voxel_fraction, preset.uncertainty_loss, preset.regulariser_config),
+        loss=LossConfig(
+            defaults.hard_voxel_fraction, preset.uncertainty_loss, preset.regulariser_config, kind=preset.loss
+        ),
         guidance=replace(guidance, guide=preset.guide),
         posterior=posterior,
         seed=seed,
@@ -146,10 +166,14 @@ def config_for(
 def network_of_preset(preset: TrainingPreset, plain: UNetConfig) -> UNetConfig:
     """The architecture of a preset, with the modalities, targets, widths and dropout of a plain U-Net."""
     modalities, targets, widths, dropout = plain.modalities, plain.targets, plain.widths, plain.dropout
+    if preset.mirrored:
+        plain = replace(plain, mirrored=True)
     attends, guided = preset.fusion not in ("early", "late"), preset.fusion in _GUIDED
     windows = windows_for(len(widths)) if attends else (None,) * len(widths)
     if preset.backbone == "diffusion":
         return MaskDenoiserConfig(modalities, targets, widths, dropout, windows=windows, guided=guided)
+    if preset.backbone == "strided-unet":
+        return StridedUNetConfig(modalities, targets, dropout=dropout, mirrored=preset.mirrored)
     if preset.fusion == "early":
         return plain
     if preset.fusion == "late":

@@ -69,3 +69,10 @@ def _require_patch(data: DataConfig, network: UNetConfig) -> None:
             found=str(data.patch),
             do="round it",
         )
+    if data.patch < 2 * network.multiple:
+        raise InputRejected(
+            "patch",
+            expected=f"at least {2 * network.multiple}, for the normalisation of {len(network.widths)} levels",
+            found=str(data.patch),
+            do="take larger patches, or a network of fewer levels",
+        )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from adumbra.core.atlas.territories import TERRITORY_LABELS, territory_atlas
 from adumbra.phantom.vasculature.arteries import TERRITORIES, grow_arteries
 from adumbra.phantom.vasculature.territories import LABELS, atlas, end_labels, labelled_territories, nearest_ends
 
@@ -35,6 +36,15 @@ def test_every_voxel_of_tissue_has_a_territory_and_nothing_else_has() -> None:
     assert set(np.unique(labels)) == {0, *LABELS.values()}
     assert len(LABELS) == 2 * len(TERRITORIES)
     assert 1300 < np.count_nonzero(labels) * grid.voxel_ml < 1900
+
+
+def test_the_atlas_of_the_package_is_the_same() -> None:
+    labels, grid = atlas()
+    stored, stored_grid = territory_atlas()
+    assert LABELS == TERRITORY_LABELS
+    assert np.array_equal(stored, labels)
+    assert stored.dtype == labels.dtype
+    assert stored_grid.coincides(grid)
 
 
 def test_sides_are_alike_and_do_not_mix() -> None:

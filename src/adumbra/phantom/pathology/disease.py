@@ -14,6 +14,7 @@ from adumbra.core.types import Volume
 from adumbra.phantom.anatomy.head import Head
 from adumbra.phantom.pathology.lesion import LesionShape, Pattern, Stage, sample_infarct, sample_pattern, sample_stage
 from adumbra.phantom.pathology.stroke import Stroke, sample_stroke
+from adumbra.phantom.pathology.varied_infarct import sample_varied_infarct, sample_varied_pattern
 from adumbra.phantom.physics import signal
 from adumbra.phantom.vasculature.subject import Vasculature
 
@@ -77,6 +78,29 @@ def sample_disease(
     cavity, gliosis = _sample_old_damage(rng, head)
     shape_name = lesion_shape.name if lesion_shape is not None and pattern == "lesion-mask" else ""
     return Disease(pattern, stage, infarct, stroke, cavity, gliosis, _sample_microbleeds(rng, head), shape_name)
+
+
+def sample_varied_disease(
+    rng: np.random.Generator,
+    head: Head,
+    *,
+    patterns: Mapping[Pattern, float],
+    lesion_shape: LesionShape | None = None,
+) -> Disease:
+    """Samples an infarct of unlimited shape, or none, and the older damage of a subject without vessels.
+
+    Args:
+        rng: Source of every random choice.
+        head: The subject's anatomy.
+        patterns: Probability of each infarct pattern.
+        lesion_shape: A real lesion in MNI space. Half of the supratentorial infarcts take its shape where one is given.
+    """
+    pattern = sample_varied_pattern(rng, probabilities=patterns, lesion_shape=lesion_shape)
+    stage = _sample_visible_stage(rng, np.inf)
+    infarct = sample_varied_infarct(rng, head, pattern=pattern, lesion_shape=lesion_shape)
+    cavity, gliosis = _sample_old_damage(rng, head)
+    shape_name = lesion_shape.name if lesion_shape is not None and pattern == "lesion-mask" else ""
+    return Disease(pattern, stage, infarct, None, cavity, gliosis, _sample_microbleeds(rng, head), shape_name)
 
 
 def _sample_visible_stage(rng: np.random.Generator, latest_h: float) -> Stage:

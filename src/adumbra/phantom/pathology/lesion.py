@@ -22,7 +22,9 @@ from adumbra.phantom.anatomy.template import interpolate
 
 # A block of values, and its position on the grid of the head.
 Piece = tuple[np.ndarray, tuple[slice, slice, slice]]
-Pattern = Literal["none", "territorial", "shower", "lacune", "lesion-mask"]
+Pattern = Literal[
+    "none", "territorial", "shower", "lacune", "lesion-mask", "large", "cortical", "brainstem", "cerebellum"
+]
 # Centres of infarcts on the right side in MNI mm, with their standard deviations and probability; the left side
 # mirrors x.
 TERRITORIES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], float]] = {

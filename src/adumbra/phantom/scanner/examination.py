@@ -67,8 +67,15 @@ class ExaminedPatient:
     field_ppm: Volume | None
 
 
-def _sampler(patient: ExaminedPatient, setup: ScannerSetup, name: str, warp: Warp | None = None) -> SliceSampler:
-    """The slices of a sequence after a random movement of the head; its position in diffusion imaging is the origin."""
+def sampler_of(patient: ExaminedPatient, setup: ScannerSetup, name: str, warp: Warp | None = None) -> SliceSampler:
+    """The slices of a sequence after a random movement of the head; its position in diffusion imaging is the origin.
+
+    Args:
+        patient: Gives the grid of the head, and the stream of the movement.
+        setup: The scanner.
+        name: Name of the slice stack.
+        warp: Distortion of echo-planar imaging; None for undistorted images.
+    """
     grid = patient.head.grid
     centre = grid.world_mm((np.array(grid.shape) - 1) / 2)
     strength = 0.0 if name == "dwi" else setup.movement
@@ -76,14 +83,25 @@ def _sampler(patient: ExaminedPatient, setup: ScannerSetup, name: str, warp: War
     return SliceSampler(grid, setup.stacks[name], moved, warp)
 
 
-def _white_matter_signal(patient: ExaminedPatient, volume: Volume) -> float:
-    """The median signal of normal white matter; 1 where there is none."""
+def white_matter_signal(patient: ExaminedPatient, volume: Volume) -> float:
+    """The median signal of normal white matter; 1 where there is none.
+
+    Args:
+        patient: Gives the anatomy.
+        volume: (X, Y, Z), the signal on the grid of the head.
+    """
     inside = volume[(patient.head.white > 0.8) & (volume > 0)]
     return float(np.median(inside)) if len(inside) else 1.0
 
 
-def _sample_skull_strip_mask(rng: np.random.Generator, patient: ExaminedPatient, sampler: SliceSampler) -> np.ndarray:
-    """Samples the voxels of the slices that skull stripping retains, with an irregular border; or all voxels."""
+def sample_skull_strip_mask(rng: np.random.Generator, patient: ExaminedPatient, sampler: SliceSampler) -> np.ndarray:
+    """Samples the voxels of the slices that skull stripping retains, with an irregular border; or all voxels.
+
+    Args:
+        rng: Source of every random choice.
+        patient: Gives the anatomy.
+        sampler: The slices.
+    """
     if rng.random() < 0.45:
         return np.ones(sampler.grid.shape, bool)
     grid = patient.head.grid
@@ -110,13 +128,13 @@ def acquire_diffusion(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisit
             hertz, readout_s=setup.readout_s, in_plane_mm=in_plane_mm, polarity=setup.polarity
         )
     plain = artefacts.sample_warp(rng, head, shift_mm)
-    samplers = {"b0": _sampler(patient, setup, "dwi", plain)}
-    samplers["dwi"] = _sampler(patient, setup, "dwi", artefacts.add_eddy_currents(rng, plain, head))
-    typical = {n: _white_matter_signal(patient, v) for n, v in signals.items()}
+    samplers = {"b0": sampler_of(patient, setup, "dwi", plain)}
+    samplers["dwi"] = sampler_of(patient, setup, "dwi", artefacts.add_eddy_currents(rng, plain, head))
+    typical = {n: white_matter_signal(patient, v) for n, v in signals.items()}
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["dwi"], signal=typical["dwi"])
     grid = samplers["dwi"].grid
     gain = artefacts.sample_sensitivity(rng, grid, receiver) * artefacts.sample_slice_gain(rng, grid.shape[2])
-    retained = _sample_skull_strip_mask(rng, patient, samplers["b0"])
+    retained = sample_skull_strip_mask(rng, patient, samplers["b0"])
     b0 = artefacts.magnitude_image(rng, samplers["b0"].sample(signals["b0"]) * gain, receiver)
     dwi = artefacts.magnitude_image(rng, samplers["dwi"].sample(signals["dwi"]) * gain, receiver, averages=_DIRECTIONS)
     adc = np.clip(signal.adc_fit(b0, dwi, b_value=p.b_value), -0.4, 4.0)
@@ -144,11 +162,11 @@ def acquire_flair(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisition:
     signals = sequences.flair(
         patient.head, patient.body, patient.texture, setup.diffusion, patient.arteries, patient.flow
     )
-    sampler, typical = _sampler(patient, setup, "flair"), _white_matter_signal(patient, signals)
+    sampler, typical = sampler_of(patient, setup, "flair"), white_matter_signal(patient, signals)
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["flair"], signal=typical)
     clean = sampler.sample(signals) * artefacts.sample_sensitivity(rng, sampler.grid, receiver)
     image = artefacts.magnitude_image(rng, clean, receiver)
-    retained = _sample_skull_strip_mask(rng, patient, sampler)
+    retained = sample_skull_strip_mask(rng, patient, sampler)
     stored = np.rint(image * np.float32(rng.uniform(150, 900) / typical)) * retained
     scans: dict[Modality, Scan] = {"flair": scan_from_array(stored, sampler.grid.affine)}
     return Acquisition(scans, sampler, {"receiver": asdict(receiver)}, receiver.noise / typical, retained)
@@ -163,14 +181,12 @@ def acquire_gradient_echo(patient: ExaminedPatient, setup: ScannerSetup) -> Acqu
     """
     assert patient.field_ppm is not None
     rng, p = stream(patient.seed, "gradient echo"), setup.gradient_echo
-    sampler = _sampler(patient, setup, "swi")
+    sampler = sampler_of(patient, setup, "swi")
     echoes, typical = [], 0.0
     for real, imaginary in sequences.gradient_echoes(
         patient.body, patient.texture, p, patient.field_ppm, b0_tesla=setup.tesla
     ):
-        typical = _white_matter_signal(
-            patient, np.hypot(real, imaginary)
-        )  # the last echo counts, whose phase is stored
+        typical = white_matter_signal(patient, np.hypot(real, imaginary))  # the last echo counts, whose phase is stored
         echoes.append(sampler.sample(real) + 1j * sampler.sample(imaginary))
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["swi"], signal=typical)
     coil = artefacts.sample_sensitivity(rng, sampler.grid, receiver)
@@ -209,7 +225,7 @@ def acquire_time_of_flight(patient: ExaminedPatient, setup: ScannerSetup) -> Acq
     assert patient.arteries is not None
     assert patient.flow is not None
     rng, p = stream(patient.seed, "time of flight"), setup.angiography
-    sampler = _sampler(patient, setup, "tof")
+    sampler = sampler_of(patient, setup, "tof")
     signals = sequences.angiogram(
         patient.head,
         patient.body,
@@ -220,7 +236,7 @@ def acquire_time_of_flight(patient: ExaminedPatient, setup: ScannerSetup) -> Acq
         patient.flow,
         b0_tesla=setup.tesla,
     )
-    typical = _white_matter_signal(patient, signals)
+    typical = white_matter_signal(patient, signals)
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["tof"], signal=typical)
     image = artefacts.magnitude_image(
         rng, sampler.sample(signals) * artefacts.sample_sensitivity(rng, sampler.grid, receiver), receiver

@@ -1,4 +1,4 @@
-"""Bases of the calibrations: the cases that they were fitted on, their JSON form, and maps of probabilities."""
+"""Bases of the calibrations: the cases that they were fitted on, their JSON form, maps of probabilities, intervals."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,7 +7,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from adumbra.core.case_features import CaseFeatures
 from adumbra.core.errors import InputRejected, WeightsRejected
+from adumbra.core.results import Estimate
 
 F = TypeVar("F", bound="FittedOnCases")
 
@@ -74,3 +76,39 @@ class ProbabilityCalibration(FittedOnCases, ABC):
             ImplausibleValues: A value is not a probability.
             InputRejected: The map depends on the band of a voxel, and the bands are missing or unknown to it.
         """
+
+
+class VolumeCalibration(FittedOnCases, ABC):
+    """A calibrated interval of the volume of a case.
+
+    Attributes:
+        target: Target whose volume is covered.
+        level: Nominal coverage, 1 - α.
+        draws: Number of draws of each case; a new case must have as many.
+    """
+
+    target: str
+    level: float
+    draws: int
+
+    @abstractmethod
+    def of_case(self, features: CaseFeatures) -> Estimate:
+        """Volume in ml with its interval.
+
+        Raises:
+            InputRejected: The features are of another target or another number of draws.
+        """
+
+    def require_exchangeable(self, target: str, draws: int) -> None:
+        """Refuses a case that is not like those of the fit.
+
+        Raises:
+            InputRejected: The draws are of another target, or their number is not that of the fit.
+        """
+        if (target, draws) != (self.target, self.draws):
+            raise InputRejected(
+                "draws",
+                expected=f"{self.draws} of {self.target}, as in the cases of the fit",
+                found=f"{draws} of {target}",
+                do="take as many draws as the calibration, or fit it again",
+            )

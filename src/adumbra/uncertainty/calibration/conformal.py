@@ -32,10 +32,11 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.special import expit
 
+from adumbra.core.case_features import CaseFeatures
 from adumbra.core.errors import GridMismatch, ImplausibleValues, InputRejected
 from adumbra.core.references import cites
 from adumbra.core.results import Estimate, VolumeDraws
-from adumbra.uncertainty.calibration.base import FittedOnCases
+from adumbra.uncertainty.calibration.base import FittedOnCases, VolumeCalibration
 from adumbra.uncertainty.maps import checked_probability
 
 Side = Literal["both", "upper", "lower"]
@@ -70,7 +71,7 @@ class ControlledThreshold(FittedOnCases):
 
 @cites("Lei2018")
 @dataclass(frozen=True)
-class VolumeInterval(FittedOnCases):
+class VolumeInterval(VolumeCalibration):
     """A calibrated interval around the draws' volume that covers the true one in at least a share ``level`` of cases.
 
     Attributes:
@@ -102,19 +103,17 @@ class VolumeInterval(FittedOnCases):
         Raises:
             InputRejected: The draws are of another target, or their number is not that of the fit.
         """
-        if (draws.target, len(draws.volumes_ml)) != (self.target, self.draws):
-            raise InputRejected(
-                "draws",
-                expected=f"{self.draws} of {self.target}, as in the cases of the fit",
-                found=f"{len(draws.volumes_ml)} of {draws.target}",
-                do="take as many draws as the calibration, or fit it again",
-            )
+        self.require_exchangeable(draws.target, len(draws.volumes_ml))
         centre, spread = _centre_and_spread(draws, self.unit_ml, self.floor)
         scaled = np.array([centre - self.quantile * spread, centre, centre + self.quantile * spread])
         with np.errstate(over="ignore"):  # an overflow is inf
             low, value, high = (np.expm1(np.maximum(scaled, 0.0)) * self.unit_ml).tolist()
         low, high = (0.0 if self.side == "upper" else low), (inf if self.side == "lower" else high)
         return Estimate(value, low, high, self.level, "ml")
+
+    def of_case(self, features: CaseFeatures) -> Estimate:
+        """``interval`` of the draws of a case."""
+        return self.interval(VolumeDraws(features.target, features.draw_ml, (0,) * len(features.draw_ml)))
 
 
 CONFORMAL: dict[str, type[FittedOnCases]] = {kind.__name__: kind for kind in (ControlledThreshold, VolumeInterval)}
@@ -192,7 +191,7 @@ def controlled_threshold(
             "thresholds", expected="0 first, increasing", found=f"{thresholds[:3]} …", do="use the default"
         )
     with_target = [(row, case) for row, case in zip(rates, cases, strict=True) if not np.isnan(row).all()]
-    _require_enough(len(with_target), alpha, "cases that have the target")
+    require_enough(len(with_target), alpha, "cases that have the target")
     losses = np.array([row for row, _ in with_target], dtype=np.float64)
     _check_losses(losses, len(thresholds))
     bound = (losses.sum(axis=0) + 1.0) / (len(with_target) + 1)
@@ -230,7 +229,7 @@ def fit_volume_interval(
         ImplausibleValues: A true volume is negative or not finite.
     """
     _check_cases(cases, len(draws), len(true_ml))
-    _require_enough(len(draws), alpha, "cases")
+    require_enough(len(draws), alpha, "cases")
     kinds = {(case_draws.target, len(case_draws.volumes_ml)) for case_draws in draws}
     if len(kinds) > 1 or min(unit_ml, floor) <= 0.0 or 0 in {n for _, n in kinds}:
         raise InputRejected(
@@ -244,7 +243,7 @@ def fit_volume_interval(
     scaled = [_centre_and_spread(case_draws, unit_ml, floor) for case_draws in draws]
     signed = [(log1p(volume / unit_ml) - c) / d for volume, (c, d) in zip(true_ml, scaled, strict=True)]
     scores = sorted(abs(score) if side == "both" else score if side == "upper" else -score for score in signed)
-    quantile = scores[_rank(len(scores), alpha) - 1]
+    quantile = scores[conformal_rank(len(scores), alpha) - 1]
     (target, count), level = kinds.pop(), round(1.0 - alpha, 12)
     return VolumeInterval(target, quantile, level, side, count, unit_ml, floor, cases=tuple(cases))
 
@@ -255,12 +254,13 @@ def _centre_and_spread(draws: VolumeDraws, unit_ml: float, floor: float) -> tupl
     return float(scaled.mean()), floor + (float(scaled.std(ddof=1)) if scaled.size > 1 else 0.0)
 
 
-def _rank(n: int, alpha: float) -> int:
-    """⌈(n + 1)(1 - α)⌉; rounded first, since 0.07 of 100 must be 7 and not 7.000000000000001."""
+def conformal_rank(n: int, alpha: float) -> int:
+    """⌈(n + 1)(1 - α)⌉, the rank of the conformal quantile of n scores."""  # 0.07 of 100 is 7, not 7.000000000000001
     return n + 1 - int(round((n + 1) * alpha, 9))
 
 
-def _require_enough(n: int, alpha: float, what: str) -> None:
+def require_enough(n: int, alpha: float, what: str) -> None:
+    """Refuses fewer cases than ``least_cases``; errors are ``InputRejected``."""
     least = least_cases(alpha)
     if n < least:
         raise InputRejected(

@@ -10,16 +10,20 @@ from typing import Any, TypeVar
 import numpy as np
 
 from adumbra.core.atomic_io import write_atomically
-from adumbra.core.errors import MissingInput, WeightsRejected
+from adumbra.core.errors import InputRejected, MissingInput, WeightsRejected
 from adumbra.core.legacy import current_value
 from adumbra.core.types import Target
-from adumbra.uncertainty.calibration.base import FittedOnCases, ProbabilityCalibration
+from adumbra.uncertainty.calibration.base import FittedOnCases, ProbabilityCalibration, VolumeCalibration
 from adumbra.uncertainty.calibration.calibrators import CALIBRATIONS
-from adumbra.uncertainty.calibration.conformal import ControlledThreshold, VolumeInterval
+from adumbra.uncertainty.calibration.case_score import ScoreCalibration
+from adumbra.uncertainty.calibration.conformal import ControlledThreshold
+from adumbra.uncertainty.calibration.volume_fit import VOLUME_CALIBRATIONS, CalibrationCase
 
 Part = TypeVar("Part", bound=FittedOnCases)
 
 FORMAT = "adumbra-calibration-1"
+FORMAT_WITH_FEATURES = "adumbra-calibration-2"
+"""The format of files that hold a case score, the features of the cases, or the scores of the interval's choice."""
 _TILT = 1e-3  # slope given to a map with constant parts, so that it preserves the order of voxels and every mask
 
 
@@ -36,6 +40,10 @@ class Calibration:
         threshold: Threshold with a controlled false-negative rate; None where none was fitted.
         volume: Calibrated volume interval; None where none was fitted.
         cases: Cases of the fit: the sha256 of the scan that the mask lies on by name, empty if it was never a file.
+        score: Meaning of the case score; None where none was fitted.
+        winkler: Cross-validated Winkler score of each interval method on the logarithmic scale; empty where the method
+            was given.
+        features: Features and truth of each case, with which every interval method can be fitted again.
     """
 
     target: Target
@@ -44,8 +52,11 @@ class Calibration:
     weights: tuple[str, ...]
     probability: ProbabilityCalibration | None = None
     threshold: ControlledThreshold | None = None
-    volume: VolumeInterval | None = None
+    volume: VolumeCalibration | None = None
     cases: Mapping[str, str] = field(default_factory=dict)
+    score: ScoreCalibration | None = None
+    winkler: Mapping[str, float] = field(default_factory=dict)
+    features: tuple[CalibrationCase, ...] = ()
 
     def apply(self, probability: np.ndarray) -> np.ndarray:
         """Calibrated probability, of the same shape and type, in the same order of voxels.
@@ -64,18 +75,28 @@ class Calibration:
         """Threshold of the calibrated probability that gives the same mask as this one of the uncalibrated."""
         return float(self.apply(np.array([threshold]))[0])
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for ``json.dumps``; the names of the cases are stored once."""
-        parts = {"probability": self.probability, "threshold": self.threshold, "volume": self.volume}
-        return {
-            "format": FORMAT,
+    def as_json(self, *, features: bool = True) -> dict[str, Any]:
+        """Plain values for ``json.dumps``; the names of the cases are stored once.
+
+        Args:
+            features: Whether the features of the cases are included; a manifest leaves them out.
+        """
+        extended = bool(self.score is not None or self.winkler or self.features)
+        plain = {
+            "format": FORMAT_WITH_FEATURES if extended else FORMAT,
             "target": self.target,
             "posterior": self.posterior,
             "draws": self.draws,
             "weights": list(self.weights),
-            **{name: part.as_json() | {"cases": []} if part is not None else None for name, part in parts.items()},
+            "probability": _plain(self.probability),
+            "threshold": _plain(self.threshold),
+            "volume": _plain(self.volume),
             "cases": dict(self.cases),
         }
+        if extended:
+            plain |= {"score": _plain(self.score), "winkler": dict(self.winkler)}
+            plain |= {"features": [case.as_json() for case in self.features]} if features else {}
+        return plain
 
 
 def require_for(calibration: Calibration, *, target: str, posterior: str, weights: tuple[str, ...]) -> None:
@@ -86,7 +107,7 @@ def require_for(calibration: Calibration, *, target: str, posterior: str, weight
     """
     fitted: Mapping[str, object]
     fitted = {"target": calibration.target, "posterior": calibration.posterior, "weights": calibration.weights}
-    for name, required in {"target": target, "posterior": posterior, "weights": weights}.items():
+    for name, required in {"target": target, "weights": weights, "posterior": posterior}.items():
         if fitted[name] != required:
             raise WeightsRejected(
                 "calibration",
@@ -105,7 +126,13 @@ def write_calibration(path: Path, calibration: Calibration) -> str:
     Raises:
         OutputRefused: The file cannot be written.
     """
-    data = (json.dumps(calibration.as_json(), indent=1) + "\n").encode()
+    plain = calibration.as_json()
+    rows = plain.pop("features", [])
+    text = json.dumps(plain, indent=1)
+    if rows:  # a line for each case
+        text = text.removesuffix("\n}") + ',\n "features": [\n  '
+        text += ",\n  ".join(json.dumps(row) for row in rows) + "\n ]\n}"
+    data = f"{text}\n".encode()
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -123,7 +150,7 @@ def read_calibration(path: Path) -> Calibration:
         )
     try:
         plain = json.loads(path.read_text("utf-8"))
-        if plain.pop("format") != FORMAT:
+        if plain.pop("format") not in (FORMAT, FORMAT_WITH_FEATURES):
             raise ValueError("another format")
         return Calibration(
             target=plain["target"],
@@ -132,10 +159,13 @@ def read_calibration(path: Path) -> Calibration:
             weights=tuple(plain["weights"]),
             probability=_part(plain, "probability", CALIBRATIONS),
             threshold=_part(plain, "threshold", {"ControlledThreshold": ControlledThreshold}),
-            volume=_part(plain, "volume", {"VolumeInterval": VolumeInterval}),
+            volume=_part(plain, "volume", VOLUME_CALIBRATIONS),
             cases=plain["cases"],
+            score=_part(plain, "score", {"ScoreCalibration": ScoreCalibration}),
+            winkler=plain.get("winkler", {}),
+            features=tuple(CalibrationCase.from_json(row) for row in plain.get("features", ())),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, InputRejected) as error:
         raise WeightsRejected(
             path.name,
             expected="a calibration as adumbra calibrate writes it",
@@ -146,9 +176,13 @@ def read_calibration(path: Path) -> Calibration:
 
 def _part(plain: Mapping[str, Any], name: str, kinds: Mapping[str, type[Part]]) -> Part | None:
     """One fitted part of a parsed file, with the names of the cases that the file stores once."""
-    if plain[name] is None:
+    if plain.get(name) is None and (name == "score" or plain[name] is None):  # files of format 1 have no score
         return None
     return kinds[plain[name]["kind"]].from_json(plain[name] | {"cases": list(plain["cases"])})
+
+
+def _plain(part: FittedOnCases | None) -> dict[str, Any] | None:
+    return None if part is None else part.as_json() | {"cases": []}
 
 
 def _short(value: object) -> str:

@@ -1,0 +1,1 @@
+"""Registration of a head to the MNI152 template: coordinates, tissues, arterial territories, midline."""

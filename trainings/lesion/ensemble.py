@@ -1,0 +1,108 @@
+"""Trains the members of the lesion ensemble, each independently from scratch.
+
+The members differ in the seed, in their simulated patients, in the working grid and in the convention of the annotator
+whose masks they learn. One of them predicts correlated logit noise (stochastic segmentation; Monteiro et al., NeurIPS
+2020) and learns the masks of all annotators.
+
+A member is trained in two stages. The first changes the patches little, because a network from scratch stays on a
+plateau for a thousand steps when most of its patches are hard. The second starts from the weights of the first, has
+more patients, and changes the patches as usual.
+
+Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N]``. Repeat the command to
+resume an interrupted training. ``finish.py lesion --weights DIR/1/second/weights.safetensors ...`` follows.
+"""
+
+import argparse
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from adumbra.cli.progress_bars import ProgressBars
+from adumbra.networks.strided import StridedUNetConfig
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.training.augment import Augmentation
+from adumbra.training.config import OptimiserConfig, RuntimeConfig, TrainConfig, network_for
+from adumbra.training.loop import train
+from adumbra.training.options import TrainedPosterior
+from adumbra.training.presets import TrainingPreset, config_for
+
+ANNOTATORS = 4
+PRESET = "lesion-both"
+
+
+@dataclass(frozen=True)
+class Member:
+    """What distinguishes a member.
+
+    Attributes:
+        spacing_mm: Spacing of its working grid, in millimetres.
+        annotator: Number of the annotator whose masks it learns, from 1, whose masks are the smallest; 0 draws one
+            for each patch.
+        posterior: The posterior that it is trained for.
+        dropout: Share of channels that are dropped at the deepest level.
+    """
+
+    spacing_mm: float
+    annotator: int
+    posterior: TrainedPosterior = "dropout"
+    dropout: float = 0.1
+
+
+MEMBERS = {
+    1: Member(2.0, 2),
+    2: Member(1.5, 3),
+    3: Member(2.0, 0, "stochastic-segmentation"),
+    4: Member(2.0, 1),
+    5: Member(1.5, 4),
+}
+
+
+FIRST = Augmentation(contrast=0.2, noise=0.1, smooth=0.05, blocky=0.05, shading=0.1, slab=0.05, missing=0.0, strip=0.1)
+SECOND = Augmentation(missing=0.5)  # The patients lack sequences themselves.
+
+
+def config_of(member: Member, *, seed: int, steps: int, threads: int, augmentation: Augmentation) -> TrainConfig:
+    """The training of one stage of a member, from random weights."""
+    config = config_for(
+        TrainingPreset(),
+        "lesion",
+        network=network_for(member.posterior, StridedUNetConfig(dropout=member.dropout)),
+        optimiser=OptimiserConfig(steps=steps, warmup=100),
+        posterior=member.posterior,
+        seed=seed,
+        runtime=RuntimeConfig(threads=threads, workers=1, validate_every=1000),
+    )
+    labels = {"annotators": ANNOTATORS, "annotator": member.annotator}
+    data = replace(config.data, spacing_mm=member.spacing_mm, augmentation=augmentation, **labels)
+    return replace(config, data=data)
+
+
+def main() -> None:
+    """Trains the members that are asked for, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
+    parser.add_argument("--cases", type=int, nargs=2, default=[160, 400], help="simulated patients of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[3500, 12000], help="optimiser steps of each stage")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
+    for number in options.members:
+        initial, seed = "", 100 + number
+        for stage, augmentation, cases, steps in zip(
+            ("first", "second"), (FIRST, SECOND), options.cases, options.steps, strict=True
+        ):
+            patients = [PhantomRef(seed, n, files, PRESET, ANNOTATORS) for n in range(cases)]
+            config = config_of(
+                MEMBERS[number], seed=seed, steps=steps, threads=options.threads, augmentation=augmentation
+            )
+            config = replace(config, optimiser=replace(config.optimiser, initial=initial))
+            trained = train(patients, options.out / str(number) / stage, config, progress=bars)
+            print(f"member {number}, {stage}: {trained.sha256[:16]}, {trained.scores}", flush=True)
+            initial = str(trained.weights)
+
+
+if __name__ == "__main__":
+    main()
