@@ -92,7 +92,8 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) ->
     true_mask, brain = empty if truth is None else truth.data, aligned.masks["brain"].data
     row: dict = {"group": job.group, "name": job.name, "cpu_s": round(seconds, 2)}
     row |= {"true_ml": float(true_mask.sum()) * aligned.grid.voxel_ml, "with_truth": truth is not None}
-    return row | {"scores": {name: measures(m, true_mask, brain) for name, m in {DEFAULT: posterior, **members}.items()}}
+    maps = {DEFAULT: posterior, **members}
+    return row | {"scores": {name: measures(m, true_mask, brain) for name, m in maps.items()}}
 
 
 def sampled(case: Case, model: SegmentationModel) -> tuple[Maps, dict[str, Maps], Case]:

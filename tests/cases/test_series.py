@@ -109,7 +109,7 @@ def test_a_series_given_twice_is_the_dwi_and_the_b0(written, image, tmp_path):
 
 
 def test_the_user_wins_and_every_other_statement_is_named(written, image, tmp_path):
-    path = written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1200})
+    written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1200})
     (tmp_path / "a_b1000_dwi.bval").write_text("0")
     (tmp_path / "cohort.csv").write_text("case,dwi,b\nP1,a_b1000_dwi.nii.gz,900\n")
     case = open_case(tmp_path / "cohort.csv", b_value=800.0)
@@ -122,7 +122,7 @@ def test_the_user_wins_and_every_other_statement_is_named(written, image, tmp_pa
 
 
 def test_sources_that_agree_give_no_warning(written, image, tmp_path):
-    path = written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1000})
+    written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1000})
     (tmp_path / "a_b1000_dwi.bval").write_text("1.0e3")
     assert not open_case({"dwi": path}, b_value=1000.0).warnings
 

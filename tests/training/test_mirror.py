@@ -191,7 +191,7 @@ def test_a_case_that_brings_its_mirror_images_keeps_them(cached):
 
 def test_a_training_with_mirror_images_writes_weights_that_predict(tmp_path, blob_refs, tiny_config):
     config = replace(tiny_config(steps=2), network=MIRRORED)
-    refs = blob_refs(3)
+    refs = blob_refs(2)
     result = train(refs, tmp_path, config)
     assert result.scores is not None
     loaded = load(result.weights)

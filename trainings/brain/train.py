@@ -1,7 +1,8 @@
 """Trains the brain network on the data of ``simulate.py``; an interrupted training continues where it stopped.
 
-    OMP_NUM_THREADS=1 python trainings/brain/train.py DATA FIRST --cpu-minutes 15
-    OMP_NUM_THREADS=1 python trainings/brain/train.py DATA RUN --initial FIRST --seed 1 --peak-rate 1.5e-3 --cpu-minutes 9
+    export OMP_NUM_THREADS=1
+    python trainings/brain/train.py DATA FIRST --cpu-minutes 15
+    python trainings/brain/train.py DATA RUN --initial FIRST --seed 1 --peak-rate 1.5e-3 --cpu-minutes 9
 
 The second stage starts from the averaged weights of the first. RUN holds ``log.jsonl`` and ``state.pt``; ``release.py``
 puts the weights into the package. Files that appear in DATA during the training are used from the next round of 200

@@ -13,8 +13,8 @@ from adumbra.core.types import Mask
 
 SMALLEST_ML, LARGEST_ML = 700.0, 2100.0
 """Range of the volume of an adult's brain."""
-MOST_CUT_SIDES = 1
-"""A stack of slices often ends in the brain below; more sides of the field of view do not cut a whole brain."""
+MOST_CUT_SIDES = 2
+"""A stack of slices often ends in the brain below, and a slab above and below; more sides cut no whole brain."""
 LEAST_SYMMETRY = 0.85
 """Least Dice of a brain and its mirror image."""
 _CUT_SHARE = 0.25  # Contact with a side, over the largest cross-section, from which the side cuts the brain.

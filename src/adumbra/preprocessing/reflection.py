@@ -3,7 +3,7 @@
 The head is registered to its own mirror image (Raina et al. 2019). The search starts at the midline of the atlas, which
 also holds for a head that the field of view cuts at one side. First the plane is improved, then an affine map is added
 to the reflection, with a prior that keeps it small: the two sides of a head differ in size and position by millimetres.
-The detail of the images and the distance to the surface of the brain are compared, with residuals weighted by Tukey's
+The detail of the images and the smoothed brain mask are compared, with residuals weighted by Tukey's
 function, so that a lesion on one side has no influence. Points whose mirror image lies outside the field of view are
 not compared.
 """
@@ -27,7 +27,8 @@ from adumbra.preprocessing.atlas.alignment import align_to_atlas
 
 _WORK_MM = 4.0  # Spacing of the samples.
 _SMOOTH_MM, _COARSE_MM = 3.0, 18.0  # The images are band-pass filtered between these, as the field of a coil is uneven.
-_REACH_MM = 12.0  # Distance from the surface of the brain up to which it is compared.
+_EDGE_MM = 5.0  # Standard deviation of the Gaussian that smooths the brain mask.
+_LEAST_SHARE = 0.02  # Of the smoothed brain mask; beyond it nothing is compared.
 _TUKEY = 4.685
 _CORRELATION_MM = 14.0  # Side of the cube that counts as one observation.
 _LENGTH_MM = 60.0  # Distance from the centre at which a linear coefficient has its value in mm.
@@ -142,8 +143,7 @@ class _Head:
     """What the registration compares, on a grid of about 4 mm.
 
     Attributes:
-        fields: Images in units of their spread and the distance to the surface, each (X, Y, Z).
-        volumes: Each field followed by its derivatives along x, y and z, per mm.
+        volumes: The detail of each image and the smoothed brain mask, (X, Y, Z); each is followed by its derivatives along x, y and z, per mm.
         points_mm: (3, N), points in the brain and near it.
         values: (F, N), the fields at the points.
         brain: (N,), whether a point lies in the brain.
@@ -162,32 +162,34 @@ class _Head:
 def _head(images: list[Volume], brain: Mask, grid: Grid) -> _Head:
     i, j, k = (max(s, _WORK_MM) for s in grid.spacing_mm)
     coarse = respaced(grid, (i, j, k))
-    inside = resample(brain.astype(np.float32), grid, coarse) >= 0.5
-    inside = inside if inside.any() else resample(brain, grid, coarse)
-    fields = [_detail(resample(image, grid, coarse), inside, coarse) for image in images]
-    distance = ndimage.distance_transform_edt
-    depth = distance(~inside, sampling=coarse.spacing_mm) - distance(inside, sampling=coarse.spacing_mm)
-    fields.append((np.clip(depth, -_REACH_MM, _REACH_MM) / _REACH_MM).astype(np.float32))
+    share = resample(brain.astype(np.float32), grid, coarse)
+    inside = share >= min(0.5, float(share.max()))
+    fields = [share * _detail(resample(image, grid, coarse), inside, coarse) for image in images]
+    # Smooth, for a mask of whole voxels would be symmetric about the grid and not about the brain.
+    fields.append(ndimage.gaussian_filter(share, _EDGE_MM / np.asarray(coarse.spacing_mm), truncate=3.0))
     to_world = np.linalg.inv(coarse.affine[:3, :3]).T.astype(np.float32)
     volumes = []
     for field in fields:
         along = np.stack([np.gradient(field, axis=axis) if field.shape[axis] > 1 else 0 * field for axis in range(3)])
         world = np.tensordot(to_world, along, axes=1)
         volumes += [field, *(np.ascontiguousarray(w, np.float32) for w in world)]
-    near = depth < _REACH_MM
-    points = coarse.world_mm(np.argwhere(near)).T
+    near = fields[-1] > _LEAST_SHARE
+    # Points anywhere within their voxels: both sides are interpolated, or the search would prefer whole voxels.
+    index = np.argwhere(near) + np.random.default_rng(0).uniform(-0.5, 0.5, (int(near.sum()), 3))
+    points = coarse.world_mm(index).T
+    values = np.stack(interpolate_all(volumes[::4], coarse.affine, points.astype(np.float32)))
     centre = coarse.world_mm(np.argwhere(inside)).mean(axis=0)
-    return _Head(volumes, points, np.stack([f[near] for f in fields]), inside[near], centre, coarse)
+    return _Head(volumes, points, values, inside[near], centre, coarse)
 
 
 def _detail(image: Volume, inside: Mask, grid: Grid) -> Volume:
-    """The detail of an image in the brain, in units of its spread; 0 outside the brain."""
+    """The detail of an image, in units of its spread in the brain; what lies outside the brain has no influence."""
     low, median, high = (float(value) for value in np.percentile(image[inside], (25, 50, 75)))
     scaled = np.clip((image - median) / max(high - low, 1e-12), -4.0, 6.0).astype(np.float32)
     smooth, coarse = (_smoothed(scaled, inside, mm / np.asarray(grid.spacing_mm)) for mm in (_SMOOTH_MM, _COARSE_MM))
     detail = smooth - coarse
     spread = 1.4826 * float(np.median(np.abs(detail[inside])))
-    return np.where(inside, np.clip(detail / max(spread, 1e-6), -5.0, 5.0), 0.0).astype(np.float32)
+    return np.clip(detail / max(spread, 1e-6), -5.0, 5.0).astype(np.float32)
 
 
 def _smoothed(image: Volume, inside: Mask, sigma: np.ndarray) -> Volume:

@@ -97,9 +97,7 @@ def _flip(patch: Patches, rng: np.random.Generator, augmentation: Augmentation) 
     if patch.mirror is None or patch.mirror_brain is None:
         return Patches(channels, patch.present, labels, weights, brain, guidance)
     mirror, mirror_brain = (np.flip(a, axes) for a in (patch.mirror, patch.mirror_brain))
-    return Patches(
-        channels, patch.present, labels, weights, brain, guidance, mirror=mirror, mirror_brain=mirror_brain
-    )
+    return Patches(channels, patch.present, labels, weights, brain, guidance, mirror=mirror, mirror_brain=mirror_brain)
 
 
 def _omit_modalities(

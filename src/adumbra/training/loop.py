@@ -212,9 +212,7 @@ def sample_batch(cases: Sequence[CachedCase], config: TrainConfig, number: int) 
             mirror_rng=mirror_rng,
         )
         modalities = config.network.modalities
-        patches.append(
-            augment(patch, rng, modalities=modalities, augmentation=augmentation, mirror_rng=mirror_rng)
-        )
+        patches.append(augment(patch, rng, modalities=modalities, augmentation=augmentation, mirror_rng=mirror_rng))
     return with_regions(concatenate_patches(patches), config.loss.kind)
 
 
