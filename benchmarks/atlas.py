@@ -1,7 +1,7 @@
 """Error of the alignment to the atlas and of the mirror image on phantoms, whose true coordinates are known.
 
-Run: ``python benchmarks/atlas.py [--cases 12] [--seed 601] [--preset multicentric] [--out FILE]``. Every sequence of a
-case is aligned alone: as it lies, with the extracted brain and with the true one, and turned by 15 to 25 degrees about
+Run: ``python benchmarks/atlas.py [--cases 12] [--seed 601] [--preset multicentric] [--only atlas|mirror]
+[--out FILE]``. Every sequence of a case is aligned alone: as it lies, with the extracted brain and with the true one, and turned by 15 to 25 degrees about
 a random axis. The error is the distance in MNI152 mm between the estimated and the true place of the voxels of the
 brain. The peer in the same run is the affine map of least squared error, which needs the truth: no affine registration
 is better. A failure is a case whose median error is above 10 mm; an alarm is a case that ``AtlasAlignment.implausible``
@@ -116,20 +116,21 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=12)
     parser.add_argument("--seed", type=int, default=601)
     parser.add_argument("--preset", default="multicentric")
+    parser.add_argument("--only", choices=("atlas", "mirror"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     atlas, mirror = defaultdict(list), defaultdict(list)
     for number in range(options.cases):
         for modality, scan, mni, inside in sequences(options.seed * 1_000_000 + number, options.preset):
             rng = np.random.default_rng([options.seed, number, *modality.encode()])
-            tilted = turned(scan.grid, rng)
-            for pose, grid, given in (
-                ("as it lies", scan.grid, None), ("turned", tilted, None), ("true brain", scan.grid, inside),
-            ):  # fmt: skip
+            poses = {"as it lies": (scan.grid, None), "turned": (turned(scan.grid, rng), None)}
+            poses["true brain"] = (scan.grid, inside)
+            for pose, (grid, given) in poses.items() if options.only != "mirror" else ():
                 row = atlas_row(scan, grid, mni, inside, given)
                 atlas[modality, pose].append(row)
                 _append(options.out, {"case": number, "modality": modality, "pose": pose, **row})
-            for view in ("whole", "cut") if modality not in ("adc", "b0") else ():
+            measured = options.only != "atlas" and modality not in ("adc", "b0")
+            for view in ("whole", "cut") if measured else ():
                 row = mirror_row(scan, mni, inside, cut=view == "cut")
                 mirror[modality, view].append(row)
                 _append(options.out, {"case": number, "modality": modality, "view": view, **row})

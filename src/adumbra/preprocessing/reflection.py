@@ -3,9 +3,8 @@
 The head is registered to its own mirror image (Raina et al. 2019). The search starts at the midline of the atlas, which
 also holds for a head that the field of view cuts at one side. First the plane is improved, then an affine map is added
 to the reflection, with a prior that keeps it small: the two sides of a head differ in size and position by millimetres.
-The detail of the images and the smoothed brain mask are compared, with residuals weighted by Tukey's
-function, so that a lesion on one side has no influence. Points whose mirror image lies outside the field of view are
-not compared.
+The detail of the images and the smoothed brain mask are compared, with residuals weighted by Tukey's function, so that
+a lesion on one side has no influence. Points whose mirror image lies outside the field of view are not compared.
 """
 
 from collections.abc import Collection
@@ -143,7 +142,8 @@ class _Head:
     """What the registration compares, on a grid of about 4 mm.
 
     Attributes:
-        volumes: The detail of each image and the smoothed brain mask, (X, Y, Z); each is followed by its derivatives along x, y and z, per mm.
+        volumes: The detail of each image and the smoothed brain mask, (X, Y, Z); each is followed by its derivatives
+            along x, y and z, per mm.
         points_mm: (3, N), points in the brain and near it.
         values: (F, N), the fields at the points.
         brain: (N,), whether a point lies in the brain.
