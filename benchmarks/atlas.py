@@ -1,13 +1,13 @@
 """Error of the alignment to the atlas and of the mirror image on phantoms, whose true coordinates are known.
 
-Run: ``python benchmarks/atlas.py [--cases 12] [--seed 601] [--preset multicentric] [--only atlas|mirror]
-[--out FILE]``. Every sequence of a case is aligned alone: as it lies, with the extracted brain and with the true one, and turned by 15 to 25 degrees about
-a random axis. The error is the distance in MNI152 mm between the estimated and the true place of the voxels of the
-brain. The peer in the same run is the affine map of least squared error, which needs the truth: no affine registration
-is better. A failure is a case whose median error is above 10 mm; an alarm is a case that ``AtlasAlignment.implausible``
-reports. For the mirror image the error is the distance in mm of the head between the estimated and the true place of
-the other side; its peer is the plane of the brain mask (``core.geometry.midline``). ``cut`` removes 35 mm of one side
-of the brain.
+Run: ``python benchmarks/atlas.py [--cases 12] [--seed 601] [--preset multicentric] [--only atlas|mirror] [--out
+FILE]``. Every sequence of a case is aligned alone: as it lies, with the extracted brain and with the true one, and
+turned by 15 to 25 degrees about a random axis. The error is the distance in MNI152 mm between the estimated and the
+true place of the voxels of the brain. The peer in the same run is the affine map of least squared error, which needs
+the truth: no affine registration is better. A failure is a case whose median error is above 10 mm; an alarm is a case
+that ``AtlasAlignment.implausible`` reports. For the mirror image the error is the distance in mm of the head between
+the estimated and the true place of the other side; its peer is the plane of the brain mask (``core.geometry.midline``).
+``cut`` removes 35 mm of one side of the brain.
 """
 
 import argparse
