@@ -66,7 +66,11 @@ def mirrored_box(
     if 0 in part.shape:
         return np.zeros((part.shape[0], *sizes), dtype=np.float32)
     from_grid, to_grid = _index_grid(source), _index_grid(box)
-    return np.stack([resample(c, from_grid, to_grid, moving_from_fixed=reflection, antialias=False) for c in part])
+    out = np.zeros((len(part), *sizes), dtype=np.float32)
+    for channel, values in zip(out, part, strict=True):
+        if values.any():  # a missing modality needs no interpolation
+            channel[...] = resample(values, from_grid, to_grid, moving_from_fixed=reflection, antialias=False)
+    return out
 
 
 def mirror_channels(channels: Channels, reflection: Affine) -> Channels:
