@@ -186,7 +186,7 @@ def print_table(rows: list[dict[str, object]]) -> None:
         dices, seconds = np.array(values).T
         failures = int((dices < FAILURE).sum())
         line = f"{arm:10} {modality:9} {variant:8} {len(dices):3}  {dices.mean():.3f}    {np.quantile(dices, 0.05):.3f}"
-        print(f"{line}   {dices.min():.3f}  {failures:8}  {seconds.mean():5.2f}")
+        print(f"{line}   {dices.min():.3f}  {failures:8}  {np.median(seconds):5.2f}")
 
 
 if __name__ == "__main__":
