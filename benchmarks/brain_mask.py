@@ -162,13 +162,14 @@ def main() -> None:
                         start = time.process_time()
                         mask = arms[arm](variant.volume, variant.grid)
                         seconds = time.process_time() - start
-                        warned = implausibilities(mask, variant.grid) if arm == "learned" else ()
+                        warned = implausibilities(mask, variant.grid)
                         score = {"dice": dice(mask, variant.truth), "cpu_s": seconds, "warned": warned}
                         rows.append(row | {"variant": name, "arm": arm} | score)
                 if arguments.deepbet:
                     masks, seconds = masks_of_deepbet(list(variants.values()), arguments.deepbet)
                     for (name, variant), mask in zip(variants.items(), masks, strict=True):
-                        score = {"dice": dice(mask, variant.truth), "cpu_s": seconds}
+                        warned = implausibilities(mask, variant.grid)
+                        score = {"dice": dice(mask, variant.truth), "cpu_s": seconds, "warned": warned}
                         rows.append(row | {"variant": name, "arm": "deepbet"} | score)
     if arguments.json:
         arguments.json.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -187,6 +188,11 @@ def print_table(rows: list[dict[str, object]]) -> None:
         failures = int((dices < FAILURE).sum())
         line = f"{arm:10} {modality:9} {variant:8} {len(dices):3}  {dices.mean():.3f}    {np.quantile(dices, 0.05):.3f}"
         print(f"{line}   {dices.min():.3f}  {failures:8}  {np.median(seconds):5.2f}")
+    for arm in sorted({str(row["arm"]) for row in rows}):
+        own = [(float(str(row["dice"])) < FAILURE, bool(row["warned"])) for row in rows if row["arm"] == arm]
+        failures = [warned for failed, warned in own if failed]
+        others = [warned for failed, warned in own if not failed]
+        print(f"{arm}: implausible {sum(failures)} of {len(failures)} failures, {sum(others)} of {len(others)} others")
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_the_user_wins_and_every_other_statement_is_named(written, image, tmp_pa
 
 
 def test_sources_that_agree_give_no_warning(written, image, tmp_path):
-    written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1000})
+    path = written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": 1000})
     (tmp_path / "a_b1000_dwi.bval").write_text("1.0e3")
     assert not open_case({"dwi": path}, b_value=1000.0).warnings
 
