@@ -14,6 +14,7 @@ from adumbra.core.geometry.components import largest_component
 from adumbra.core.geometry.grid import Grid, respaced
 from adumbra.core.geometry.resampling import resample
 from adumbra.core.types import Mask, Volume
+from adumbra.preprocessing.brain_mask import filled
 
 _WORK_MM = 3.0  # Spacing of the grid of all computations.
 _THICK_MM = 4.5  # Slices from this thickness on are not smoothed across.
@@ -40,10 +41,10 @@ def median_otsu(volume: Volume, grid: Grid) -> Mask:
         return content
     coarse = respaced(grid, tuple(max(s, _WORK_MM) for s in grid.spacing_mm))  # type: ignore[arg-type]
     small = resample(volume, grid, coarse)
-    filled = _filled(largest_component(_resampled_mask(content, grid, coarse)))
-    if _is_stripped(small, filled, coarse):
-        near = _resampled_mask(ndimage.binary_dilation(filled), coarse, grid)
-        return _filled(largest_component(content & near))
+    body = filled(largest_component(_resampled_mask(content, grid, coarse)))
+    if _is_stripped(small, body, coarse):
+        near = _resampled_mask(ndimage.binary_dilation(body), coarse, grid)
+        return filled(largest_component(content & near))
     mask = _resampled_mask(_brain_in_head(_smoothed(small, coarse), coarse), coarse, grid)
     return mask if mask.any() else content
 
@@ -74,9 +75,9 @@ def _brain_in_head(small: Volume, grid: Grid) -> Mask:
     depth = ndimage.distance_transform_edt(bright, sampling=grid.spacing_mm)
     core = largest_component(depth > _BRIDGE_MM)
     if not core.any():
-        return _filled(largest_component(bright))
+        return filled(largest_component(bright))
     back = ndimage.distance_transform_edt(~core, sampling=grid.spacing_mm) <= _BRIDGE_MM + 0.5 * _WORK_MM
-    return _filled(_closed(largest_component(back & bright), grid))
+    return filled(_closed(largest_component(back & bright), grid))
 
 
 def _threshold(small: Volume) -> float:
@@ -105,14 +106,3 @@ def _closed(mask: Mask, grid: Grid) -> Mask:
     near = ndimage.distance_transform_edt(~padded, sampling=grid.spacing_mm) <= _CLOSE_MM
     closed = ndimage.distance_transform_edt(near, sampling=grid.spacing_mm) > _CLOSE_MM
     return closed[tuple(slice(p, -p) for p in pad)] | mask
-
-
-def _filled(mask: Mask) -> Mask:
-    """The mask without holes; a hole is enclosed in an axial slice, as all that is enclosed in 3D is."""
-    in_plane = np.zeros((3, 3, 3), dtype=bool)
-    in_plane[:, 1, 1] = in_plane[1, :, 1] = True
-    labels, count = ndimage.label(~mask, in_plane)
-    outside = np.zeros(count + 1, dtype=bool)
-    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        outside[np.unique(edge)] = True
-    return mask | ~outside[labels]

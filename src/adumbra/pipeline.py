@@ -16,7 +16,7 @@ import numpy as np
 
 from adumbra.cases.registry import open_case
 from adumbra.clinic.findings import findings
-from adumbra.clinic.interval_limits import limited_to_brain
+from adumbra.clinic.interval_limits import limited_to_brain, within_brain
 from adumbra.clinic.refinement import refinement_notes
 from adumbra.core.case import Case
 from adumbra.core.case_features import CaseFeatures
@@ -227,9 +227,7 @@ def calibrated_interval(
         return None, (f"The interval is that of the draws. The calibrated interval is valid for {needed} draws only.",)
     simulated = calibration.cases and all("phantom" in name for name in calibration.cases)
     notes = ("The interval was calibrated on simulated strokes (phantoms), not on patients.",) if simulated else ()
-    interval = calibration.volume.of_case(features)
-    low, high = (min(max(end, 0.0), features.brain_ml) for end in (interval.low, interval.high))
-    return replace(interval, low=low, high=high), notes
+    return within_brain(calibration.volume.of_case(features), brain_ml=features.brain_ml), notes
 
 
 def _run_record(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:

@@ -73,8 +73,14 @@ def test_a_head_with_zeroed_air_is_not_treated_as_skull_stripped(head, grid_arou
     assert dice(mask, brain) > 0.97
 
 
-@pytest.mark.parametrize("factor", [0.0078125, 1e-6, 1e6])
-def test_scale_does_not_matter(factor, head, grid_around):
+def test_scale_does_not_matter(head, grid_around):
+    grid = grid_around(*SHAPES["5 mm slices"])
+    volume, _ = head(grid)
+    assert np.array_equal(extract_brain(volume, grid), extract_brain(volume * np.float32(0.0078125), grid))
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_any_scale_gives_the_same_mask_but_for_rounding(factor, head, grid_around):
     grid = grid_around(*SHAPES["5 mm slices"])
     volume, _ = head(grid)
     assert dice(extract_brain(volume, grid), extract_brain(volume * np.float32(factor), grid)) > 0.9999
@@ -229,11 +235,16 @@ def philips(shared_data):
 
 def test_a_real_head_with_its_skull(philips):
     masks = {b: extract_brain(scan.data, scan.grid) for b, scan in philips.items()}
-    grid = philips[0.0].grid
-    volumes_ml = {b: mask.sum() * grid.voxel_ml for b, mask in masks.items()}
+    voxel_ml = philips[0.0].grid.voxel_ml
     # 64 mm of brain above the orbits.
-    assert all(850 < volume < 1200 for volume in volumes_ml.values()), volumes_ml
+    assert all(850 < mask.sum() * voxel_ml < 1200 for mask in masks.values())
     assert dice(masks[0.0], masks[1000.0]) > 0.92
+
+
+@pytest.mark.xfail(strict=True, reason="the mask of the b0 misses a rim of 3.7 % of bright cortex, see its card")
+def test_the_b0_of_a_real_head_shows_all_of_the_brain(philips):
+    masks = {b: extract_brain(scan.data, scan.grid) for b, scan in philips.items()}
     # The scalp is a ring of its own: from the mask's border, dark skull comes first in every direction.
     bright = philips[1000.0].data > 0.5 * np.median(philips[1000.0].data[masks[1000.0]])
-    assert (bright & ~masks[0.0]).sum() < 0.04 * masks[0.0].sum()
+    assert (bright & ~masks[0.0]).sum() < 0.03 * masks[0.0].sum()
+    assert masks[1000.0].sum() < masks[0.0].sum(), "b0 shows the fluid around the brain too"

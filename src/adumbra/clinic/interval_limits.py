@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from adumbra.core.results import Findings
+from adumbra.core.results import Estimate, Findings
+
+
+def within_brain(interval: Estimate, *, brain_ml: float) -> Estimate:
+    """The estimate with its interval limited to 0 and the volume of the brain, in ml."""
+    low, high = (min(max(end, 0.0), brain_ml) for end in (interval.low, interval.high))
+    return replace(interval, low=low, high=high)
 
 
 def limited_to_brain(results: Findings, *, brain_ml: float) -> Findings:
@@ -28,5 +34,4 @@ def limited_to_brain(results: Findings, *, brain_ml: float) -> Findings:
         )
     if not notes:
         return results
-    limited = replace(volume, low=min(volume.low, brain_ml), high=min(volume.high, brain_ml))
-    return replace(results, volume_ml=limited, notes=(*results.notes, *notes))
+    return replace(results, volume_ml=within_brain(volume, brain_ml=brain_ml), notes=(*results.notes, *notes))
