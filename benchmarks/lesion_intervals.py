@@ -2,6 +2,7 @@
 
 Run: ``python benchmarks/lesion_intervals.py --calibration FILE --out DIR [--weights FILE ...] [--masks DIR] [--cases N]
 [--page docs/results/lesion-intervals.md]``. Several weights are an ensemble; without any they are the released ones.
+With ``--rows FILE`` nothing is predicted: the cases are those of a run of ``lesion_results.py predict``.
 
 Each case is predicted once, without a calibration, and becomes a line of ``DIR/rows.jsonl`` with its features, its true
 volume and its Dice. A case that is there is not predicted again, so a run that was stopped can be continued. The
@@ -102,6 +103,16 @@ def predict_missing(args: argparse.Namespace, config: InferenceConfig) -> list[R
             )
     rows = [row for row in rows if (row["preset"], row["number"]) in set(wanted)]
     return [Row(r["preset"], r["number"], r["seconds"], CalibrationCase.from_json(r["case"])) for r in rows]
+
+
+def rows_of_results(path: Path, cases: int, presets: Sequence[str]) -> list[Row]:
+    """The phantoms of a run of ``lesion_results.py predict``, the first ``cases`` of the presets in turn."""
+    by_job = {(row["group"], int(row["name"])): row for row in read_rows(path) if row["group"] != "real"}
+    wanted = [(presets[n % len(presets)], n // len(presets)) for n in range(cases)]
+    if missing := [job for job in wanted if job not in by_job]:
+        raise SystemExit(f"{path}: {len(missing)} of {cases} cases are missing, first {missing[0]}: predict them")
+    rows = [(preset, number, by_job[preset, number]) for preset, number in wanted]
+    return [Row(p, n, r["cpu_s"], CalibrationCase.from_json(r["case"])) for p, n, r in rows]
 
 
 def predicted(
@@ -244,7 +255,9 @@ def page(rows: Sequence[Row], calibration: Calibration, command: str) -> str:
 def main() -> None:
     """Predicts the missing cases, then writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--out", type=Path, help="folder of the predicted cases")
+    source.add_argument("--rows", type=Path, help="rows of lesion_results.py predict")
     parser.add_argument("--calibration", type=Path, required=True, help="file of trainings/calibrate.py")
     parser.add_argument("--weights", nargs="+")
     parser.add_argument("--masks", type=Path)
@@ -264,12 +277,13 @@ def main() -> None:
     calibration = read_calibration(args.calibration)
     if not calibration.features:
         raise SystemExit(f"{args.calibration.name} has no features of its cases: write it with trainings/calibrate.py")
-    rows = predict_missing(args, config)
+    rows = rows_of_results(args.rows, args.cases, args.presets) if args.rows else predict_missing(args, config)
     shared = {row.case.name for row in rows} & {case.name for case in calibration.features}
     if shared:
         raise SystemExit(f"the calibration was fitted on {len(shared)} of the evaluated cases")
-    command = "python benchmarks/lesion_intervals.py --calibration FILE --out DIR --masks MASKS"
-    result = page(rows, calibration, f"{command} --cases {len(rows)}")
+    cases = "--rows DIR/rows.jsonl" if args.rows else "--out DIR --masks MASKS"
+    command = f"python benchmarks/lesion_intervals.py --calibration FILE {cases} --cases {len(rows)}"
+    result = page(rows, calibration, f"{command} --presets {' '.join(args.presets)}")
     if args.page is None:
         print(result)
     else:

@@ -1,21 +1,25 @@
 """Segmentation of the lesion and its uncertainty on held-out phantoms and on real files, and the page of both.
 
     python benchmarks/lesion_results.py predict --out DIR [--weights FILE ...] [--posterior NAME] [--masks DIR]
-        [--presets NAME ...] [--cases N] [--real NAME=PATH ...] [--workers N]
+        [--presets NAME ...] [--cases N] [--real NAME=PATH ...] [--phantoms DIR] [--workers N]
     python benchmarks/lesion_results.py page --runs NAME=DIR ... --page docs/results/lesion.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl``: the scores of the default posterior, and of each member of
-an ensemble alone. A case that is there is not predicted again. ``page`` writes the tables of several runs, over the
-cases that all of them hold. The phantoms are those of cohort 97; no training has seen them. Phantoms are not patients:
-these results compare methods and do not measure clinical accuracy.
+an ensemble alone, and the features for ``lesion_intervals.py``. A case that is there is not predicted again. ``page``
+writes the tables of several runs, over the cases that all of them hold. With ``--phantoms`` each phantom is kept in a
+folder, because a head with all seven sequences takes 15 CPU seconds and several runs need it. The phantoms are those of
+cohort 97; no training has seen them. Phantoms are not patients: these results compare methods and do not measure
+clinical accuracy.
 """
 
 import argparse
 import json
+import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,6 +27,7 @@ import numpy as np
 
 from adumbra.cases.registry import open_case
 from adumbra.core.case import Case
+from adumbra.core.case_features import CaseFeatures
 from adumbra.core.geometry.components import dilate
 from adumbra.core.options import ComputeConfig, InferenceConfig
 from adumbra.core.results import Maps
@@ -37,11 +42,14 @@ from adumbra.evaluation.uncertainty.reliability import (
     negative_log_likelihood,
 )
 from adumbra.evaluation.uncertainty.selective_prediction import error_detection
+from adumbra.experiments.calibration_samples import model_identity
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.posterior.ensemble import EnsembleCase
 from adumbra.preprocessing.pipeline import align_case
 from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.simulation import cohort
+from adumbra.uncertainty.calibration.volume_fit import CalibrationCase
+from adumbra.uncertainty.case_features import MemberMasks, ProbabilitySum, case_features
 from adumbra.uncertainty.maps import summarise
 
 SEED, PRESETS = 97, ("monocentric", "multicentric", "diffusion", "lesion-both")
@@ -63,6 +71,22 @@ class Job:
     name: str
     path: Path | None = None
 
+    def open(self, masks: tuple[Path, ...], phantoms: Path | None) -> Case:
+        """The case; a phantom is kept as a data set in the folder ``phantoms``."""
+        if self.path is not None:
+            return open_case(self.path)
+        ref = cohort.PhantomRef(SEED, int(self.name), masks, self.group)
+        if phantoms is None:
+            return ref.open()
+        kept = phantoms / f"{self.group}-{int(self.name):04d}"
+        if not kept.is_dir():
+            partial_folder = phantoms / f".{kept.name}.partial"
+            shutil.rmtree(partial_folder, ignore_errors=True)
+            options = {"cases": 1, "seed": SEED, "first": int(self.name), "preset_name": self.group}
+            cohort.simulate(partial_folder, lesion_masks=masks[0].parent if masks else None, **options)
+            partial_folder.rename(kept)
+        return open_case(kept / cohort.case_name(SEED, int(self.name)))
+
 
 def measures(maps: Maps, truth: Mask, brain: Mask) -> dict[str, float]:
     """Scores of a mask and of its uncertainty, and the predicted volume in ml."""
@@ -79,13 +103,12 @@ def measures(maps: Maps, truth: Mask, brain: Mask) -> dict[str, float]:
     }
 
 
-def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) -> dict:
+def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...], phantoms: Path | None) -> dict:
     """One line: the default posterior, and each member of an ensemble alone."""
     model = load_model("lesion", config)
-    phantom = cohort.PhantomRef(SEED, int(job.name), masks, job.group) if job.path is None else None
-    case = open_case(job.path) if phantom is None else phantom.open()
+    case = job.open(masks, phantoms)
     start = time.process_time()
-    posterior, members, aligned = sampled(case, model)
+    posterior, members, aligned, features = sampled(case, model)
     seconds = time.process_time() - start
     truth = aligned.truth("lesion")
     empty = np.zeros(aligned.grid.shape, dtype=bool)
@@ -93,11 +116,13 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) ->
     row: dict = {"group": job.group, "name": job.name, "cpu_s": round(seconds, 2)}
     row |= {"true_ml": float(true_mask.sum()) * aligned.grid.voxel_ml, "with_truth": truth is not None}
     maps = {DEFAULT: posterior, **members}
-    return row | {"scores": {name: measures(m, true_mask, brain) for name, m in maps.items()}}
+    row |= {"scores": {name: measures(m, true_mask, brain) for name, m in maps.items()}}
+    fitted = CalibrationCase(case.name, features, row["true_ml"], row["scores"][DEFAULT]["dice"])
+    return row | {"identity": model_identity(model), "case": fitted.rounded().as_json()}
 
 
-def sampled(case: Case, model: SegmentationModel) -> tuple[Maps, dict[str, Maps], Case]:
-    """Maps of the posterior and of each member's deterministic volume, and the aligned case."""
+def sampled(case: Case, model: SegmentationModel) -> tuple[Maps, dict[str, Maps], Case, CaseFeatures]:
+    """Maps of the posterior and of each member's deterministic volume, the aligned case, and the features."""
     registration = model.config.registration
     aligned = align_case(
         case, target="lesion", modalities=model.modalities, registration=registration, mirrored=model.mirrored
@@ -105,12 +130,17 @@ def sampled(case: Case, model: SegmentationModel) -> tuple[Maps, dict[str, Maps]
     region = dilate(aligned.masks["brain"].data, aligned.grid, by_mm=BEYOND_BRAIN_MM)
     prepared = model.prepare(model.network_cases(aligned), aligned.grid, within=region)
     low, high = model.thresholds
-    options = {"target": "lesion", "grid": aligned.grid, "threshold": low, "high_threshold": high, "within": region}
+    thresholds = {"threshold": low, "high_threshold": high}
+    options = {"target": "lesion", "grid": aligned.grid, "within": region} | thresholds
+    probability, masks = ProbabilitySum(region), MemberMasks(model.member_count)
     draws = prepared.draws(int(model.config.draws), np.random.default_rng(model.config.seed))
-    posterior, _ = summarise(draws, **options)
+    posterior, volumes = summarise(probability.passing(draws), draw_masks=masks, **options)
+    features = case_features(
+        volumes, masks, probability, grid=aligned.grid, brain=aligned.masks["brain"].data, **thresholds
+    )
     members = prepared.members if isinstance(prepared, EnsembleCase) else ()
     alone = {f"member {n}": summarise([m.deterministic()], **options)[0] for n, m in enumerate(members, start=1)}
-    return posterior, alone, aligned
+    return posterior, alone, aligned, features
 
 
 def read_rows(folder: Path) -> list[dict]:
@@ -136,19 +166,20 @@ def predict(options: argparse.Namespace) -> None:
     done = {(row["group"], row["name"]) for row in read_rows(options.out)}
     jobs = [job for job in jobs if (job.group, job.name) not in done]
     with (options.out / "rows.jsonl").open("a", encoding="utf-8") as file:
-        for row in rows_of(jobs, config, masks, options.workers):
+        row_of = partial(predicted_row, config=config, masks=masks, phantoms=options.phantoms)
+        for row in rows_of(jobs, row_of, options.workers):
             file.write(json.dumps(row) + "\n")
             file.flush()
             print(row["group"], row["name"], f"{row['true_ml']:.1f} ml", summary(row["scores"]), flush=True)
 
 
-def rows_of(jobs: Sequence[Job], config: InferenceConfig, masks: tuple[Path, ...], workers: int) -> Iterator[dict]:
+def rows_of(jobs: Sequence[Job], row_of: Callable[[Job], dict], workers: int) -> Iterator[dict]:
     """The lines of the jobs, in their order."""
     if workers == 1:
-        yield from (predicted_row(job, config, masks) for job in jobs)
+        yield from map(row_of, jobs)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(predicted_row, job, config, masks) for job in jobs]
+        futures = [pool.submit(row_of, job) for job in jobs]
         yield from (future.result() for future in futures)
 
 
@@ -249,6 +280,7 @@ def main() -> None:
     run.add_argument("--presets", nargs="*", default=list(PRESETS))
     run.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
     run.add_argument("--real", nargs="*", default=[], metavar="NAME=PATH", help="real cases")
+    run.add_argument("--phantoms", type=Path, help="folder of the phantoms, which is read and extended")
     run.add_argument("--registration", choices=("auto", "never"), default="auto")
     run.add_argument("--workers", type=int, default=1)
     write = commands.add_parser("page", help="write the tables")

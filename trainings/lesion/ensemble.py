@@ -2,11 +2,12 @@
 
 The members differ in the seed, in their simulated patients, in the working grid and in the convention of the annotator
 whose masks they learn. One of them predicts correlated logit noise (stochastic segmentation; Monteiro et al., NeurIPS
-2020) and learns the masks of all annotators.
+2020) in its second stage and learns the masks of all annotators. From scratch the likelihood of whole patches learns
+slowly, so its first stage trains the mean logits only.
 
 A member is trained in two stages. The first changes the patches little, because a network from scratch stays on a
 plateau for a thousand steps when most of its patches are hard. The second starts from the weights of the first, has
-more patients, and changes the patches as usual.
+more patients, and changes the patches as usual. Both stages read one cache.
 
 Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N]``. Repeat the command to
 resume an interrupted training. ``finish.py lesion --weights DIR/1/second/weights.safetensors ...`` follows.
@@ -39,13 +40,13 @@ class Member:
         spacing_mm: Spacing of its working grid, in millimetres.
         annotator: Number of the annotator whose masks it learns, from 1, whose masks are the smallest; 0 draws one
             for each patch.
-        posterior: The posterior that it is trained for.
+        posterior: The posterior that the second stage trains.
         dropout: Share of channels that are dropped at the deepest level.
     """
 
     spacing_mm: float
     annotator: int
-    posterior: TrainedPosterior = "dropout"
+    posterior: TrainedPosterior = "deterministic"
     dropout: float = 0.1
 
 
@@ -58,24 +59,50 @@ MEMBERS = {
 }
 
 
-FIRST = Augmentation(contrast=0.2, noise=0.1, smooth=0.05, blocky=0.05, shading=0.1, slab=0.05, missing=0.0, strip=0.1)
-SECOND = Augmentation(missing=0.5)  # The patients lack sequences themselves.
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the training of a member.
+
+    Attributes:
+        name: Name of its folder.
+        augmentation: How patches are changed.
+        cases: Number of simulated patients.
+        steps: Number of optimiser steps.
+    """
+
+    name: str
+    augmentation: Augmentation
+    cases: int
+    steps: int
 
 
-def config_of(member: Member, *, seed: int, steps: int, threads: int, augmentation: Augmentation) -> TrainConfig:
-    """The training of one stage of a member, from random weights."""
+MILD = Augmentation(contrast=0.2, noise=0.1, smooth=0.05, blocky=0.05, shading=0.1, slab=0.05, missing=0.0, strip=0.1)
+USUAL = Augmentation(missing=0.5)  # The patients lack sequences themselves.
+
+
+def config_of(member: Member, stage: Stage, *, seed: int, threads: int, initial: str) -> TrainConfig:
+    """The training of one stage of a member."""
+    posterior = member.posterior if initial else "deterministic"
     config = config_for(
         TrainingPreset(),
         "lesion",
-        network=network_for(member.posterior, StridedUNetConfig(dropout=member.dropout)),
-        optimiser=OptimiserConfig(steps=steps, warmup=100),
-        posterior=member.posterior,
+        network=network_for(posterior, StridedUNetConfig(dropout=member.dropout)),
+        optimiser=OptimiserConfig(steps=stage.steps, warmup=100, initial=initial),
+        posterior=posterior,
         seed=seed,
         runtime=RuntimeConfig(threads=threads, workers=1, validate_every=1000),
     )
     labels = {"annotators": ANNOTATORS, "annotator": member.annotator}
-    data = replace(config.data, spacing_mm=member.spacing_mm, augmentation=augmentation, **labels)
+    data = replace(config.data, spacing_mm=member.spacing_mm, augmentation=stage.augmentation, **labels)
     return replace(config, data=data)
+
+
+def link_cache(folder: Path, stage: str) -> None:
+    """Lets a stage read and extend the member's one cache of prepared patients."""
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    (folder / stage).mkdir(exist_ok=True)
+    if not (folder / stage / "cache").exists():
+        (folder / stage / "cache").symlink_to("../cache", target_is_directory=True)
 
 
 def main() -> None:
@@ -84,23 +111,25 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
-    parser.add_argument("--cases", type=int, nargs=2, default=[160, 400], help="simulated patients of each stage")
-    parser.add_argument("--steps", type=int, nargs=2, default=[3500, 12000], help="optimiser steps of each stage")
+    parser.add_argument("--cases", type=int, nargs=2, default=[160, 240], help="simulated patients of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[1500, 4000], help="optimiser steps of each stage")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
+    stages = [
+        Stage(name, augmentation, cases, steps)
+        for name, augmentation, cases, steps in zip(
+            ("first", "second"), (MILD, USUAL), options.cases, options.steps, strict=True
+        )
+    ]
     for number in options.members:
         initial, seed = "", 100 + number
-        for stage, augmentation, cases, steps in zip(
-            ("first", "second"), (FIRST, SECOND), options.cases, options.steps, strict=True
-        ):
-            patients = [PhantomRef(seed, n, files, PRESET, ANNOTATORS) for n in range(cases)]
-            config = config_of(
-                MEMBERS[number], seed=seed, steps=steps, threads=options.threads, augmentation=augmentation
-            )
-            config = replace(config, optimiser=replace(config.optimiser, initial=initial))
-            trained = train(patients, options.out / str(number) / stage, config, progress=bars)
-            print(f"member {number}, {stage}: {trained.sha256[:16]}, {trained.scores}", flush=True)
+        for stage in stages:
+            patients = [PhantomRef(seed, n, files, PRESET, ANNOTATORS) for n in range(stage.cases)]
+            config = config_of(MEMBERS[number], stage, seed=seed, threads=options.threads, initial=initial)
+            link_cache(options.out / str(number), stage.name)
+            trained = train(patients, options.out / str(number) / stage.name, config, progress=bars)
+            print(f"member {number}, {stage.name}: {trained.sha256[:16]}, {trained.scores}", flush=True)
             initial = str(trained.weights)
 
 

@@ -19,7 +19,7 @@ from adumbra.core.types import Mask, Modality, Target
 
 STAGE = "preprocessing.input_flags"
 TRAINED_B = (800.0, 1500.0)
-"""b-values in s/mm² that networks were trained for whose card does not state them."""
+"""b-values in s/mm² of most of the training of networks whose card does not state them."""
 B_MARGIN = 100.0
 """Difference from the trained b-values, in s/mm², up to which no flag is raised."""
 COARSEST_MM: Mapping[Target, tuple[float, float]] = {
@@ -95,7 +95,7 @@ def _unusual_b(used: Mapping[Modality, Scan], b_range: tuple[float, float]) -> l
     low, high = b_range
     if b is None or low - B_MARGIN <= b <= high + B_MARGIN:
         return []
-    what = f"b = {b:g} s/mm² lies outside the {low:g} to {high:g} s/mm² that the networks were trained for"
+    what = f"b = {b:g} s/mm² lies outside the {low:g} to {high:g} s/mm² that most of the training had"
     return [_flag("dwi", "b_value", what, b_value=b, trained=list(b_range))]
 
 
