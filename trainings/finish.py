@@ -192,6 +192,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True, help="folder of the training, and of the result")
     parser.add_argument("--weights", type=Path, nargs="+", help="weights of the members of an ensemble")
+    parser.add_argument("--without-measurement", action="store_true", help="choose the thresholds only")
     parser.add_argument("--workers", type=int, default=2, help="number of processes, of one thread each")
     options = parser.parse_args()
     target, plan = options.target, PLANS[options.target]
@@ -206,7 +207,7 @@ def main() -> None:
         best = max(merit, key=lambda pair: merit[pair])
         measured = {
             name: summary(measurement.score_all(patients, (best,), pool), best, plan.metrics)
-            for name, patients in plan.measured.items()
+            for name, patients in ({} if options.without_measurement else plan.measured).items()
         }
     patients = ", ".join(f"{c.count} {c.preset} phantoms of cohort {c.seed}" for c in plan.choosing)
     facts = {

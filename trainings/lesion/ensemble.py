@@ -7,7 +7,8 @@ slowly, so its first stage trains the mean logits only.
 
 A member is trained in two stages. The first changes the patches little, because a network from scratch stays on a
 plateau for a thousand steps when most of its patches are hard. The second starts from the weights of the first, has
-more patients, and changes the patches as usual. Both stages read one cache.
+more patients, changes the patches more, and begins with half the learning rate: with the whole rate its loss returned
+to the plateau. Both stages read one cache.
 
 Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N]``. Repeat the command to
 resume an interrupted training. ``finish.py lesion --weights DIR/1/second/weights.safetensors ...`` follows.
@@ -68,16 +69,20 @@ class Stage:
         augmentation: How patches are changed.
         cases: Number of simulated patients.
         steps: Number of optimiser steps.
+        learning_rate: The largest learning rate.
     """
 
     name: str
     augmentation: Augmentation
     cases: int
     steps: int
+    learning_rate: float
 
 
 MILD = Augmentation(contrast=0.2, noise=0.1, smooth=0.05, blocky=0.05, shading=0.1, slab=0.05, missing=0.0, strip=0.1)
-USUAL = Augmentation(missing=0.5)  # The patients lack sequences themselves.
+MODERATE = Augmentation(
+    contrast=0.3, noise=0.15, smooth=0.1, blocky=0.1, shading=0.2, slab=0.06, missing=0.25, strip=0.15
+)  # The patients have artefacts and lack sequences themselves.
 
 
 def config_of(member: Member, stage: Stage, *, seed: int, threads: int, initial: str) -> TrainConfig:
@@ -87,7 +92,7 @@ def config_of(member: Member, stage: Stage, *, seed: int, threads: int, initial:
         TrainingPreset(),
         "lesion",
         network=network_for(posterior, StridedUNetConfig(dropout=member.dropout)),
-        optimiser=OptimiserConfig(steps=stage.steps, warmup=100, initial=initial),
+        optimiser=OptimiserConfig(steps=stage.steps, learning_rate=stage.learning_rate, warmup=100, initial=initial),
         posterior=posterior,
         seed=seed,
         runtime=RuntimeConfig(threads=threads, workers=1, validate_every=1000),
@@ -112,15 +117,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--cases", type=int, nargs=2, default=[160, 240], help="simulated patients of each stage")
-    parser.add_argument("--steps", type=int, nargs=2, default=[1500, 4000], help="optimiser steps of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[1500, 3000], help="optimiser steps of each stage")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
     stages = [
-        Stage(name, augmentation, cases, steps)
-        for name, augmentation, cases, steps in zip(
-            ("first", "second"), (MILD, USUAL), options.cases, options.steps, strict=True
-        )
+        Stage("first", MILD, options.cases[0], options.steps[0], 2e-3),
+        Stage("second", MODERATE, options.cases[1], options.steps[1], 1e-3),
     ]
     for number in options.members:
         initial, seed = "", 100 + number
