@@ -2,9 +2,13 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from adumbra.training.config import OptimiserConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
+from adumbra.training.config import LossConfig, OptimiserConfig
 from adumbra.training.losses import learning_rate, region_balanced, weighted_dice_loss
+from adumbra.training.objective import Batch, segmentation_loss
 
 
 def volumes(*rows):
@@ -67,3 +71,23 @@ def test_the_hardest_voxels_are_a_share_of_all_voxels():
     loss, ln2 = torch.nn.functional.softplus(torch.tensor([2.0, 0.0])).tolist()
     narrow, wide = (float(region_balanced(logits, nothing, ones, hard_voxel_fraction=share)) for share in (0.125, 0.25))
     assert narrow - wide == pytest.approx(0.5 * (loss - (loss + ln2) / 2), abs=1e-5)
+    without = float(region_balanced(logits, nothing, ones, hard_voxel_fraction=0.0))
+    assert narrow - without == pytest.approx(0.5 * loss, abs=1e-5)
+
+
+@torch.no_grad()
+def test_dice_and_cross_entropy_of_all_voxels_alike():
+    """By the formulas of both terms, whatever the weights of the voxels are."""
+    torch.manual_seed(0)
+    network = UNet(UNetConfig(modalities=("dwi", "adc"), widths=(4, 8), dropout=0.0)).eval()
+    images, labels = torch.randn(2, 2, 8, 8, 8), (torch.rand(2, 1, 8, 8, 8) > 0.8).float()
+    guidance, present, ones = torch.zeros(2, 0, 8, 8, 8), torch.ones(2, 2), torch.ones_like(labels)
+    even = Batch(images, present, labels, ones, ones, guidance)
+    uneven = Batch(images, present, labels, 1.0 + labels, ones, guidance)
+    logits = network(images, present)
+    p, entropy = logits.sigmoid(), F.binary_cross_entropy_with_logits(logits, labels)
+    expected = float(1 - (2 * (p * labels).sum() + 1) / ((p + labels).sum() + 1) + entropy)
+    loss = LossConfig(kind="dice-cross-entropy")
+    assert float(segmentation_loss(network, even, loss)) == pytest.approx(expected, abs=1e-4)
+    assert float(segmentation_loss(network, uneven, loss)) == pytest.approx(expected, abs=1e-4)
+    assert float(segmentation_loss(network, uneven, LossConfig())) > expected + 0.1

@@ -24,7 +24,7 @@ from adumbra.cli.progress_bars import ProgressBars
 from adumbra.networks.strided import StridedUNetConfig
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.augment import Augmentation
-from adumbra.training.config import OptimiserConfig, RuntimeConfig, TrainConfig, network_for
+from adumbra.training.config import LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig, network_for
 from adumbra.training.loop import train
 from adumbra.training.options import TrainedPosterior
 from adumbra.training.presets import TrainingPreset, config_for
@@ -70,6 +70,7 @@ class Stage:
         cases: Number of simulated patients.
         steps: Number of optimiser steps.
         learning_rate: The largest learning rate.
+        loss: Its terms.
     """
 
     name: str
@@ -77,8 +78,10 @@ class Stage:
     cases: int
     steps: int
     learning_rate: float
+    loss: LossConfig
 
 
+EVEN = LossConfig(kind="dice-cross-entropy")
 MILD = Augmentation(contrast=0.2, noise=0.1, smooth=0.05, blocky=0.05, shading=0.1, slab=0.05, missing=0.0, strip=0.1)
 MODERATE = Augmentation(
     contrast=0.3, noise=0.15, smooth=0.1, blocky=0.1, shading=0.2, slab=0.06, missing=0.25, strip=0.15
@@ -99,7 +102,7 @@ def config_of(member: Member, stage: Stage, *, seed: int, threads: int, initial:
     )
     labels = {"annotators": ANNOTATORS, "annotator": member.annotator}
     data = replace(config.data, spacing_mm=member.spacing_mm, augmentation=stage.augmentation, **labels)
-    return replace(config, data=data)
+    return replace(config, data=data, loss=stage.loss)
 
 
 def link_cache(folder: Path, stage: str) -> None:
@@ -117,13 +120,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--cases", type=int, nargs=2, default=[160, 240], help="simulated patients of each stage")
-    parser.add_argument("--steps", type=int, nargs=2, default=[1500, 3000], help="optimiser steps of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[1200, 3000], help="optimiser steps of each stage")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
     stages = [
-        Stage("first", MILD, options.cases[0], options.steps[0], 2e-3),
-        Stage("second", MODERATE, options.cases[1], options.steps[1], 1e-3),
+        Stage("first", MILD, options.cases[0], options.steps[0], 2e-3, EVEN),
+        Stage("second", MODERATE, options.cases[1], options.steps[1], 1e-3, EVEN),
     ]
     for number in options.members:
         initial, seed = "", 100 + number

@@ -47,6 +47,7 @@ class MethodOptions:
         loss: The overlap term of the loss. region-balanced is a Dice whose weights keep large lesions from dominating.
             The others replace half of it by a term in which every component counts alike: component-tversky, which
             penalises missed voxels more than false ones, or component-dice, the Dice around each component.
+            dice-cross-entropy has no weights and no term of the hardest voxels.
         mirrored: Show the network the other side of the head beside each image.
         first_pass_dir: Folder of the networks and maps of the first pass. Trainings that differ in seed or guidance
             may share it.

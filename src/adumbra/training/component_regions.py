@@ -17,7 +17,7 @@ from adumbra.training.patches import Patches
 
 def with_regions(patches: Patches, kind: LossKind) -> Patches:
     """The patches with the component regions that a loss needs; unchanged where it needs none."""
-    if kind == "region-balanced":
+    if kind in ("region-balanced", "dice-cross-entropy"):
         return patches
     return replace(patches, regions=component_regions(patches.labels, nearest=kind == "component-dice"))
 

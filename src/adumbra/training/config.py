@@ -75,7 +75,8 @@ class LossConfig:
     """The loss.
 
     Attributes:
-        hard_voxel_fraction: Share of the voxels with the highest loss that count twice, see ``losses.region_balanced``.
+        hard_voxel_fraction: Share of the voxels with the highest loss that count twice, see ``losses.region_balanced``;
+            0 leaves the term out.
         uncertainty_loss: How the uncertainty of the first pass changes the segmentation loss.
         regulariser: A diffusion model of the images that shares the encoder; None trains without one.
         kind: The overlap term, see ``losses.overlap_loss``.

@@ -27,7 +27,7 @@ def overlap_loss(loss: LossConfig, regions: Tensor | None) -> OverlapLoss:
     Raises:
         ValueError: The kind needs regions and there are none.
     """
-    if loss.kind == "region-balanced":
+    if loss.kind in ("region-balanced", "dice-cross-entropy"):
         return weighted_dice_loss
     if regions is None:
         raise ValueError(f"regions: expected those of the batch for {loss.kind}, found none")
@@ -71,8 +71,8 @@ def region_balanced(
         logits: (B, T, X, Y, Z), any float dtype; the loss is computed in float32.
         truth: (B, T, X, Y, Z), 0 or 1.
         weights: (B, T, X, Y, Z), as ``training.cache.balancing_weights`` gives them.
-        hard_voxel_fraction: Share of all voxels in the last term. It should be about the share of a patch that the
-            target fills; with a larger one easy voxels outnumber the hard ones.
+        hard_voxel_fraction: Share of all voxels in the last term; 0 leaves the term out. It should be about the share
+            of a patch that the target fills; with a larger one easy voxels outnumber the hard ones.
         overlap: The overlap term in place of the weighted Dice.
 
     Returns:
@@ -91,7 +91,9 @@ def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Tensor) -> Te
 
 
 def mean_of_hardest(losses: Tensor, share: float) -> Tensor:
-    """The mean of the highest share of the losses, of at least one voxel."""
+    """The mean of the highest share of the losses, of at least one voxel; 0 for a share of 0."""
+    if not share:
+        return losses.new_zeros(())
     return losses.flatten().topk(max(1, int(share * losses.numel()))).values.mean()
 
 

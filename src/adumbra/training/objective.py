@@ -89,6 +89,8 @@ class Batch:
 
 def segmentation_loss(network: UNet, batch: Batch, loss: LossConfig) -> Tensor:
     """The segmentation loss of one batch."""
+    if loss.kind == "dice-cross-entropy":
+        batch, loss = replace(batch, weights=torch.ones_like(batch.weights)), replace(loss, hard_voxel_fraction=0.0)
     batch = batch.with_uncertainty_loss(loss.uncertainty_loss)
     if (denoising := network.mask_denoising) is not None:
         return _mask_denoising_loss(network, denoising, batch, loss)

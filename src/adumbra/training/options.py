@@ -17,9 +17,10 @@ UncertaintyLoss = Literal["none", "weighted", "smoothed"]
 """How uncertainty U changes the loss, the closest published alternatives to the blur: voxels are weighted by 1 + U, or
 labels are moved towards 1/2 by a tenth of U."""
 
-LossKind = Literal["region-balanced", "component-tversky", "component-dice"]
-"""The overlap term of the loss: a Dice with weights that balance regions; half of that and half a term in which every
-component counts alike: the component-adaptive Tversky loss, or the Dice of each component's Voronoi cell (CC-Dice)."""
+LossKind = Literal["region-balanced", "component-tversky", "component-dice", "dice-cross-entropy"]
+"""The loss: a Dice with weights that balance regions; half of that and half a term in which every component counts
+alike: the component-adaptive Tversky loss, or the Dice of each component's Voronoi cell (CC-Dice). The last is Dice and
+cross-entropy of all voxels alike, without a term of the hardest voxels."""
 
 TrainedPosterior = Literal[
     "dropout",

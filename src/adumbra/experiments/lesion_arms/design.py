@@ -43,6 +43,7 @@ ARMS: Mapping[str, Arm] = {
     BASELINE: Arm(),
     "component-tversky": Arm(method=TrainingPreset(loss="component-tversky")),
     "component-dice": Arm(method=TrainingPreset(loss="component-dice")),
+    "dice-cross-entropy": Arm(method=TrainingPreset(loss="dice-cross-entropy")),
     "strided": Arm(architecture="strided-unet"),
     "mirrored": Arm(network={"mirrored": True}),
     "physics": Arm(presets=("lesion-physics",)),
