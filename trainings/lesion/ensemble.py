@@ -5,12 +5,12 @@ whose masks they learn. One of them predicts correlated logit noise (stochastic 
 2020) in its second stage and learns the masks of all annotators. From scratch the likelihood of whole patches learns
 slowly, so its first stage trains the mean logits only.
 
-A member is trained in two stages. The first changes the patches little, because a network from scratch stays on a
-plateau for a thousand steps when most of its patches are hard. The second starts from the weights of the first, has
-more patients, changes the patches more, and begins with half the learning rate: with the whole rate its loss returned
-to the plateau. Both stages read one cache.
+A member is trained in two stages. The first changes the patches little, and its loss treats all voxels alike: with the
+region-balanced loss a network from scratch stays on a plateau for a thousand steps. The second starts from the weights
+of the first, changes the patches more, and has the region-balanced loss, without whose term of the hardest voxels false
+positives remain. With the whole learning rate its loss returned to the plateau. Both stages read one cache.
 
-Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N]``. Repeat the command to
+Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N M]``. Repeat the command to
 resume an interrupted training. ``finish.py lesion --weights DIR/1/second/weights.safetensors ...`` follows.
 """
 
@@ -120,13 +120,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
     parser.add_argument("--cases", type=int, nargs=2, default=[160, 240], help="simulated patients of each stage")
-    parser.add_argument("--steps", type=int, nargs=2, default=[1200, 3000], help="optimiser steps of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[1200, 8000], help="optimiser steps of each stage")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
     stages = [
         Stage("first", MILD, options.cases[0], options.steps[0], 2e-3, EVEN),
-        Stage("second", MODERATE, options.cases[1], options.steps[1], 1e-3, EVEN),
+        Stage("second", MODERATE, options.cases[1], options.steps[1], 1.5e-3, LossConfig()),
     ]
     for number in options.members:
         initial, seed = "", 100 + number
