@@ -231,9 +231,9 @@ def interval(values: Sequence[float]) -> str:
     defined = [value for value in values if np.isfinite(value)]
     if not defined:
         return "–"
-    mean = bootstrap_mean(defined, generator=np.random.default_rng(0))
-    digits = 4 if mean.mean < 0.1 else 3
-    return f"{mean.mean:.{digits}f} ({mean.low:.{digits}f} to {mean.high:.{digits}f})"
+    estimate = bootstrap_mean(defined, generator=np.random.default_rng(0))
+    digits = 4 if estimate.value < 0.1 else 3
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def healthy_table(rows: dict[str, list[dict]]) -> Iterator[str]:

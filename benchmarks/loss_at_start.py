@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from adumbra.networks.strided import StridedUNetConfig
 from adumbra.networks.unet import UNet
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.cache import cache_cases
@@ -98,8 +99,9 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="a file for the table, which is also printed")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    stage = ensemble.Stage("first", ensemble.MILD, options.cases, 10**6, 2e-3, LossConfig())
-    config = ensemble.config_of(ensemble.MEMBERS[options.member], stage, seed=1, threads=1, initial="")
+    stage = replace(ensemble.FROM_SCRATCH[0], cases=options.cases, steps=10**6)
+    member = ensemble.MEMBERS[options.member]
+    config = ensemble.config_of(member, stage, StridedUNetConfig(), seed=1, threads=1, initial="")
     config = replace(config, optimiser=replace(config.optimiser, warmup=50, ema_decay=0.99))
     files, seed = lesion_mask_files(options.masks), 100 + options.member
     patients = [PhantomRef(seed, n, files, ensemble.PRESET, ensemble.ANNOTATORS) for n in range(options.cases)]

@@ -1,17 +1,19 @@
-"""Trains the members of the lesion ensemble, each independently from scratch.
+"""Trains the members of the lesion ensemble.
 
 The members differ in the seed, in their simulated patients, in the working grid and in the convention of the annotator
 whose masks they learn. One of them predicts correlated logit noise (stochastic segmentation; Monteiro et al., NeurIPS
-2020) in its second stage and learns the masks of all annotators. From scratch the likelihood of whole patches learns
-slowly, so its first stage trains the mean logits only.
+2020) and learns the masks of all annotators.
 
-A member is trained in two stages. The first changes the patches little, and its loss treats all voxels alike: with the
-region-balanced loss a network from scratch stays on a plateau for a thousand steps. The second starts from the weights
-of the first, changes the patches more, and has the region-balanced loss, without whose term of the hardest voxels false
-positives remain. With the whole learning rate its loss returned to the plateau. Both stages read one cache.
+By default each member is fine-tuned from the released weights ``lesion``. With ``--from-scratch`` it is a small network
+(strided U-Net) that starts from random weights, in two stages: the first changes the patches little, and its loss
+treats all voxels alike, because with the region-balanced loss a network from scratch stays on a plateau for a thousand
+steps; the second changes the patches more and has the region-balanced loss, without whose term of the hardest voxels
+false positives remain. Members from scratch are more independent. They need about ten times the CPU time of the
+defaults to reach the same Dice (``docs/results/lesion-ensemble.md``).
 
-Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2] [--steps N M]``. Repeat the command to
-resume an interrupted training. ``finish.py lesion --weights DIR/1/second/weights.safetensors ...`` follows.
+All stages of a member read one cache. Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2]
+[--from-scratch] [--cases N ...] [--steps N ...]``. Repeat the command to resume an interrupted training. ``finish.py
+lesion --weights DIR/1/tuned/weights.safetensors ...`` follows.
 """
 
 import argparse
@@ -21,7 +23,9 @@ from pathlib import Path
 from rich.console import Console
 
 from adumbra.cli.progress_bars import ProgressBars
+from adumbra.networks.registry import load
 from adumbra.networks.strided import StridedUNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.augment import Augmentation
 from adumbra.training.config import LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig, network_for
@@ -30,7 +34,7 @@ from adumbra.training.options import TrainedPosterior
 from adumbra.training.presets import TrainingPreset, config_for
 
 ANNOTATORS = 4
-PRESET = "lesion-both"
+PRESET, RELEASED = "lesion-both", "lesion"
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,12 @@ class Member:
         spacing_mm: Spacing of its working grid, in millimetres.
         annotator: Number of the annotator whose masks it learns, from 1, whose masks are the smallest; 0 draws one
             for each patch.
-        posterior: The posterior that the second stage trains.
-        dropout: Share of channels that are dropped at the deepest level.
+        posterior: The posterior that it is trained for.
     """
 
     spacing_mm: float
     annotator: int
     posterior: TrainedPosterior = "deterministic"
-    dropout: float = 0.1
 
 
 MEMBERS = {
@@ -71,6 +73,7 @@ class Stage:
         steps: Number of optimiser steps.
         learning_rate: The largest learning rate.
         loss: Its terms.
+        tuned: Whether the weights come from an earlier training, in which the member's posterior can be trained.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Stage:
     steps: int
     learning_rate: float
     loss: LossConfig
+    tuned: bool = True
 
 
 EVEN = LossConfig(kind="dice-cross-entropy")
@@ -88,13 +92,22 @@ MODERATE = Augmentation(
 )  # The patients have artefacts and lack sequences themselves.
 
 
-def config_of(member: Member, stage: Stage, *, seed: int, threads: int, initial: str) -> TrainConfig:
+FROM_SCRATCH = (
+    Stage("first", MILD, 240, 1200, 2e-3, EVEN, tuned=False),
+    Stage("second", MODERATE, 240, 8000, 1.5e-3, LossConfig()),
+)
+TUNED = (Stage("tuned", MODERATE, 240, 1500, 1e-3, LossConfig()),)
+
+
+def config_of(
+    member: Member, stage: Stage, network: UNetConfig, *, seed: int, threads: int, initial: str
+) -> TrainConfig:
     """The training of one stage of a member."""
-    posterior = member.posterior if initial else "deterministic"
+    posterior = member.posterior if stage.tuned else "deterministic"
     config = config_for(
         TrainingPreset(),
         "lesion",
-        network=network_for(posterior, StridedUNetConfig(dropout=member.dropout)),
+        network=network_for(posterior, network),
         optimiser=OptimiserConfig(steps=stage.steps, learning_rate=stage.learning_rate, warmup=100, initial=initial),
         posterior=posterior,
         seed=seed,
@@ -119,20 +132,22 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--members", type=int, nargs="+", choices=MEMBERS, default=list(MEMBERS))
-    parser.add_argument("--cases", type=int, nargs=2, default=[160, 240], help="simulated patients of each stage")
-    parser.add_argument("--steps", type=int, nargs=2, default=[1200, 8000], help="optimiser steps of each stage")
+    parser.add_argument("--from-scratch", action="store_true", help="small networks from random weights")
+    parser.add_argument("--cases", type=int, nargs="+", help="simulated patients of each stage")
+    parser.add_argument("--steps", type=int, nargs="+", help="optimiser steps of each stage")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    defaults = FROM_SCRATCH if options.from_scratch else TUNED
+    cases = options.cases or [stage.cases for stage in defaults]
+    steps = options.steps or [stage.steps for stage in defaults]
+    stages = [replace(stage, cases=n, steps=m) for stage, n, m in zip(defaults, cases, steps, strict=True)]
+    network = StridedUNetConfig() if options.from_scratch else load(RELEASED).network.config
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))
-    stages = [
-        Stage("first", MILD, options.cases[0], options.steps[0], 2e-3, EVEN),
-        Stage("second", MODERATE, options.cases[1], options.steps[1], 1.5e-3, LossConfig()),
-    ]
     for number in options.members:
-        initial, seed = "", 100 + number
+        initial, seed = "" if options.from_scratch else RELEASED, 100 + number
         for stage in stages:
             patients = [PhantomRef(seed, n, files, PRESET, ANNOTATORS) for n in range(stage.cases)]
-            config = config_of(MEMBERS[number], stage, seed=seed, threads=options.threads, initial=initial)
+            config = config_of(MEMBERS[number], stage, network, seed=seed, threads=options.threads, initial=initial)
             link_cache(options.out / str(number), stage.name)
             trained = train(patients, options.out / str(number) / stage.name, config, progress=bars)
             print(f"member {number}, {stage.name}: {trained.sha256[:16]}, {trained.scores}", flush=True)
