@@ -41,7 +41,7 @@ HELD_OUT, BATCHES, EVERY = 40, 8, 40.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class Evaluation:
     """The evaluation of a network after some CPU time.
 
     Attributes:
@@ -70,9 +70,9 @@ def evaluated(network: UNet, batches: Sequence[Patches]) -> tuple[float, float]:
     return float(np.mean(dice)), float(np.mean(nll))
 
 
-def readings(
+def evaluations(
     config: TrainConfig, cases: Sequence[CachedCase], held_out: Sequence[CachedCase], budget: float
-) -> Iterator[Reading]:
+) -> Iterator[Evaluation]:
     """Trains from random weights and evaluates every 40 CPU seconds, whose time does not count."""
     fixed = replace(config, seed=999, loss=LossConfig())
     batches = [sample_batch(held_out, fixed, number) for number in range(BATCHES)]
@@ -83,7 +83,7 @@ def readings(
         state.step(number, sample_batch(cases, config, number))
         number, spent = number + 1, spent + time.process_time() - start
         if spent >= due:
-            yield Reading(spent, number, *evaluated(state.averaged_network(), batches))
+            yield Evaluation(spent, number, *evaluated(state.averaged_network(), batches))
             due += EVERY
 
 
@@ -109,8 +109,8 @@ def main() -> None:
     lines = ["| loss | CPU-s | steps | soft Dice | cross-entropy |", "|---|---|---|---|---|"]
     for name in options.losses:
         own = replace(config, loss=LOSSES[name])
-        for reading in readings(own, cases[:-HELD_OUT], cases[-HELD_OUT:], options.cpu_seconds):
-            values = f"{reading.seconds:.0f} | {reading.steps} | {reading.dice:.3f} | {reading.nll:.4f}"
+        for evaluation in evaluations(own, cases[:-HELD_OUT], cases[-HELD_OUT:], options.cpu_seconds):
+            values = f"{evaluation.seconds:.0f} | {evaluation.steps} | {evaluation.dice:.3f} | {evaluation.nll:.4f}"
             lines.append(f"| {name} | {values} |")
             print(lines[-1], flush=True)
     if options.page is not None:
