@@ -75,9 +75,8 @@ class Job:
         """The case; a phantom is kept as a data set in the folder ``phantoms``."""
         if self.path is not None:
             return open_case(self.path)
-        ref = cohort.PhantomRef(SEED, int(self.name), masks, self.group)
         if phantoms is None:
-            return ref.open()
+            return cohort.PhantomRef(SEED, int(self.name), masks, self.group).open()
         kept = phantoms / f"{self.group}-{int(self.name):04d}"
         if not kept.is_dir():
             partial_folder = phantoms / f".{kept.name}.partial"
@@ -163,7 +162,10 @@ def predict(options: argparse.Namespace) -> None:
     masks = cohort.lesion_mask_files(options.masks)
     jobs = [Job(preset, str(n)) for n in range(options.cases) for preset in options.presets]
     jobs += [Job("real", name, Path(path)) for name, path in (text.split("=", 1) for text in options.real)]
-    done = {(row["group"], row["name"]) for row in read_rows(options.out)}
+    rows, identity = read_rows(options.out), model_identity(load_model("lesion", config))
+    if any(row.get("identity") != identity for row in rows):
+        raise SystemExit(f"{options.out} holds rows of other weights or settings: give another --out")
+    done = {(row["group"], row["name"]) for row in rows}
     jobs = [job for job in jobs if (job.group, job.name) not in done]
     with (options.out / "rows.jsonl").open("a", encoding="utf-8") as file:
         row_of = partial(predicted_row, config=config, masks=masks, phantoms=options.phantoms)

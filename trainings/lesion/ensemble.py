@@ -8,8 +8,8 @@ By default each member is fine-tuned from the released weights ``lesion``. With 
 (strided U-Net) that starts from random weights, in two stages: the first changes the patches little, and its loss
 treats all voxels alike, because with the region-balanced loss a network from scratch stays on a plateau for a thousand
 steps; the second changes the patches more and has the region-balanced loss, without whose term of the hardest voxels
-false positives remain. Members from scratch are more independent. They need about ten times the CPU time of the
-defaults to reach the same Dice (``docs/results/lesion-ensemble.md``).
+false positives remain. Members from scratch share no weights, but half an hour of CPU time is too little for them
+(``docs/results/lesion-ensemble.md``).
 
 All stages of a member read one cache. Run: ``python trainings/lesion/ensemble.py --masks DIR --out DIR [--members 1 2]
 [--from-scratch] [--cases N ...] [--steps N ...]``. Repeat the command to resume an interrupted training. ``finish.py
@@ -140,6 +140,8 @@ def main() -> None:
     defaults = FROM_SCRATCH if options.from_scratch else TUNED
     cases = options.cases or [stage.cases for stage in defaults]
     steps = options.steps or [stage.steps for stage in defaults]
+    if {len(cases), len(steps)} != {len(defaults)}:
+        parser.error(f"--cases and --steps: expected {len(defaults)} numbers each, one for each stage")
     stages = [replace(stage, cases=n, steps=m) for stage, n, m in zip(defaults, cases, steps, strict=True)]
     network = StridedUNetConfig() if options.from_scratch else load(RELEASED).network.config
     files, bars = lesion_mask_files(options.masks), ProgressBars(Console(stderr=True))

@@ -11,13 +11,13 @@ from scipy import ndimage
 
 from adumbra.core.geometry.components import label_components
 from adumbra.core.types import Mask
-from adumbra.training.options import LossKind
+from adumbra.training.options import COMPONENT_LOSSES, LossKind
 from adumbra.training.patches import Patches
 
 
 def with_regions(patches: Patches, kind: LossKind) -> Patches:
     """The patches with the component regions that a loss needs; unchanged where it needs none."""
-    if kind in ("region-balanced", "dice-cross-entropy"):
+    if kind not in COMPONENT_LOSSES:
         return patches
     return replace(patches, regions=component_regions(patches.labels, nearest=kind == "component-dice"))
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adumbra.training.component_losses import component_dice_loss, component_tversky_loss
 from adumbra.training.config import LossConfig, OptimiserConfig
+from adumbra.training.options import COMPONENT_LOSSES
 
 OverlapLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """The overlap term of a loss: a function of probability, truth and weights, each (B, T, X, Y, Z), to a scalar."""
@@ -27,7 +28,7 @@ def overlap_loss(loss: LossConfig, regions: Tensor | None) -> OverlapLoss:
     Raises:
         ValueError: The kind needs regions and there are none.
     """
-    if loss.kind in ("region-balanced", "dice-cross-entropy"):
+    if loss.kind not in COMPONENT_LOSSES:
         return weighted_dice_loss
     if regions is None:
         raise ValueError(f"regions: expected those of the batch for {loss.kind}, found none")

@@ -22,6 +22,9 @@ LossKind = Literal["region-balanced", "component-tversky", "component-dice", "di
 alike: the component-adaptive Tversky loss, or the Dice of each component's Voronoi cell (CC-Dice). The last is Dice and
 cross-entropy of all voxels alike, without a term of the hardest voxels."""
 
+COMPONENT_LOSSES: tuple[LossKind, ...] = ("component-tversky", "component-dice")
+"""The losses that need the components of a patch."""
+
 TrainedPosterior = Literal[
     "dropout",
     "dropout-everywhere",
