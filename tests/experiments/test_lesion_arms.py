@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
 from adumbra.cases.registry import CaseLocation
 from adumbra.core.errors import UnreadableFile
@@ -15,6 +16,7 @@ from adumbra.networks.registry import network_of
 from adumbra.phantom.presets import PRESETS
 from adumbra.simulation.cohort import PhantomRef
 from adumbra.training.options import LossKind
+from adumbra.training.state import State
 from training.blobs import blob_case
 
 STUDY = design.Study(design.ROWS)
@@ -39,6 +41,18 @@ def test_every_arm_is_a_training_with_the_same_data_and_optimiser():
         assert {*arm.presets} <= {*PRESETS}
         assert network_of(config.network).config == config.network
     assert {config.loss.kind for config in configs} == {*get_args(LossKind)}
+
+
+def test_arms_can_be_fine_tuned_from_the_same_weights():
+    study = replace(STUDY, initial="lesion", learning_rate=5e-4)
+    plain = [arm for arm in design.ARMS.values() if arm.architecture == "unet"]
+    for arm in plain:
+        config = design.arm_config(study, arm, seed=0, steps=10)
+        assert (config.optimiser.initial, config.optimiser.learning_rate) == ("lesion", 5e-4)
+        State(config, torch.device("cpu"))  # The weights fit, also with channels of the mirrored hemisphere.
+    assert study.budget["initial"] == "lesion"
+    tuned = row_of("baseline", [(0.1, 0.1)], budget=study.budget)
+    assert "after 600 CPU-seconds from lesion on 120 others" in next(iter(table.table_lines([tuned])))
 
 
 def test_patients_of_all_arms_have_the_same_seeds():

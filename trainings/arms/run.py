@@ -3,8 +3,8 @@
 The arms are data in ``adumbra.experiments.lesion_arms.design``; that package's description says what is equal and what
 is measured. Repeat the command to go on: finished arms are skipped, and an interrupted training is resumed.
 
-Run: ``python trainings/arms/run.py train --out DIR [--masks DIR] [--only ARM ...] [--cpu-seconds 600 | --steps N]``, or
-``python trainings/arms/run.py table`` for the table alone.
+Run: ``python trainings/arms/run.py train --out DIR [--masks DIR] [--only ARM ...] [--cpu-seconds 600 | --steps N]
+[--initial WEIGHTS]``, or ``python trainings/arms/run.py table`` for the table alone.
 """
 
 from rich.console import Console

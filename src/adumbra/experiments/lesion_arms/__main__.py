@@ -49,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--cpu-seconds", type=float, default=Study.cpu_seconds, help="CPU time of each training")
     budget.add_argument("--steps", type=int, help="optimiser steps of each training, in place of CPU time")
+    add("--initial", default="", help="weights that every arm is fine-tuned from; by default all start at random")
+    add("--learning-rate", type=float, default=Study.learning_rate)
     add("--cases", type=int, default=Study.cases, help="number of training patients")
     add("--measured", nargs="+", default=list(Study.measured), metavar="PRESET", help="presets of held-out phantoms")
     add("--measured-cases", type=int, default=Study.measured_cases, help="held-out phantoms of each preset")

@@ -10,6 +10,7 @@ from adumbra.networks.registry import ARCHITECTURES
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.training.config import DataConfig, OptimiserConfig, RuntimeConfig, TrainConfig
+from adumbra.training.loop import initial_weights
 from adumbra.training.presets import TrainingPreset, config_for
 
 ROWS = Path("docs/results/lesion-arms.jsonl")
@@ -45,6 +46,7 @@ ARMS: Mapping[str, Arm] = {
     "component-dice": Arm(method=TrainingPreset(loss="component-dice")),
     "dice-cross-entropy": Arm(method=TrainingPreset(loss="dice-cross-entropy")),
     "strided": Arm(architecture="strided-unet"),
+    "strided-dice-cross-entropy": Arm(method=TrainingPreset(loss="dice-cross-entropy"), architecture="strided-unet"),
     "mirrored": Arm(network={"mirrored": True}),
     "physics": Arm(presets=("lesion-physics",)),
     "mixture": Arm(presets=("lesion-mixture",)),
@@ -70,6 +72,8 @@ class Study:
         batch: Number of patches in a step.
         threads: Number of processor threads.
         workers: Number of processes that simulate.
+        initial: Weights that every arm is fine-tuned from, a released name or a file; empty starts at random.
+        learning_rate: Highest learning rate.
     """
 
     out: Path
@@ -84,6 +88,8 @@ class Study:
     batch: int = 4
     threads: int = 1
     workers: int = 1
+    initial: str = ""
+    learning_rate: float = OptimiserConfig.learning_rate
 
     @property
     def budget(self) -> dict[str, object]:
@@ -92,6 +98,8 @@ class Study:
             "cpu_seconds": None if self.steps else self.cpu_seconds,
             "steps": self.steps,
             "cases": self.cases,
+            "initial": initial_weights(self.initial) if self.initial else "",
+            "learning_rate": self.learning_rate,
             "measured": dict.fromkeys(self.measured, self.measured_cases),
             "masks": self.masks is not None,
         }
@@ -128,7 +136,12 @@ def arm_config(study: Study, arm: Arm, *, seed: int, steps: int) -> TrainConfig:
         TARGET,
         network=network_of_arm(arm),
         data=DataConfig(patch=study.patch, batch=study.batch, held_out=0, registration="never"),
-        optimiser=OptimiserConfig(steps=steps, warmup=min(OptimiserConfig.warmup, steps // 4)),
+        optimiser=OptimiserConfig(
+            steps=steps,
+            learning_rate=study.learning_rate,
+            warmup=min(OptimiserConfig.warmup, steps // 4),
+            initial=study.initial,
+        ),
         seed=seed,
         runtime=RuntimeConfig(device="cpu", threads=study.threads, workers=study.workers, validate_every=0),
     )

@@ -57,7 +57,8 @@ def _preset_lines(group: Sequence[Row], preset: str) -> Iterator[str]:
     budget = group[0].budget
     size = f"{budget['steps']} steps" if budget["steps"] else f"{budget['cpu_seconds']:.0f} CPU-seconds"
     cases = len(group[0].measured[preset])
-    yield f"### {preset}: {cases} held-out phantoms, after {size} on {budget['cases']} others"
+    start = f" from {budget['initial']}" if budget["initial"] else ""
+    yield f"### {preset}: {cases} held-out phantoms, after {size}{start} on {budget['cases']} others"
     yield ""
     paired = " | ".join(f"{title} | against {BASELINE}" for title in COLUMNS.values())
     yield f"| arm | seeds | steps | CPU s | parameters | {paired} | Dice, own threshold | against {BASELINE} |"

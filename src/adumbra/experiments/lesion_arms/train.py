@@ -36,7 +36,7 @@ def train_arm(study: Study, name: str, seed: int, *, progress: Progress = quiet)
     key = (name, seed, budget_key(study.budget))
     if existing := [row for row in read_rows(study.rows) if row.key == key]:
         return existing[0]
-    arm, folder = ARMS[name], study.out / f"{name}-{seed}"
+    arm, folder = ARMS[name], study.out / (f"{name}-{seed}" + ("-tuned" if study.initial else ""))
     patients = study.patients(arm)
     cached = _shared_cache(study, arm, patients, folder, progress)
     steps = study.steps or _steps_within(study, arm, seed, cached, folder)
