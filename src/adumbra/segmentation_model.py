@@ -12,7 +12,7 @@ from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Mask, Modality, Target
 from adumbra.fusion.refinement.refined_case import RefinedCase
 from adumbra.inference.posteriors import Posterior, PreparedCase
-from adumbra.networks.registry import DEFAULT_WEIGHTS, LoadedNetwork, load
+from adumbra.networks.registry import DEFAULT_WEIGHTS, SINGLE_WEIGHTS, LoadedNetwork, load
 from adumbra.posterior.ensemble import DeepEnsemble, EnsembleCase
 from adumbra.posterior.native_grid import OnNativeGrid
 from adumbra.posterior.refined import Refinement, refinement_of
@@ -151,7 +151,8 @@ def load_model(target: Target, config: InferenceConfig | None = None) -> Segment
     """
     config = config or InferenceConfig()
     _require_network(target, config)
-    networks = _networks(DEFAULT_WEIGHTS.get(target, target) if config.weights is None else config.weights)
+    released = SINGLE_WEIGHTS if config.posterior else DEFAULT_WEIGHTS
+    networks = _networks(released.get(target, target) if config.weights is None else config.weights)
     members = member_posteriors(networks, config.posterior, target=target, compute=config.compute)
     posterior = members[0] if len(members) == 1 else DeepEnsemble(members)
     name = config.posterior or (default_posterior(networks[0]) if len(networks) == 1 else ENSEMBLE)

@@ -4,14 +4,13 @@ import time
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
-from adumbra.core.case import scan_from_array
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.geometry.resampling import resample
 from adumbra.phantom.patient import simulate_patient
 from adumbra.phantom.presets import preset_named
 from adumbra.preprocessing.brain_mask import extract_brain
+from diffusion_series import averaged_series
 
 SHAPES = {
     "2 mm": ((99, 117, 80), (2.0, 2.0, 2.0)),
@@ -213,24 +212,7 @@ def test_a_training_pipeline_can_afford_it(head, grid_around):
 @pytest.fixture(scope="module")
 def philips(shared_data):
     """b0 and the geometric mean of three directions of b = 1000, of a healthy head with its skull."""
-    files = sorted((shared_data / "dicom" / "philips_dwi").glob("*.dcm"))
-    slices = {}
-    for file in files:
-        image = sitk.ReadImage(str(file))
-        values = sitk.GetArrayFromImage(image)[0].astype(np.float32).T
-        slices.setdefault(float(image.GetMetaData("0018|9087")), {}).setdefault(image.GetOrigin(), []).append(values)
-    origins = sorted(slices[0.0], key=lambda at: at[2])
-    step = (np.array(origins[-1]) - origins[0]) / (len(origins) - 1)
-    directions = np.array(image.GetDirection()).reshape(3, 3)[:, :2] * image.GetSpacing()[:2]
-    lps = np.eye(4)
-    lps[:3] = np.column_stack([directions, step, origins[0]])
-    return {
-        b: scan_from_array(
-            np.stack([np.exp(np.log(np.maximum(at[o], 1)).mean(axis=0)) - 1 for o in origins], axis=2),
-            np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps,
-        )
-        for b, at in slices.items()
-    }
+    return averaged_series(shared_data / "dicom" / "philips_dwi")
 
 
 def test_a_real_head_with_its_skull(philips):

@@ -50,6 +50,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 """Architectures by name."""
 DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
 """Names of the weights that segment each target by default; several are the members of a deep ensemble."""
+SINGLE_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
+"""Name of the one network of each target, from which a posterior that is named explicitly draws."""
 RELEASED: tuple[str, ...] = ("lesion", "thrombus")
 """Names of the weights that are part of the package."""
 
