@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Volume
 from adumbra.phantom.anatomy.head import Head
 from adumbra.phantom.anatomy.nuclei import nucleus_fractions, sample_calcification
@@ -33,7 +34,10 @@ _IRON_R2_STAR: Mapping[float, float] = {1.5: 0.060, 3.0: 0.119}
 _VENOUS_OXYGENATION = 0.66  # normal
 _LEAST_VENOUS_OXYGENATION = 0.40  # at maximal oxygen extraction
 _HAEMATOCRIT = 0.42
-_OLD_BLOOD_PPM = 1.8  # haemosiderin of a microbleed, approximately
+OLD_BLOOD_PPM = 1.8
+"""Susceptibility of the haemosiderin of a microbleed, approximately."""
+OLD_BLOOD_R2_STAR = 0.08
+"""The part of 1/T2* due to it, in 1/ms."""
 _CORE = 0.6  # radius of the pale core of a layered clot, relative to that of its lumen
 _CALCIFYING = ("csf", "grey", "white")  # tissues that calcifications replace
 _NECK_MM = 40.0  # length by which the lowest slice is continued below the head when the field is computed
@@ -68,6 +72,7 @@ class Body:
         chi_ppm: (X, Y, Z), the susceptibility in ppm; None where no field was requested.
         field_ppm: (X, Y, Z), ΔB/B0 of that susceptibility in ppm, before the shim; None where no field was requested.
         blood: The vessels; None where none were grown.
+        calcification: (X, Y, Z), the calcified fraction; None where no field was requested.
     """
 
     fractions: Mapping[str, Volume]
@@ -77,6 +82,7 @@ class Body:
     chi_ppm: Volume | None
     field_ppm: Volume | None
     blood: Blood | None
+    calcification: Volume | None = None
 
 
 def build_body(
@@ -105,8 +111,8 @@ def build_body(
     # The constants of grey matter already include the iron of the cortex.
     deep = np.maximum(iron - np.float32(CHI_PPM["grey"]) * head.grey, 0)
     extra_r2 = np.float32(_IRON_R2[b0_tesla]) * spread * deep + np.float32(rng.uniform(0.01, 0.05)) * disease.bleeds
-    extra_r2_star = np.float32(_IRON_R2_STAR[b0_tesla]) * spread * deep + np.float32(0.08) * disease.bleeds
-    chi = field = None
+    extra_r2_star = np.float32(_IRON_R2_STAR[b0_tesla]) * spread * deep + np.float32(OLD_BLOOD_R2_STAR) * disease.bleeds
+    chi = field = calcification = None
     if magnetic:
         calcification = sample_calcification(rng, head)
         for name in _CALCIFYING:
@@ -115,7 +121,22 @@ def build_body(
         margin = (0, 0, round(_NECK_MM / head.grid.spacing_mm[2]))
         along = bore_direction(head.grid)
         field = relative_field(chi, head.grid.spacing_mm, b0_direction=along, outside_ppm=CHI_PPM["air"], margin=margin)
-    return Body(fractions, tissues, extra_r2, extra_r2_star, chi, field, vessel_blood)
+    return Body(fractions, tissues, extra_r2, extra_r2_star, chi, field, vessel_blood, calcification)
+
+
+def tissue_without_vessels(head: Head, disease: Disease, body: Body) -> dict[str, Volume]:
+    """The fraction of each tissue in each voxel as it would be without vessels, which displace all tissues alike.
+
+    Args:
+        head: The subject's anatomy.
+        disease: The subject's disease.
+        body: The composition of the subject with its vessels.
+    """
+    fractions = _fractions(head, disease, None)
+    if body.calcification is not None:
+        for name in _CALCIFYING:
+            fractions[name] = fractions[name] * (1 - body.calcification)
+    return fractions
 
 
 def _sample_tissues(
@@ -129,11 +150,20 @@ def _sample_tissues(
         tissues[f"{name} infarcted"] = signal.altered(tissues[name], **infarcted)
         tissues[f"{name} scarred"] = signal.altered(tissues[name], **scarred)
     if vessel_blood is not None:
-        red, white = TISSUES[b0_tesla]["red_thrombus"], TISSUES[b0_tesla]["white_thrombus"]
-        tissues["clot"] = _mixed(red, white, vessel_blood.red)
+        tissues["clot"] = clot_relaxation(vessel_blood.red, b0_tesla=b0_tesla)
         tissues["vein"] = blood(_VENOUS_OXYGENATION, b0_tesla=b0_tesla, haematocrit=_HAEMATOCRIT)
         tissues["artery"] = TISSUES[b0_tesla]["arterial_blood"]
     return tissues
+
+
+def clot_relaxation(red: float, *, b0_tesla: float) -> Relaxation:
+    """The relaxation constants of clots.
+
+    Args:
+        red: Fraction of red cells in them, 0 to 1.
+        b0_tesla: Field strength, 1.5 or 3.
+    """
+    return _mixed(TISSUES[b0_tesla]["red_thrombus"], TISSUES[b0_tesla]["white_thrombus"], red)
 
 
 def _mixed(one: Relaxation, other: Relaxation, share: float) -> Relaxation:
@@ -185,27 +215,44 @@ def _paint_blood(head: Head, vessels: Vasculature, disease: Disease) -> tuple[Bl
     inside = 1 - head.air - head.bone
     clot_fraction, clot_chi = np.zeros(head.grid.shape, np.float32), np.zeros(head.grid.shape, np.float32)
     for clot in clots:
-        fraction, chi = _paint_clot(head, clot)
+        fraction, chi = paint_clot(clot, head.grid)
         clot_fraction, clot_chi = np.maximum(clot_fraction, fraction), np.maximum(clot_chi, chi)
     arteries = np.clip(vessel_fraction(vessels.arteries, head.grid) * inside - clot_fraction, 0, 1)
-    oxygenation = _venous_oxygenation(head, vessels, disease)
-    node_chi = blood_chi(0.0, _HAEMATOCRIT) * (1 - oxygenation)
-    veins, vein_chi = paint_vessels(vessels.veins, head.grid, node_chi)
+    veins, vein_chi = paint_vessels(vessels.veins, head.grid, venous_chi(head, vessels, disease))
     room = np.clip((1 - arteries - clot_fraction) / np.maximum(veins, 1e-6), 0, 1) * inside
     red = float(np.mean([c.red for c in clots])) if clots else 0.0
     return Blood(arteries, veins * room, clot_fraction, red), clot_chi + vein_chi * room
 
 
-def _paint_clot(head: Head, clot: Clot) -> tuple[Volume, Volume]:
-    """The fraction of each voxel that a clot fills, and its susceptibility, higher in the rim of a layered clot."""
+def paint_clot(clot: Clot, grid: Grid) -> tuple[Volume, Volume]:
+    """The fraction of each voxel that a clot fills, and its susceptibility, higher in the rim of a layered clot.
+
+    Args:
+        clot: The clot.
+        grid: The grid to paint on.
+
+    Returns:
+        The fraction, and the susceptibility in ppm as a mean over the voxel.
+    """
     tree = clot_tree(clot)
-    whole = vessel_fraction(tree, head.grid)
+    whole = vessel_fraction(tree, grid)
     mean_chi = blood_chi(clot.oxygenation, clot.haematocrit)
     if not clot.layered:
         return whole, whole * np.float32(mean_chi)
-    core = vessel_fraction(tree, head.grid, widened=_CORE)
+    core = vessel_fraction(tree, grid, widened=_CORE)
     core_chi, rim_chi = 0.3 * mean_chi, mean_chi * (1 - 0.3 * _CORE**2) / (1 - _CORE**2)  # preserves the mean
     return whole, np.clip(whole - core, 0, 1) * np.float32(rim_chi) + core * np.float32(core_chi)
+
+
+def venous_chi(head: Head, vessels: Vasculature, disease: Disease) -> np.ndarray:
+    """The susceptibility of the blood at each node of the veins in ppm, (N,).
+
+    Args:
+        head: The subject's anatomy.
+        vessels: The subject's vessels.
+        disease: Its delays lower the oxygenation.
+    """
+    return blood_chi(0.0, _HAEMATOCRIT) * (1 - _venous_oxygenation(head, vessels, disease))
 
 
 def _venous_oxygenation(head: Head, vessels: Vasculature, disease: Disease) -> np.ndarray:
@@ -232,7 +279,7 @@ def _susceptibility(
 ) -> Volume:
     """The mean susceptibility of each voxel in ppm."""
     chi = iron + np.float32(CHI_PPM["bone"]) * head.bone + np.float32(CHI_PPM["air"]) * head.air
-    chi += np.float32(CHI_PPM["calcification"]) * calcification + np.float32(_OLD_BLOOD_PPM) * disease.bleeds
+    chi += np.float32(CHI_PPM["calcification"]) * calcification + np.float32(OLD_BLOOD_PPM) * disease.bleeds
     if blood_ppm is not None:
         chi += blood_ppm
     return chi

@@ -4,11 +4,12 @@ Each step has its own random stream of the seed. The same seed therefore gives t
 only the scanner differs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from adumbra.phantom.anatomy.head import Head, sample_head
 from adumbra.phantom.body import Body, build_body
+from adumbra.phantom.pathology.clot import Clot
 from adumbra.phantom.pathology.disease import Disease, sample_disease, sample_varied_disease
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.pathology.perfusion import reroute
@@ -56,7 +57,11 @@ class SimulatedPatient:
 
 
 def simulate_patient(
-    seed: int, *, preset: ExaminationPreset, lesion_shape: LesionShape | None = None
+    seed: int,
+    *,
+    preset: ExaminationPreset,
+    lesion_shape: LesionShape | None = None,
+    clots: Callable[[Vasculature], tuple[Clot, ...]] | None = None,
 ) -> SimulatedPatient:
     """Simulates the patient of a seed and the examination of that patient.
 
@@ -64,9 +69,12 @@ def simulate_patient(
         seed: Seed of every random choice.
         preset: The examination.
         lesion_shape: A real lesion in MNI space. Half of the infarcts take its shape where one is given.
+        clots: Gives the clots that are present at the scan, in place of those of the stroke. The infarct stays.
     """
     quality = _sample_quality(seed, preset)
     setup, head, head_parameters, vessels, disease = _sample_patient(seed, preset, lesion_shape)
+    if clots is not None and vessels is not None and disease.stroke is not None:
+        disease = replace(disease, stroke=replace(disease.stroke, clots=clots(vessels)))
     magnetic = bool({"swi", "tof"} & set(preset.sequences))
     body = build_body(stream(seed, "body"), head, vessels, disease, b0_tesla=setup.tesla, magnetic=magnetic)
     stroke, arteries, flow = disease.stroke, None, None

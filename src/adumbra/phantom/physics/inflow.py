@@ -189,8 +189,8 @@ def _parent_or_self(tree: Tree) -> np.ndarray:
 def _propagate(tree: Tree, start: np.ndarray, *, gain: np.ndarray, added: np.ndarray) -> np.ndarray:
     """Computes x = gain·x(parent) + added downstream, (N, S); the inflow of a root has x = ``start``, (S,)."""
     values = added + gain * start
-    for node in np.flatnonzero(tree.parent >= 0):  # parents come first
-        values[node] = added[node] + gain[node] * values[tree.parent[node]]
+    for nodes in tree.generations[1:]:
+        values[nodes] = added[nodes] + gain[nodes] * values[tree.parent[nodes]]
     return values
 
 

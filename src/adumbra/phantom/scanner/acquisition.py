@@ -110,17 +110,19 @@ class SliceSampler:
         stack: The slices.
         moved: (4, 4), millimetres of the scanner to those of the head, which is the movement of the head.
         warp: Distortion of echo-planar imaging; None for undistorted images.
+        slices: Grid of the slices; None plans it on the head.
     """
 
     head: Grid
     stack: Stack
     moved: Affine
     warp: Warp | None = None
+    slices: Grid | None = None
 
     @cached_property
     def grid(self) -> Grid:
         """Grid of the slices, as in the header."""
-        return stack_grid(self.head, self.stack)
+        return stack_grid(self.head, self.stack) if self.slices is None else self.slices
 
     @cached_property
     def _to_head(self) -> np.ndarray:

@@ -35,6 +35,7 @@ class Acquisition:
         parameters: Sampled parameters of the acquisition, JSON-serialisable.
         noise: Standard deviation of the noise over the signal of normal white matter, for the first of ``scans``.
         retained: (X, Y, slices) bool, the voxels that skull stripping retains; all of them without skull stripping.
+        units: The stored value of a signal of 1, for the first of ``scans``.
     """
 
     scans: Mapping[Modality, Scan]
@@ -42,6 +43,7 @@ class Acquisition:
     parameters: Mapping[str, object]
     noise: float
     retained: np.ndarray
+    units: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,7 @@ def acquire_diffusion(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisit
     }
     parameters = {"receiver": asdict(receiver), "stripped": bool(not retained.all())}
     noise = receiver.noise / typical["dwi"] / _DIRECTIONS**0.5
-    return Acquisition(scans, samplers["dwi"], parameters, noise, retained)
+    return Acquisition(scans, samplers["dwi"], parameters, noise, retained, float(units))
 
 
 def acquire_flair(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisition:
@@ -160,7 +162,7 @@ def acquire_flair(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisition:
     """
     rng = stream(patient.seed, "flair")
     signals = sequences.flair(
-        patient.head, patient.body, patient.texture, setup.diffusion, patient.arteries, patient.flow
+        patient.head.grid, patient.body, patient.texture, setup.diffusion, patient.arteries, patient.flow
     )
     sampler, typical = sampler_of(patient, setup, "flair"), white_matter_signal(patient, signals)
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["flair"], signal=typical)
@@ -195,11 +197,12 @@ def acquire_gradient_echo(patient: ExaminedPatient, setup: ScannerSetup) -> Acqu
     magnitude = np.mean([np.abs(i) for i in images], axis=0)
     phase = np.angle(images[-1]).astype(np.float32)
     # The stored phase is not filtered; preprocessing does that.
-    stored = np.rint(magnitude * np.float32(rng.uniform(150, 900) / typical)).astype(np.float32)
+    units = np.float32(rng.uniform(150, 900) / typical)
+    stored = np.rint(magnitude * units).astype(np.float32)
     affine = sampler.grid.affine
     scans: dict[Modality, Scan] = {"swi": scan_from_array(stored, affine), "phase": scan_from_array(phase, affine)}
-    all_voxels = np.ones(sampler.grid.shape, bool)
-    return Acquisition(scans, sampler, {"receiver": asdict(receiver)}, receiver.noise / typical, all_voxels)
+    all_voxels, parameters = np.ones(sampler.grid.shape, bool), {"receiver": asdict(receiver)}
+    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units))
 
 
 def _sample_receiver_phase(rng: np.random.Generator, sampler: SliceSampler) -> np.ndarray:
@@ -226,25 +229,21 @@ def acquire_time_of_flight(patient: ExaminedPatient, setup: ScannerSetup) -> Acq
     assert patient.flow is not None
     rng, p = stream(patient.seed, "time of flight"), setup.angiography
     sampler = sampler_of(patient, setup, "tof")
+    grid = patient.head.grid
+    painted = sequences.paint_inflow(grid, p, patient.arteries, patient.flow, b0_tesla=setup.tesla)
     signals = sequences.angiogram(
-        patient.head,
-        patient.body,
-        patient.texture,
-        p,
-        patient.field_ppm,
-        patient.arteries,
-        patient.flow,
-        b0_tesla=setup.tesla,
+        grid, patient.body, patient.texture, p, patient.field_ppm, painted, b0_tesla=setup.tesla
     )
     typical = white_matter_signal(patient, signals)
     receiver = artefacts.sample_receiver(rng, snr=setup.snr["tof"], signal=typical)
     image = artefacts.magnitude_image(
         rng, sampler.sample(signals) * artefacts.sample_sensitivity(rng, sampler.grid, receiver), receiver
     )
-    stored = np.rint(image * np.float32(rng.uniform(80, 300) / typical))
+    units = np.float32(rng.uniform(80, 300) / typical)
+    stored = np.rint(image * units)
     scans: dict[Modality, Scan] = {"tof": scan_from_array(stored, sampler.grid.affine)}
-    all_voxels = np.ones(sampler.grid.shape, bool)
-    return Acquisition(scans, sampler, {"receiver": asdict(receiver)}, receiver.noise / typical, all_voxels)
+    all_voxels, parameters = np.ones(sampler.grid.shape, bool), {"receiver": asdict(receiver)}
+    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units))
 
 
 SEQUENCES: Mapping[str, tuple[tuple[Modality, ...], Callable[[ExaminedPatient, ScannerSetup], Acquisition]]] = {

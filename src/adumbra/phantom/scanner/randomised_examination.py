@@ -75,7 +75,7 @@ def noise_free_images(
     if quality.contrast == "clustered":
         texture = sample_clustered_texture(rng, patient.head, texture)
     echo = sequences.diffusion(patient.body, texture, protocol)
-    flair = sequences.flair(patient.head, patient.body, texture, protocol, None, None)
+    flair = sequences.flair(patient.head.grid, patient.body, texture, protocol, None, None)
     contrast = signal.diffusion_contrast(protocol, adc=stage.adc_factor, t2=stage.t2_factor)
     return NoiseFreeImages(echo["dwi"], echo["b0"], flair, contrast)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adumbra.core.geometry.grid import Grid
 from adumbra.core.types import Volume
 from adumbra.phantom.anatomy.head import Head
 from adumbra.phantom.anatomy.random_fields import smooth_field
@@ -96,12 +97,12 @@ def diffusion(body: Body, texture: Texture, p: Protocol) -> dict[str, Volume]:
 
 
 def flair(
-    head: Head, body: Body, texture: Texture, p: Protocol, arteries: Tree | None, flow: np.ndarray | None
+    grid: Grid, body: Body, texture: Texture, p: Protocol, arteries: Tree | None, flow: np.ndarray | None
 ) -> Volume:
     """The FLAIR signal; slow or stationary blood behind a clot is bright (vascular hyperintensity).
 
     Args:
-        head: The anatomy.
+        grid: Grid of the volumes.
         body: The composition of the subject.
         texture: The subject's spatial variation.
         p: Echo, inversion and repetition time.
@@ -113,7 +114,7 @@ def flair(
     total = _sum_signals(body, amplitudes, body.extra_r2, p.te_flair_ms) * np.exp(texture.weight)
     if arteries is not None and flow is not None and (flow < 1).any():
         slow = inflow.vascular_hyperintensity(body.tissues["artery"], flow, **times)
-        share, bright = paint_vessels(arteries, head.grid, slow, nodes=flow < 1)
+        share, bright = paint_vessels(arteries, grid, slow, nodes=flow < 1)
         total += bright / np.maximum(share, 1e-6) * np.minimum(share, body.fractions["artery"])
     return total
 
@@ -139,36 +140,50 @@ def gradient_echoes(
         yield size * np.cos(phase), size * np.sin(phase)
 
 
+def paint_inflow(
+    grid: Grid, p: TimeOfFlight, arteries: Tree, flow: np.ndarray, *, b0_tesla: float
+) -> tuple[Volume, Volume]:
+    """The fraction of each voxel inside arteries, and the sum of fraction times time-of-flight signal of their blood.
+
+    Args:
+        grid: The grid to paint on.
+        p: Slabs and times.
+        arteries: The subject's arteries.
+        flow: (N,), share of the normal flow at each node of the arteries.
+        b0_tesla: Field strength.
+    """
+    bright = inflow.blood_signal(arteries, p, TISSUES[b0_tesla]["arterial_blood"], flow=flow)
+    share, amount = paint_vessels(arteries, grid, bright)
+    return share, amount
+
+
 def angiogram(
-    head: Head,
+    grid: Grid,
     body: Body,
     texture: Texture,
     p: TimeOfFlight,
     field_ppm: Volume,
-    arteries: Tree,
-    flow: np.ndarray,
+    painted: tuple[Volume, Volume],
     *,
     b0_tesla: float,
 ) -> Volume:
     """The time-of-flight signal, of bright fresh blood and saturated tissue; 0 outside the slabs.
 
     Args:
-        head: The anatomy.
+        grid: Grid of the volumes.
         body: The composition of the subject.
         texture: The subject's spatial variation.
         p: Slabs and times.
         field_ppm: (X, Y, Z), the shimmed relative field in ppm.
-        arteries: The subject's arteries.
-        flow: (N,), share of the normal flow at each node of the arteries.
+        painted: Arteries with the signal of their blood, see ``paint_inflow``.
         b0_tesla: Field strength.
     """
-    z_mm = head.grid.affine[2, 3] + head.grid.spacing_mm[2] * np.arange(head.grid.shape[2])
+    z_mm = grid.affine[2, 3] + grid.spacing_mm[2] * np.arange(grid.shape[2])
     total = np.zeros_like(body.extra_r2)
     for name in body.fractions:
         if name != "artery":
             total += inflow.stationary_signal(body.tissues[name], p, z_mm).astype(np.float32) * body.fractions[name]
     total *= np.exp(texture.weight)
-    bright = inflow.blood_signal(arteries, p, TISSUES[b0_tesla]["arterial_blood"], flow=flow)
-    share, amount = paint_vessels(arteries, head.grid, bright)
+    share, amount = painted
     total += amount / np.maximum(share, 1e-6) * np.minimum(share, body.fractions["artery"])
     return total * in_phase(field_ppm, b0_tesla=b0_tesla, te_ms=p.te_ms)

@@ -10,6 +10,7 @@ Radii: r³ = Σ r³ over the children (Murray, PNAS 1926;12:207), that is r = c�
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -120,9 +121,14 @@ class Tree:
             nodes: (N,) bool.
         """
         reached = nodes.copy()
-        for node in np.flatnonzero(self.parent >= 0):  # parents come first
-            reached[node] |= reached[self.parent[node]]
+        for nodes_of_depth in self.generations[1:]:
+            reached[nodes_of_depth] |= reached[self.parent[nodes_of_depth]]
         return reached
+
+    @cached_property
+    def generations(self) -> tuple[np.ndarray, ...]:
+        """The nodes by their number of ancestors: the roots, their children, and so on."""
+        return generations(self.parent)
 
 
 def grow_tree(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: float) -> Tree:
@@ -156,6 +162,21 @@ def grow_tree(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_
     return Tree(points, place[parents[grown]], radius, flow, segment[grown], names)
 
 
+def generations(parent: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The nodes of a tree by their number of ancestors, each in ascending order.
+
+    Args:
+        parent: (N,), index of each parent; -1 for a root.
+    """
+    ancestor = np.where(parent >= 0, parent, np.arange(len(parent)))
+    depth = (parent >= 0).astype(np.intp)
+    while (step := depth[ancestor]).any():  # each round doubles the number of ancestors that are counted
+        depth += step
+        ancestor = ancestor[ancestor]
+    order = np.argsort(depth, kind="stable")
+    return tuple(np.split(order, np.cumsum(np.bincount(depth))[:-1]))
+
+
 def towards_roots(parent: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The sum of the values of each node and all nodes downstream of it, (N,).
 
@@ -163,11 +184,10 @@ def towards_roots(parent: np.ndarray, values: np.ndarray) -> np.ndarray:
         parent: (N,), index of each parent, which precedes its children; -1 for a root.
         values: (N,), the values to sum.
     """
-    parents, sums = parent.tolist(), values.astype(np.float64).tolist()
-    for node in range(len(sums) - 1, -1, -1):
-        if parents[node] >= 0:
-            sums[parents[node]] += sums[node]
-    return np.array(sums)
+    sums = values.astype(np.float64)
+    for nodes in generations(parent)[:0:-1]:
+        np.add.at(sums, parent[nodes[::-1]], sums[nodes[::-1]])
+    return sums
 
 
 def share_flow(tree: Tree, *, junction: int, other: int, share: float) -> Tree:

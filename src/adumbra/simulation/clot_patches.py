@@ -1,0 +1,164 @@
+"""Many patches with clots, and with what resembles them, from few heads.
+
+A head costs some 15 processor seconds, a patch of it a third of one. Heads are therefore kept in a folder, and training
+asks for as many patches of each as it needs. A patch depends on the seed of the cohort and its own number only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from adumbra.core.case import Case, Conversion, Scan, scan_from_array
+from adumbra.core.errors import MissingInput
+from adumbra.core.geometry.grid import respaced
+from adumbra.core.progress import Progress, quiet
+from adumbra.core.types import Modality
+from adumbra.phantom.annotator import lumen_mask
+from adumbra.phantom.generate import phantom_from
+from adumbra.phantom.local.findings import FINDINGS, Finding
+from adumbra.phantom.local.kept_head import KeptHead, keep_head, read_head, write_head
+from adumbra.phantom.local.patch import LocalExamination, simulate_patch
+from adumbra.phantom.patient import simulate_patient
+from adumbra.phantom.presets import preset_named
+from adumbra.preprocessing.normalisation import in_network_units, network_scales
+from adumbra.preprocessing.phase import with_swi
+from adumbra.preprocessing.pipeline import align_case
+from adumbra.preprocessing.resampling import resample_case
+from adumbra.preprocessing.vein_sign import Sign
+from adumbra.simulation.cohort import case_seed, sample_lesion_shape
+
+MODALITIES: tuple[Modality, ...] = ("swi", "phase", "tof", "dwi")
+"""The modalities of a patch."""
+PRESET = "emergency"
+CLOT_SHARE = 0.6
+"""Share of the patches that show a clot; the kinds of negatives are equally likely among the others."""
+_CLOTS = "clot"
+_HELD_HEADS = 4  # heads that a process keeps open
+
+
+@dataclass(frozen=True)
+class ClotPatch:
+    """A reference to a patch that is simulated when it is needed.
+
+    Attributes:
+        folder: Folder of the heads, see ``keep_heads``.
+        heads: Names of the heads.
+        seed: Seed of the cohort of patches.
+        number: Number of the patch.
+        side_mm: Side of the cube.
+        factor: How many voxels of the simulation lie along one of the head.
+    """
+
+    folder: Path
+    heads: tuple[str, ...]
+    seed: int
+    number: int
+    side_mm: float = 56.0
+    factor: int = 1
+
+    @property
+    def name(self) -> str:
+        """The name of the patch, unique in the cohort."""
+        return f"sub-clots{self.seed:02d}n{self.number:06d}"
+
+    def simulate(self) -> tuple[KeptHead, Finding, LocalExamination]:
+        """The head, the finding and the images.
+
+        Raises:
+            MissingInput: The folder does not hold the head.
+        """
+        rng = np.random.default_rng([self.seed, self.number, 19])
+        head = _opened(self.folder / f"{self.heads[self.number % len(self.heads)]}.safetensors")
+        negatives = [kind for kind in FINDINGS if kind != _CLOTS]
+        kind = _CLOTS if rng.random() < CLOT_SHARE else str(rng.choice(negatives))
+        finding = FINDINGS[kind](rng, head.arteries, head.veins)
+        return head, finding, simulate_patch(head, finding, side_mm=self.side_mm, factor=self.factor, rng=rng)
+
+    def open(self) -> Case:
+        """The images on their own slices, with the mask of the clots and the brain."""
+        _, finding, local = self.simulate()
+        truths = local.truths
+        masks = {"thrombus": _mask(truths["thrombus"], lumen_mask(truths["thrombus"].data))}
+        masks["brain"] = _mask(truths["brain"], truths["brain"].data >= 0.5)
+        note = Conversion("phantom.local", "case", f"Simulated: {finding.kind}", {"seed": self.seed})
+        return Case(self.name, dict(local.scans), masks, (note,))
+
+    def network_case(self, *, modalities: Sequence[Modality], spacing_mm: float) -> Case:
+        """The patch at the spacing of a network, in the units of its whole head.
+
+        Args:
+            modalities: The input modalities of the network.
+            spacing_mm: Spacing of its grid.
+        """
+        head = _opened(self.folder / f"{self.heads[self.number % len(self.heads)]}.safetensors")
+        case = self.open()
+        case = case.updated(scans={m: s for m, s in case.scans.items() if m in modalities})
+        sign: Sign = 1 if head.setup.gradient_echo.phase_sign > 0 else -1
+        grid = case.masks["thrombus"].grid
+        weighted = with_swi(case, vein_sign=sign) if {"swi", "phase"} <= set(modalities) else case
+        prepared = resample_case(resample_case(weighted, grid), respaced(grid, (spacing_mm,) * 3))
+        scans = {m: in_network_units(s, *head.scales[m]) for m, s in prepared.scans.items()}
+        return prepared.updated(scans=scans)
+
+
+def _mask(truth: Scan, mask: np.ndarray) -> Scan:
+    return scan_from_array(mask, truth.grid.affine)
+
+
+@lru_cache(maxsize=_HELD_HEADS)
+def _opened(path: Path) -> KeptHead:
+    if not path.is_file():
+        raise MissingInput(path, expected="a kept head", found="no such file", do="call keep_heads first")
+    return read_head(path)
+
+
+def keep_heads(
+    folder: Path,
+    *,
+    seed: int,
+    count: int,
+    lesion_masks: Sequence[Path] = (),
+    progress: Progress = quiet,
+) -> tuple[str, ...]:
+    """Simulates heads without clots and keeps them; those that exist are not simulated again.
+
+    Args:
+        folder: Folder of the files.
+        seed: Seed of the heads.
+        count: Number of heads.
+        lesion_masks: Files of real lesion masks in MNI space, whose shapes half of the infarcts take.
+        progress: Reports the heads.
+
+    Returns:
+        The names of the heads, those of ``count`` cases of the cohort.
+    """
+    names = tuple(f"head{seed:02d}n{number:05d}" for number in range(count))
+    missing = [n for n, name in enumerate(names) if not (folder / f"{name}.safetensors").is_file()]
+    for number in progress.track(missing, what="Simulating heads", total=len(missing)):
+        write_head(folder / f"{names[number]}.safetensors", kept_head(seed, number, names[number], lesion_masks))
+    return names
+
+
+def kept_head(seed: int, number: int, name: str, lesion_masks: Sequence[Path] = ()) -> KeptHead:
+    """A head without clots with the network scales of its images.
+
+    Args:
+        seed: Seed of the heads.
+        number: Number of the head.
+        name: Its name.
+        lesion_masks: Files of real lesion masks in MNI space.
+    """
+    own = case_seed(seed, number)
+    shape = sample_lesion_shape(lesion_masks, own)
+    patient = simulate_patient(own, preset=preset_named(PRESET), lesion_shape=shape, clots=lambda _: ())
+    return keep_head(patient, name=name, scales=_scales(phantom_from(patient, own, PRESET).case))
+
+
+def _scales(case: Case) -> Mapping[Modality, tuple[float, float]]:
+    """The network scales of the whole head, with and without the mask of the phase in SWI as the network sees it."""
+    used = case.updated(scans={m: s for m, s in case.scans.items() if m in MODALITIES})
+    aligned = align_case(used, target="thrombus", modalities=MODALITIES, registration="never")
+    return network_scales(aligned)
