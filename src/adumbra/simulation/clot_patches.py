@@ -17,6 +17,7 @@ from adumbra.core.geometry.grid import respaced
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.types import Modality
 from adumbra.phantom.annotator import lumen_mask
+from adumbra.phantom.clot_contour import ClotAnnotator, contour
 from adumbra.phantom.generate import phantom_from
 from adumbra.phantom.local.findings import FINDINGS, Finding
 from adumbra.phantom.local.kept_head import KeptHead, keep_head, read_head, write_head
@@ -78,10 +79,13 @@ class ClotPatch:
         return head, finding, simulate_patch(head, finding, side_mm=self.side_mm, factor=self.factor, rng=rng)
 
     def open(self) -> Case:
-        """The images on their own slices, with the mask of the clots and the brain."""
-        _, finding, local = self.simulate()
+        """The images on their own slices, with the masks of the clot, of its lumen and of the brain."""
+        head, finding, local = self.simulate()
         truths = local.truths
-        masks = {"thrombus": _mask(truths["thrombus"], lumen_mask(truths["thrombus"].data))}
+        masks = {
+            "thrombus": _mask(truths["lumen"], _contour(head, local, ClotAnnotator())),
+            "lumen": _mask(truths["lumen"], lumen_mask(truths["lumen"].data)),
+        }
         masks["brain"] = _mask(truths["brain"], truths["brain"].data >= 0.5)
         note = Conversion("phantom.local", "case", f"Simulated: {finding.kind}", {"seed": self.seed})
         return Case(self.name, dict(local.scans), masks, (note,))
@@ -102,6 +106,22 @@ class ClotPatch:
         prepared = resample_case(resample_case(weighted, grid), respaced(grid, (spacing_mm,) * 3))
         scans = {m: in_network_units(s, *head.scales[m]) for m, s in prepared.scans.items()}
         return prepared.updated(scans=scans)
+
+
+def _contour(head: KeptHead, local: LocalExamination, annotator: ClotAnnotator) -> np.ndarray:
+    """The clots as an annotator contours them; empty where nothing shows them."""
+    truths = local.truths
+    lost = truths["lost"].data if "lost" in truths else None
+    noise = head.noise["swi"] / head.typical["swi"] if "swi" in head.noise else 0.0
+    mask, _ = contour(
+        annotator,
+        lost=lost,
+        lumen=truths["lumen"].data,
+        without_flow=truths["without flow"].data,
+        noise=noise,
+        spacing_mm=truths["lumen"].grid.spacing_mm,
+    )
+    return mask
 
 
 def _mask(truth: Scan, mask: np.ndarray) -> Scan:

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from adumbra.core.errors import InputRejected, UnreadableFile
+from adumbra.phantom.annotator import lumen_mask
+from adumbra.phantom.clot_contour import ClotAnnotator, contour, sample_annotator
+from adumbra.phantom.clot_views import clot_views
 from adumbra.phantom.local.findings import FINDINGS, Finding, Plaque, clot_finding
 from adumbra.phantom.local.kept_head import keep_head, read_head, write_head
 from adumbra.phantom.local.patch import simulate_patch
@@ -91,14 +94,63 @@ def test_a_patch_equals_the_whole_head_with_that_clot(head, bare, clot, finding)
     assert np.median(np.abs(last)) / units == pytest.approx(np.median(np.abs(truth)), rel=0.3)
 
 
+def test_the_lost_signal_is_that_of_the_whole_head(head, bare, clot, finding):
+    whole = simulate_patient(SEED, preset=PRESET, clots=lambda _: (clot,))
+    (view,) = clot_views(whole)
+    local = simulate_patch(head, finding, side_mm=SIDE_MM).truths["lost"]
+    full = np.zeros(whole.acquisitions["swi"].sampler.grid.shape, np.float32)
+    full[view.box] = view.lost
+    part = part_of(full, whole.acquisitions["swi"].sampler.grid, local)
+    both = (part != 0) & (local.data != 0)
+    assert both.sum() > 1000
+    assert np.abs(part - local.data)[both].max() < 0.03
+    assert view.lost.max() > 0.5
+    assert clot_views(bare) == ()
+
+
+EXPERT = ClotAnnotator()
+
+
+def contoured(local, annotator=EXPERT):
+    """The contour of the clot of a patch, and where it is visible; the noise is low."""
+    names = {"lost": "lost", "lumen": "lumen", "without_flow": "without flow"}
+    volumes = {name: local.truths[truth].data for name, truth in names.items()}
+    return contour(annotator, **volumes, noise=0.05, spacing_mm=local.truths["lumen"].grid.spacing_mm)
+
+
+def test_experts_contour_the_vessel_sign_or_the_missing_flow(head, finding, clot):
+    local = simulate_patch(head, finding, side_mm=SIDE_MM)
+    lumen = lumen_mask(local.truths["lumen"].data)
+    sign, where = contoured(local)
+    assert where == "SWI"
+    assert sign.sum() > 1.3 * lumen.sum(), "blooming is wider than the lumen"
+    assert (sign & lumen).sum() > 0.7 * lumen.sum()
+    pale = replace(finding, clots=(replace(clot, red=0.0),))
+    missing, where = contoured(simulate_patch(head, pale, side_mm=SIDE_MM))
+    assert where == "TOF"
+    assert 0.5 * lumen.sum() < missing.sum() < 1.5 * lumen.sum()
+    without_tof = replace(head, setup=replace(head.setup, sequences=("dwi", "swi", "phase")))
+    nothing, where = contoured(simulate_patch(without_tof, pale, side_mm=SIDE_MM))
+    assert (nothing.any(), where) == (False, "")
+
+
+def test_a_second_annotator_differs_at_the_rim(head, finding):
+    local = simulate_patch(head, finding, side_mm=SIDE_MM)
+    first, _ = contoured(local)
+    rng = np.random.default_rng(0)
+    others = [contoured(local, sample_annotator(rng))[0] for _ in range(6)]
+    overlap = [2 * (first & other).sum() / (first.sum() + other.sum()) for other in others]
+    assert 0.5 < min(overlap) < max(overlap) < 0.98
+
+
 def test_truths_lie_on_the_slices_of_swi(head, clot, finding):
     local = simulate_patch(head, finding, side_mm=SIDE_MM)
     truths = local.truths
     assert local.reference == "swi"
     assert all(truth.grid.coincides(local.scans["swi"].grid) for truth in truths.values())
     voxel_ml = local.scans["swi"].grid.voxel_ml
-    assert truths["thrombus"].data.sum() * voxel_ml == pytest.approx(clot.volume_ml, rel=0.1)
-    filled = truths["thrombus"].data > 0.3
+    assert truths["lumen"].data.sum() * voxel_ml == pytest.approx(clot.volume_ml, rel=0.1)
+    filled = truths["lumen"].data > 0.3
     assert truths["arteries"].data[filled].min() > 0.2, "the artery is there as if it were open"
     assert truths["flow"].data[filled].max() < 0.6, "and no flow is seen in the clot"
     assert simulate_patch(head, replace(finding, clots=()), side_mm=SIDE_MM).truths["flow"].data[filled].mean() > 0.3
@@ -110,7 +162,7 @@ def test_vessels_are_painted_finer_than_the_head(head, clot, finding):
         assert fine.scans[name].grid.coincides(coarse.scans[name].grid)
         typical = np.median(coarse.scans[name].data)
         assert np.median(np.abs(fine.scans[name].data - coarse.scans[name].data)) < 0.05 * typical
-    ml = [v.truths["thrombus"].data.sum() * v.scans["swi"].grid.voxel_ml for v in (coarse, fine)]
+    ml = [v.truths["lumen"].data.sum() * v.scans["swi"].grid.voxel_ml for v in (coarse, fine)]
     assert ml[0] == pytest.approx(ml[1], rel=0.06)
 
 
@@ -143,7 +195,7 @@ def test_negatives_have_no_clot(head, kind):
     assert sampled.kind in FINDINGS
     assert np.isfinite(sampled.centre_mm).all()
     local = simulate_patch(head, sampled, side_mm=24.0)
-    assert not local.truths["thrombus"].data.any()
+    assert not local.truths["lumen"].data.any()
     assert all(np.isfinite(scan.data).all() for scan in local.scans.values())
 
 

@@ -68,6 +68,7 @@ class KeptHead:
         slices: The slices of each sequence by name, without a warp; they lie on the grid of the whole head.
         noise: Standard deviation of the noise of each sequence, in units of the signal.
         units: The stored value of a signal of 1, by sequence.
+        typical: The signal of normal white matter, by sequence.
         scales: The constant that is subtracted from each modality and the one that it is divided by, see
             ``preprocessing.normalisation``.
     """
@@ -84,6 +85,7 @@ class KeptHead:
     slices: Mapping[str, SliceSampler]
     noise: Mapping[str, float]
     units: Mapping[str, float]
+    typical: Mapping[str, float]
     scales: Mapping[Modality, tuple[float, float]]
 
     @property
@@ -174,6 +176,7 @@ def keep_head(patient: SimulatedPatient, *, name: str, scales: Mapping[Modality,
         {n: replace(a.sampler, warp=None) for n, a in acquired.items()},
         {n: _noise(a) for n, a in acquired.items()},
         {n: a.units for n, a in acquired.items()},
+        {n: a.typical for n, a in acquired.items()},
         dict(scales),
     )
 
@@ -231,6 +234,7 @@ def write_head(path: Path, head: KeptHead) -> None:
         "slices": {name: _sampler_facts(sampler) for name, sampler in head.slices.items()},
         "noise": dict(head.noise),
         "units": dict(head.units),
+        "typical": dict(head.typical),
         "scales": dict(head.scales),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -274,6 +278,7 @@ def read_head(path: Path) -> KeptHead:
         {name: _sampler_of(values) for name, values in facts["slices"].items()},
         facts["noise"],
         facts["units"],
+        facts["typical"],
         {modality: (centre, scale) for modality, (centre, scale) in facts["scales"].items()},
     )
 

@@ -10,7 +10,8 @@ from adumbra.core.case import Scan, scan_from_array
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.geometry.reflection import Box, sub_grid
 from adumbra.core.types import Affine, Modality, Volume
-from adumbra.phantom.body import OLD_BLOOD_PPM, OLD_BLOOD_R2_STAR, Blood, Body, clot_relaxation, paint_clot
+from adumbra.phantom.body import OLD_BLOOD_PPM, OLD_BLOOD_R2_STAR, Blood, Body, clot_relaxation, clot_tree, paint_clot
+from adumbra.phantom.clot_views import SEEN, cropped, lost_signal, visible_flow
 from adumbra.phantom.local.findings import Finding, Plaque, changed_arteries
 from adumbra.phantom.local.kept_head import KeptHead, echo_planar_options
 from adumbra.phantom.pathology.perfusion import reroute
@@ -30,7 +31,6 @@ _AROUND_MM = 8.0  # slices that are acquired beyond a patch
 _WIDEST_MM = 5.0  # radius of the widest vessel, or more
 _SHADING = 0.15  # standard deviation of the log coil sensitivity
 _OUTSIDE = ("soft", "vitreous")  # tissues outside the brain
-_SEEN = 1.25  # signal of blood over that of saturated blood from which flow is visible on TOF
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,10 @@ class LocalExamination:
 
     Attributes:
         scans: The acquired scans in stored units, without those that do not reach the box.
-        truths: The fraction of each voxel by name, on the slices of ``reference``: ``thrombus`` (lumen filled by
-            clots), ``arteries`` (their lumen as if they were open and of normal width), ``flow`` (the lumen whose flow
-            TOF shows), ``veins``, ``brain`` (tissue and fluid).
+        truths: The fraction of each voxel by name, on the slices of ``reference``: ``lumen`` (filled by clots),
+            ``without flow`` (the part of it in which TOF would show flow), ``arteries`` (their lumen as if they were
+            open and of normal width), ``flow`` (the lumen whose flow TOF shows), ``veins``, ``brain`` (tissue and
+            fluid); with clots on SWI also ``lost``, the signal that they take away, over that of white matter.
         reference: The modality on whose slices the truths lie.
     """
 
@@ -100,8 +101,7 @@ def simulate_patch(
     vessels = _painted_vessels(head, finding, part, volumes["inside"])
     body, field, change = _local_body(head, finding, part, volumes, vessels)
     texture, setup = sequences.Texture(volumes["weight"], volumes["water"]), head.setup
-    cropped = {name: _cropped(head, name, part, finding.centre_mm, side_mm / 2 + _AROUND_MM) for name in head.slices}
-    samplers = {name: sampler for name, sampler in cropped.items() if sampler is not None}
+    samplers = _samplers(head, part, finding.centre_mm, side_mm / 2 + _AROUND_MM)
     scans: dict[Modality, Scan] = {}
     if (sampler := samplers.get("swi")) is not None:
         echoes = sequences.gradient_echoes(body, texture, setup.gradient_echo, field, b0_tesla=setup.tesla)
@@ -118,16 +118,28 @@ def simulate_patch(
         scans["dwi"] = _magnitude_scan(head, "dwi", warped, warped.sample(signal), rng)
     reference: Modality = "swi" if "swi" in samplers else "tof"
     scans = {name: scan for name, scan in scans.items() if name in setup.sequences}
+    sampler = samplers[reference]
     fractions = {
-        "thrombus": vessels.blood.clot,
+        "lumen": vessels.blood.clot,
+        "without flow": vessels.shown,
         "arteries": vessels.normal,
         "flow": np.minimum(vessels.visible, vessels.blood.arteries),
         "veins": vessels.blood.veins,
         "brain": np.minimum(sum(volumes[f"tissue {n}"] for n in head.tissue_names if n not in _OUTSIDE), 1),
     }
-    sampler = samplers[reference]
-    truths = {n: scan_from_array(sampler.sample(v), sampler.grid.affine) for n, v in fractions.items()}
+    sampled = {name: sampler.sample(volume) for name, volume in fractions.items()}
+    if finding.clots and reference == "swi":
+        options = {"b0_tesla": setup.tesla}
+        lost = lost_signal(body, texture, setup.gradient_echo, field, change, sampler, **options)
+        sampled["lost"] = lost / np.float32(head.typical["swi"])
+    truths = {name: scan_from_array(volume, sampler.grid.affine) for name, volume in sampled.items()}
     return LocalExamination(scans, truths, reference)
+
+
+def _samplers(head: KeptHead, part: _Box, centre_mm: np.ndarray, reach_mm: float) -> dict[str, SliceSampler]:
+    """The slices of each sequence within a distance of a point, without the sequences that do not reach it."""
+    whole = {name: cropped(s, part.grid, centre_mm - reach_mm, centre_mm + reach_mm) for name, s in head.slices.items()}
+    return {name: sampler[0] for name, sampler in whole.items() if sampler is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +152,7 @@ class _Vessels:
         normal: (X, Y, Z), the arteries as if they were open and of normal width.
         bright: The present arteries with the signal of their blood on TOF, see ``sequences.paint_inflow``.
         visible: (X, Y, Z), the fraction filled by blood that is brighter on TOF than stationary blood.
+        shown: (X, Y, Z), the part of the clots in which TOF would show flow.
     """
 
     blood: Blood
@@ -147,6 +160,7 @@ class _Vessels:
     normal: Volume
     bright: tuple[Volume, Volume]
     visible: Volume
+    shown: Volume
 
 
 def _painted_vessels(head: KeptHead, finding: Finding, part: _Box, inside: Volume) -> _Vessels:
@@ -170,7 +184,14 @@ def _painted_vessels(head: KeptHead, finding: Finding, part: _Box, inside: Volum
     kept_ppm = vein_ppm * _room(veins, np.clip(normal * inside, 0, 1), inside)
     if part.factor > 1:
         kept_ppm = part.finer(_kept_vein_ppm(head, part.coarse(head)))
-    return _Vessels(blood, clot_ppm + vein_ppm * room - kept_ppm, normal * inside, (painted, bright), visible)
+    return _Vessels(
+        blood,
+        clot_ppm + vein_ppm * room - kept_ppm,
+        normal * inside,
+        (painted, bright),
+        visible,
+        _shown(head, finding, grid),
+    )
 
 
 def _painted_inflow(
@@ -182,9 +203,20 @@ def _painted_inflow(
         flow = flow * finding.flow_factor
     blood, protocol = TISSUES[head.setup.tesla]["arterial_blood"], head.setup.angiography
     bright = inflow.blood_signal(routed, protocol, blood, flow=flow)
-    flowing = bright > _SEEN * inflow.stationary_signal(blood, protocol, routed.points_mm[:, 2])
+    flowing = bright > SEEN * inflow.stationary_signal(blood, protocol, routed.points_mm[:, 2])
     share, amount, visible = paint_vessels(routed, grid, bright, flowing.astype(float), nodes=_near(routed, grid))
     return share, amount, visible
+
+
+def _shown(head: KeptHead, finding: Finding, grid: Grid) -> Volume:
+    """The part of the clots in which TOF would show flow; zero without TOF."""
+    shown = np.zeros(grid.shape, np.float32)
+    if not finding.clots or "tof" not in head.setup.sequences:
+        return shown
+    flowing = visible_flow(head.arteries, head.setup.angiography, b0_tesla=head.setup.tesla)
+    for clot in finding.clots:
+        shown = np.maximum(shown, vessel_fraction(clot_tree(clot), grid, nodes=flowing[clot.nodes]))
+    return shown
 
 
 def _room(veins: Volume, others: Volume, inside: Volume) -> Volume:
@@ -272,20 +304,6 @@ def _balls(finding: Finding, grid: Grid) -> Volume:
         edge_mm = grid.spacing_mm[0]
         total = np.maximum(total, np.clip((radius_mm - np.sqrt(squared)) / edge_mm + 0.5, 0, 1))
     return total.astype(np.float32)
-
-
-def _cropped(head: KeptHead, name: str, part: _Box, centre_mm: np.ndarray, reach_mm: float) -> SliceSampler | None:
-    """The slices of a sequence within a distance of a point; None where the sequence does not reach it."""
-    whole = head.slices[name]
-    corners = centre_mm + reach_mm * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    to_scanner = np.linalg.inv(whole.moved)
-    at = whole.grid.index(corners @ to_scanner[:3, :3].T + to_scanner[:3, 3])
-    low = np.maximum(np.floor(at.min(axis=0)).astype(int), 0)
-    high = np.minimum(np.ceil(at.max(axis=0)).astype(int) + 1, whole.grid.shape)
-    if (high <= low).any():
-        return None
-    slices = sub_grid(whole.grid, low.tolist(), (high - low).tolist())
-    return SliceSampler(part.grid, whole.stack, whole.moved, None, slices)
 
 
 def _warp(head: KeptHead, volumes: Mapping[str, Volume], grid: Grid, change: Volume) -> Warp:

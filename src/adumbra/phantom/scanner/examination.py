@@ -36,6 +36,7 @@ class Acquisition:
         noise: Standard deviation of the noise over the signal of normal white matter, for the first of ``scans``.
         retained: (X, Y, slices) bool, the voxels that skull stripping retains; all of them without skull stripping.
         units: The stored value of a signal of 1, for the first of ``scans``.
+        typical: The signal of normal white matter, for the first of ``scans``.
     """
 
     scans: Mapping[Modality, Scan]
@@ -44,6 +45,7 @@ class Acquisition:
     noise: float
     retained: np.ndarray
     units: float = 1.0
+    typical: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +152,7 @@ def acquire_diffusion(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisit
     }
     parameters = {"receiver": asdict(receiver), "stripped": bool(not retained.all())}
     noise = receiver.noise / typical["dwi"] / _DIRECTIONS**0.5
-    return Acquisition(scans, samplers["dwi"], parameters, noise, retained, float(units))
+    return Acquisition(scans, samplers["dwi"], parameters, noise, retained, float(units), typical["dwi"])
 
 
 def acquire_flair(patient: ExaminedPatient, setup: ScannerSetup) -> Acquisition:
@@ -202,7 +204,7 @@ def acquire_gradient_echo(patient: ExaminedPatient, setup: ScannerSetup) -> Acqu
     affine = sampler.grid.affine
     scans: dict[Modality, Scan] = {"swi": scan_from_array(stored, affine), "phase": scan_from_array(phase, affine)}
     all_voxels, parameters = np.ones(sampler.grid.shape, bool), {"receiver": asdict(receiver)}
-    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units))
+    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units), typical)
 
 
 def _sample_receiver_phase(rng: np.random.Generator, sampler: SliceSampler) -> np.ndarray:
@@ -243,7 +245,7 @@ def acquire_time_of_flight(patient: ExaminedPatient, setup: ScannerSetup) -> Acq
     stored = np.rint(image * units)
     scans: dict[Modality, Scan] = {"tof": scan_from_array(stored, sampler.grid.affine)}
     all_voxels, parameters = np.ones(sampler.grid.shape, bool), {"receiver": asdict(receiver)}
-    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units))
+    return Acquisition(scans, sampler, parameters, receiver.noise / typical, all_voxels, float(units), typical)
 
 
 SEQUENCES: Mapping[str, tuple[tuple[Modality, ...], Callable[[ExaminedPatient, ScannerSetup], Acquisition]]] = {
