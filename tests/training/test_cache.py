@@ -90,6 +90,41 @@ def test_a_case_without_a_ground_truth_is_refused(synthetic_case):
         training_arrays(unlabelled, CONFIG)
 
 
+def test_structures_are_labels_without_patches_around_them(synthetic_case):
+    """Where a case does not have a structure, the loss does not see its channel."""
+    case = synthetic_case(1)
+    vessel = replace(case.masks["lesion"], data=np.roll(case.masks["lesion"].data, 3, axis=0))
+    config = replace(CONFIG, targets=("lesion", "arteries", "veins"))
+    arrays = training_arrays(case.updated(masks={**case.masks, "arteries": vessel}), config)
+    plain = training_arrays(case, CONFIG)
+    assert np.array_equal(arrays["labels"][0], plain["labels"][0])
+    assert np.array_equal(arrays["sites"], plain["sites"])
+    assert arrays["labels"].sum(axis=(1, 2, 3))[1:].tolist() == [vessel.data.sum(), 0]
+    assert (np.unique(arrays["weights"][1]), np.unique(arrays["weights"][2])) == ([1.0], [0.0])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case that is in the units of a network."""
+
+    name: str
+    case: Case
+
+    def open(self):
+        raise AssertionError("the case is prepared")
+
+    def network_case(self, *, modalities, spacing_mm):
+        assert (modalities, spacing_mm) == (CONFIG.modalities, CONFIG.spacing_mm)
+        return self.case
+
+
+def test_a_case_may_prepare_itself(tmp_path, synthetic_case):
+    case = synthetic_case(1)
+    (path,) = cache_cases([Prepared("patch", case)], tmp_path, CONFIG)
+    channels = load_file(path)["channels"]
+    assert channels.max() == pytest.approx(case.scans["dwi"].data.max(), rel=1e-3), "in the units that it has"
+
+
 @dataclass(frozen=True)
 class Counting:
     """A synthetic case that records each time it is opened."""

@@ -133,7 +133,8 @@ def predict(
         out: Folder to write to.
         target: The target to segment.
         posterior: The posterior to draw from, such as dropout, laplace, tta, deterministic or heteroscedastic. By
-            default it is the one that the weights were trained for.
+            default it is the one that the weights were trained for; the lesion has a deep ensemble. A posterior that
+            is named draws from one released network.
         draws: Number of posterior draws. auto draws until --standard-error is reached, at most 200.
         standard_error: Largest standard error of the mean probability in uncertain voxels, for --draws auto.
         seed: Seed of every random choice. The same seed writes the same files.

@@ -9,6 +9,7 @@ Affine    4 by 4, voxel index (i, j, k, 1) to RAS+ millimetres, as in NIfTI
 In tests, jaxtyping and beartype check every annotated call (see ``tests/conftest.py``); otherwise they cost nothing.
 """
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import numpy as np
@@ -25,3 +26,11 @@ Modality = Literal["dwi", "adc", "b0", "flair", "swi", "phase", "tof"]
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 Target = Literal["lesion", "thrombus", "hypoperfusion"]
 TARGETS: tuple[Target, ...] = get_args(Target)
+Structure = Literal["arteries", "veins", "flow"]
+STRUCTURES: tuple[Structure, ...] = get_args(Structure)
+"""Anatomy that a network may learn beside its target: arteries as if they were open, veins, and flow that TOF shows."""
+
+
+def targets_of(names: Iterable[Target | Structure]) -> tuple[Target, ...]:
+    """The targets among the outputs of a network, without the structures that are learned beside them."""
+    return tuple(name for name in names if name not in STRUCTURES)  # type: ignore[misc]  # what is left is a target

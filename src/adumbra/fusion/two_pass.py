@@ -12,7 +12,7 @@ import numpy as np
 
 from adumbra.core.case import Case
 from adumbra.core.references import cites
-from adumbra.core.types import Channels, Mask, Modality, Target, Volume
+from adumbra.core.types import Channels, Mask, Modality, Structure, Target, Volume
 from adumbra.fusion.guidance import binary_entropy_bits, near_uncertainty
 from adumbra.inference.posteriors import Posterior, PreparedCase, require_draws
 
@@ -39,7 +39,7 @@ class TwoPassPosterior:
     first_pass_draws: int
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that the guided network segments."""
         return self.second.targets
 

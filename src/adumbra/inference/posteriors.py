@@ -13,7 +13,7 @@ from torch import Tensor
 
 from adumbra.core.case import Case
 from adumbra.core.results import AttentionMaps
-from adumbra.core.types import Channels, Target, Volume
+from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork, Window
 
 Realisation = Callable[[SegmentationNetwork, Window], Tensor]
@@ -74,7 +74,7 @@ class Posterior(Protocol):
     """A distribution over probability volumes, given a case."""
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that its networks segment."""
         ...
 

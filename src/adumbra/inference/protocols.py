@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from adumbra.core.types import Modality, Target
+from adumbra.core.types import Modality, Structure, Target
 from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
 from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
 
@@ -43,7 +43,7 @@ class NetworkConfig(Protocol):
         ...
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets, one logit channel for each."""
         ...
 

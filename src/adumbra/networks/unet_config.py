@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 
-from adumbra.core.types import Modality, Target
+from adumbra.core.types import Modality, Structure, Target
 
 C = TypeVar("C", bound="UNetConfig")
 
@@ -15,7 +15,7 @@ class UNetConfig:
 
     Attributes:
         modalities: Input channels, in order.
-        targets: Targets, one logit channel for each.
+        targets: Targets, and structures that are learned beside them, one logit channel for each.
         widths: Channels of each level, full resolution first.
         dropout: Share of channels dropped. One number applies to the three sites of the deepest level and the level
             above it; a tuple gives a rate for each level, full resolution first, of encoder and decoder.
@@ -26,7 +26,7 @@ class UNetConfig:
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
-    targets: tuple[Target, ...] = ("lesion",)
+    targets: tuple[Target | Structure, ...] = ("lesion",)
     widths: tuple[int, ...] = (16, 32, 64, 96, 128)
     dropout: float | tuple[float, ...] = 0.2
     noise_rank: int | None = None

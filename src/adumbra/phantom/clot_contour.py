@@ -92,7 +92,7 @@ def _moved(volume: Volume, shift: tuple[float, float, float]) -> Volume:
 def _touching(mask: Mask, lumen: Mask) -> Mask:
     """The components of a mask that meet the lumen, dilated by one voxel."""
     labels, count = label_components(mask)
-    kept = np.zeros(count + 1, dtype=bool)
-    kept[np.unique(labels[ndimage.binary_dilation(lumen)])] = True
-    kept[0] = False
-    return np.asarray(kept[labels])
+    near = np.zeros(count + 1, dtype=bool)
+    near[np.unique(labels[ndimage.binary_dilation(lumen)])] = True
+    near[0] = False
+    return np.asarray(near[labels])

@@ -13,7 +13,7 @@ from adumbra.core.errors import WeightsRejected
 from adumbra.core.references import cites
 from adumbra.core.results import AttentionMaps
 from adumbra.core.rng import children
-from adumbra.core.types import Channels, Target, Volume
+from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.attention_maps import mean_attention
 from adumbra.inference.posteriors import Posterior, PreparedCase, require_draws
 
@@ -47,7 +47,7 @@ class DeepEnsemble:
                 )
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that every member segments."""
         return self.members[0].targets
 

@@ -14,7 +14,7 @@ from adumbra.core.errors import WeightsRejected
 from adumbra.core.options import ComputeConfig
 from adumbra.core.results import AttentionMaps
 from adumbra.core.rng import children
-from adumbra.core.types import Channels, Target, Volume
+from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.attention_maps import attention_maps
 from adumbra.inference.posteriors import StochasticApproximation, require_draws
 from adumbra.inference.protocols import TrainedNetwork
@@ -51,7 +51,7 @@ class SampledPosterior:
         self.approximation.stage(self.trained)  # weights that do not support it are refused here
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that the network segments."""
         return tuple(self.trained.network.config.targets)
 

@@ -24,7 +24,7 @@ from adumbra.core.errors import WeightsRejected
 from adumbra.core.options import ComputeConfig
 from adumbra.core.results import AttentionMaps
 from adumbra.core.rng import children
-from adumbra.core.types import Channels, Target, Volume
+from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.attention_maps import attention_maps
 from adumbra.inference.device import autocast
 from adumbra.inference.posteriors import require_draws
@@ -81,7 +81,7 @@ class SelectiveMCDropout:
         return network
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that the network segments."""
         return self._dense.targets
 

@@ -15,7 +15,7 @@ from adumbra.core.case import Case, Conversion, Scan, scan_from_array
 from adumbra.core.errors import MissingInput
 from adumbra.core.geometry.grid import respaced
 from adumbra.core.progress import Progress, quiet
-from adumbra.core.types import Modality
+from adumbra.core.types import STRUCTURES, Modality
 from adumbra.phantom.annotator import lumen_mask
 from adumbra.phantom.clot_contour import ClotAnnotator, contour
 from adumbra.phantom.generate import phantom_from
@@ -37,6 +37,7 @@ PRESET = "emergency"
 CLOT_SHARE = 0.6
 """Share of the patches that show a clot; the kinds of negatives are equally likely among the others."""
 _CLOTS = "clot"
+_OF_STRUCTURE = 0.25  # least share of a voxel that a vessel fills where it is labelled
 _HELD_HEADS = 4  # heads that a process keeps open
 
 
@@ -79,13 +80,14 @@ class ClotPatch:
         return head, finding, simulate_patch(head, finding, side_mm=self.side_mm, factor=self.factor, rng=rng)
 
     def open(self) -> Case:
-        """The images on their own slices, with the masks of the clot, of its lumen and of the brain."""
+        """The images on their own slices, with the masks of the clot, its lumen, the structures and the brain."""
         head, finding, local = self.simulate()
         truths = local.truths
         masks = {
             "thrombus": _mask(truths["lumen"], _contour(head, local, ClotAnnotator())),
             "lumen": _mask(truths["lumen"], lumen_mask(truths["lumen"].data)),
         }
+        masks |= {name: _mask(truths[name], truths[name].data >= _OF_STRUCTURE) for name in STRUCTURES}
         masks["brain"] = _mask(truths["brain"], truths["brain"].data >= 0.5)
         note = Conversion("phantom.local", "case", f"Simulated: {finding.kind}", {"seed": self.seed})
         return Case(self.name, dict(local.scans), masks, (note,))

@@ -24,7 +24,7 @@ from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.core.geometry.components import component_sizes, label_components
 from adumbra.core.geometry.reflection import index_reflection, sub_grid
 from adumbra.core.progress import Progress, quiet
-from adumbra.core.types import Affine, Mask, Modality, Target, Volume
+from adumbra.core.types import STRUCTURES, Affine, Mask, Modality, Structure, Target, Volume, targets_of
 from adumbra.preprocessing.pipeline import preprocess
 
 _MARGIN_MM = 12.0
@@ -48,13 +48,23 @@ class CaseSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PreparedSource(CaseSource, Protocol):
+    """A case that prepares itself for a network, such as a patch that has the units of its whole head."""
+
+    def network_case(self, *, modalities: Sequence[Modality], spacing_mm: float) -> Case:
+        """The case at the spacing of a network and in network units."""
+        ...
+
+
 @dataclass(frozen=True)
 class CacheConfig:
     """The options that the files of a cache depend on.
 
     Attributes:
         modalities: Modality of each channel, in order.
-        targets: Target of each mask, in order; the first one determines the grid.
+        targets: Target or structure of each mask, in order; the first one is a target and determines the grid. Where a
+            case does not have the mask of a structure, its weights are zero.
         registration: Whether scans on different grids are registered.
         spacing_mm: Spacing of the isotropic grid, in millimetres.
         least_side: Smallest side of a volume, in voxels; smaller volumes are padded with zeros.
@@ -63,7 +73,7 @@ class CacheConfig:
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
-    targets: tuple[Target, ...] = ("lesion",)
+    targets: tuple[Target | Structure, ...] = ("lesion",)
     registration: Literal["auto", "never"] = "auto"
     spacing_mm: float = 2.0
     least_side: int = 64
@@ -134,7 +144,10 @@ def _identity(config: CacheConfig) -> str:
 
 
 def _write(case: CaseSource, path: Path, config: CacheConfig) -> None:
-    arrays = training_arrays(case.open(), config)
+    if isinstance(case, PreparedSource):
+        arrays = _cropped_arrays(case.network_case(modalities=config.modalities, spacing_mm=config.spacing_mm), config)
+    else:
+        arrays = training_arrays(case.open(), config)
     # One key of metadata only: safetensors writes several in an order that changes from run to run.
     write_atomically(path, save(arrays, {"config": _identity(config)}))
 
@@ -152,7 +165,7 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
     Raises:
         MissingInput: The case lacks the mask of a target.
     """
-    for name in (*config.targets, *(name for names in _annotations(config) for name in names)):
+    for name in (*targets_of(config.targets), *(name for names in _annotations(config) for name in names)):
         if name not in case.masks:
             raise MissingInput(
                 case.name,
@@ -164,7 +177,7 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
     used = case.updated(scans={m: s for m, s in case.scans.items() if m in config.modalities})
     _, network_case = preprocess(
         used,
-        target=config.targets[0],
+        target=targets_of(config.targets)[0],
         modalities=config.modalities,
         spacing_mm=config.spacing_mm,
         registration=config.registration,
@@ -176,28 +189,34 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
 def _annotations(config: CacheConfig) -> list[list[str]]:
     """Names of the masks of each annotator, by target."""
     numbers = range(1, config.annotators + 1)
-    return [[annotator_mask_name(target, number) for target in config.targets] for number in numbers]
+    return [[annotator_mask_name(target, number) for target in targets_of(config.targets)] for number in numbers]
 
 
 def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
-    masks = [case.masks[target].data for target in config.targets]
     brain = case.masks["brain"].data
-    box, padding = _box(np.logical_or.reduce([brain, *masks]), config)
+    targets = [case.masks[name].data for name in targets_of(config.targets)]
+    box, padding = _box(np.logical_or.reduce([brain, *targets]), config)
 
     def crop(volume: np.ndarray) -> np.ndarray:
         return np.pad(volume[box], padding)
 
     nothing = np.zeros(case.grid.shape, dtype=np.float32)
     scans = [case.scans[m].data if m in case.scans else nothing for m in config.modalities]
+    known = [name in case.masks for name in config.targets]
+    masks = [case.masks[name].data if name in case.masks else nothing.astype(bool) for name in config.targets]
     labels = np.stack([crop(mask) for mask in masks])
-    sites, ends = _component_sites(labels)
+    weights = [
+        balancing_weights(mask) if name not in STRUCTURES else np.full(mask.shape, is_known, np.float32)
+        for name, mask, is_known in zip(config.targets, labels, known, strict=True)
+    ]
+    sites, ends = _component_sites(labels[[name not in STRUCTURES for name in config.targets]])
     annotations = [[crop(case.masks[name].data) for name in names] for names in _annotations(config)]
     return {
         "channels": np.stack([crop(scan).astype(np.float16) for scan in scans]),
         "present": np.array([m in case.scans for m in config.modalities], dtype=np.float32),
         "brain": crop(brain).astype(np.uint8),
         "labels": labels.astype(np.uint8),
-        "weights": np.stack([balancing_weights(mask).astype(np.float16) for mask in labels]),
+        "weights": np.stack(weights).astype(np.float16),
         "sites": sites,
         "ends": ends,
         "brain_sites": _evenly_spaced(np.argwhere(crop(brain)), _BRAIN_SITES).astype(np.int16),

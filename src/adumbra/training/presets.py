@@ -16,7 +16,7 @@ from typing import get_args
 from adumbra.core.errors import InputRejected
 from adumbra.core.options import BlurKind, DiffusionTarget, Guide
 from adumbra.core.targets import TARGET_SPECS, network_defaults
-from adumbra.core.types import Target
+from adumbra.core.types import Target, targets_of
 from adumbra.diffusion.regulariser import BlurConfig, RegulariserConfig
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
@@ -178,7 +178,7 @@ def network_of_preset(preset: TrainingPreset, plain: UNetConfig) -> UNetConfig:
         return plain
     if preset.fusion == "late":
         return LateAverageConfig(modalities, targets, widths, dropout)
-    primary = TARGET_SPECS[targets[0]].reference_modalities[0] if preset.backbone == "crossmodal" else None
+    primary = TARGET_SPECS[targets_of(targets)[0]].reference_modalities[0] if preset.backbone == "crossmodal" else None
     return CrossModalConfig(modalities, targets, widths, dropout, primary=primary, windows=windows, guided=guided)
 
 

@@ -17,7 +17,7 @@ from adumbra.core.geometry.grid import Grid
 from adumbra.core.geometry.resampling import resample
 from adumbra.core.options import SelectionConfig
 from adumbra.core.references import cites
-from adumbra.core.types import Affine, Channels, Modality, Target, Volume
+from adumbra.core.types import Affine, Channels, Modality, Structure, Target, Volume, targets_of
 from adumbra.fusion.refinement.refined_case import RefinedCase, SecondPass
 from adumbra.fusion.refinement.windows import WindowSize
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
@@ -55,7 +55,7 @@ class RefinedPosterior:
         require_same_targets(self.first, self.second)
 
     @property
-    def targets(self) -> tuple[Target, ...]:
+    def targets(self) -> tuple[Target | Structure, ...]:
         """Targets that both passes segment."""
         return self.first.targets
 
@@ -71,7 +71,7 @@ class RefinedPosterior:
 
     @property
     def _second_pass(self) -> SecondPass:
-        return SecondPass(self.second, self.windows, self.selection, self.weight, self.targets[0])
+        return SecondPass(self.second, self.windows, self.selection, self.weight, targets_of(self.targets)[0])
 
     def prepare(self, case: Case, guidance: Channels | None = None) -> RefinedCase:
         """The case prepared by the first pass, and its windows by the second.
