@@ -100,7 +100,18 @@ def test_structures_are_labels_without_patches_around_them(synthetic_case):
     assert np.array_equal(arrays["labels"][0], plain["labels"][0])
     assert np.array_equal(arrays["sites"], plain["sites"])
     assert arrays["labels"].sum(axis=(1, 2, 3))[1:].tolist() == [vessel.data.sum(), 0]
-    assert (np.unique(arrays["weights"][1]), np.unique(arrays["weights"][2])) == ([1.0], [0.0])
+    assert arrays["known"].tolist() == [1.0, 0.0]
+
+
+def test_patches_of_structures_have_weights_where_they_are_known(tmp_path, synthetic_case):
+    case = synthetic_case(1)
+    masks = {**case.masks, "arteries": case.masks["lesion"]}
+    config = replace(CONFIG, targets=("lesion", "arteries", "veins"))
+    (path,) = cache_cases([Counting("c", case.updated(masks=masks), [])], tmp_path, config)
+    patch = sample_patch(open_cached_case(path), np.random.default_rng(0), side=16, spacing_mm=2.0)
+    assert patch.labels.shape == patch.weights.shape == (1, 3, 16, 16, 16)
+    assert [float(patch.weights[0, n].min()) for n in (1, 2)] == [1.0, 0.0]
+    assert np.array_equal(patch.labels[0, 0], patch.labels[0, 1])
 
 
 @dataclass(frozen=True)

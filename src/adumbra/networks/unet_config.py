@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 
-from adumbra.core.types import Modality, Structure, Target
+from adumbra.core.types import Modality, Structure, Target, targets_of
 
 C = TypeVar("C", bound="UNetConfig")
 
@@ -35,6 +35,9 @@ class UNetConfig:
     def __post_init__(self) -> None:
         if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
             raise ValueError(f"dropout: expected a rate for each of {len(self.widths)} levels, found {self.dropout}")
+        count = len(targets_of(self.targets))
+        if not count or targets_of(self.targets[:count]) != self.targets[:count]:
+            raise ValueError(f"targets: expected a target first and structures last, found {self.targets}")
 
     @property
     def multiple(self) -> int:

@@ -63,8 +63,8 @@ class CacheConfig:
 
     Attributes:
         modalities: Modality of each channel, in order.
-        targets: Target or structure of each mask, in order; the first one is a target and determines the grid. Where a
-            case does not have the mask of a structure, its weights are zero.
+        targets: Targets, the first of which determines the grid, then the structures that are learned beside them.
+            Where a case does not have the mask of a structure, its weights are zero.
         registration: Whether scans on different grids are registered.
         spacing_mm: Spacing of the isotropic grid, in millimetres.
         least_side: Smallest side of a volume, in voxels; smaller volumes are padded with zeros.
@@ -160,7 +160,9 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         ``labels`` uint8 and ``weights`` float16 (T, X, Y, Z), see ``balancing_weights``; ``sites`` int16 (N, 3), the
         voxels of the targets ordered by component; ``ends`` int64 (K,), where the voxels of each component end in
         ``sites``; ``brain_sites`` int16 (M, 3); with annotators ``annotations`` uint8 (A, T, X, Y, Z), the masks of
-        each; with mirror images ``reflection`` float64 (4, 4), from the index of a voxel to that of its mirror image.
+        each; with structures ``known`` float32 (S,), 1 where the case has their masks, whose ``weights`` are equal
+        everywhere and not stored; with mirror images ``reflection`` float64 (4, 4), from the index of a voxel to that
+        of its mirror image.
 
     Raises:
         MissingInput: The case lacks the mask of a target.
@@ -202,24 +204,22 @@ def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
 
     nothing = np.zeros(case.grid.shape, dtype=np.float32)
     scans = [case.scans[m].data if m in case.scans else nothing for m in config.modalities]
-    known = [name in case.masks for name in config.targets]
+    structures = [name for name in config.targets if name in STRUCTURES]
     masks = [case.masks[name].data if name in case.masks else nothing.astype(bool) for name in config.targets]
     labels = np.stack([crop(mask) for mask in masks])
-    weights = [
-        balancing_weights(mask) if name not in STRUCTURES else np.full(mask.shape, is_known, np.float32)
-        for name, mask, is_known in zip(config.targets, labels, known, strict=True)
-    ]
-    sites, ends = _component_sites(labels[[name not in STRUCTURES for name in config.targets]])
+    of_targets = labels[: len(labels) - len(structures)]
+    sites, ends = _component_sites(of_targets)
     annotations = [[crop(case.masks[name].data) for name in names] for names in _annotations(config)]
     return {
         "channels": np.stack([crop(scan).astype(np.float16) for scan in scans]),
         "present": np.array([m in case.scans for m in config.modalities], dtype=np.float32),
         "brain": crop(brain).astype(np.uint8),
         "labels": labels.astype(np.uint8),
-        "weights": np.stack(weights).astype(np.float16),
+        "weights": np.stack([balancing_weights(mask).astype(np.float16) for mask in of_targets]),
         "sites": sites,
         "ends": ends,
         "brain_sites": _evenly_spaced(np.argwhere(crop(brain)), _BRAIN_SITES).astype(np.int16),
+        **({"known": np.array([n in case.masks for n in structures], np.float32)} if structures else {}),
         **({"annotations": np.array(annotations, dtype=np.uint8)} if annotations else {}),
         **_index_reflection(case, box, padding),
     }

@@ -117,7 +117,11 @@ def sample_patch(
             annotations = file.get_slice("annotations")
             number = annotator - 1 if annotator else int(rng.integers(annotations.get_shape()[0]))
             volumes[1] = annotations[number, :, x, y, z][None]
+        known = file.get_tensor("known") if "known" in file.keys() else np.zeros(0, np.float32)  # noqa: SIM118
     channels, labels, weights, brain = (volume.astype(np.float32) for volume in volumes)
+    if len(known):
+        of_structures = np.broadcast_to(known[None, :, None, None, None], (1, len(known), *weights.shape[2:]))
+        weights = np.concatenate([weights, of_structures], axis=1)
     guidance = guidance_maps(case, (x, y, z))[None]
     patch = Patches(channels, case.present[None].copy(), labels, weights, brain, guidance)
     if case.reflection is None or mirror_rng is None:
