@@ -146,6 +146,18 @@ def test_emergencies_are_examined_within_a_day_with_most_arteries_occluded() -> 
     assert np.mean(closed) > 0.5
 
 
+@pytest.mark.usefixtures("coarse")
+def test_several_clots_lie_far_from_each_other() -> None:
+    patient = simulate_patient(CLOTTED, preset=preset_named("clots"))
+    assert patient.disease.stroke is not None
+    clots = patient.disease.stroke.clots
+    assert 2 <= len(clots) <= 8
+    assert has_clot(CLOTTED, preset=preset_named("clots"))
+    pairs = [(a, b) for n, a in enumerate(clots) for b in clots[:n]]
+    apart = [np.linalg.norm(a.points_mm[:, None] - b.points_mm[None], axis=2).min() for a, b in pairs]
+    assert sum(distance < 20 for distance in apart) <= 3, "only those of one stroke are near each other"
+
+
 def test_the_same_seed_is_the_same_patient_at_another_scanner(whole: dict[str, Phantom]) -> None:
     clots = [whole[name].parameters["clots"] for name in ("monocentric", "multicentric")]
     assert clots[0] == clots[1]

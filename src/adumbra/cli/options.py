@@ -26,7 +26,7 @@ OK, FAILED, USAGE, PARTIAL, REJECTED = 0, 1, 2, 3, 4
 """Exit codes: success; failure; wrong command line; some cases failed; rejected input."""
 
 PhantomPreset = Literal[
-    "monocentric", "multicentric", "emergency", "diffusion", "lesion-physics", "lesion-mixture", "lesion-both"
+    "monocentric", "multicentric", "emergency", "clots", "diffusion", "lesion-physics", "lesion-mixture", "lesion-both"
 ]
 """The names of ``phantom.presets.PRESETS``. They are repeated because that import would slow ``--help`` down."""
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]

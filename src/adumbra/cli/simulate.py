@@ -29,10 +29,11 @@ def simulate(
         seed: Seed of the cohort. The same seed gives the same patients for any number of workers.
         first: Number of the first patient. Use it to extend a data set.
         preset: The examination. monocentric is one scanner with all seven sequences at 1 mm. multicentric is many
-            scanners, with sequences missing. emergency is an examination within a day of the stroke. diffusion is DWI,
-            ADC, b0 and FLAIR at 2 mm, without vessels, in about a second per case. lesion-physics, lesion-mixture and
-            lesion-both randomise lesion, scanner, missing sequences and annotators at 2 mm; their contrasts come from
-            the signal equations, from Gaussian mixtures, or from both.
+            scanners, with sequences missing. emergency is an examination within a day of the stroke. clots has three
+            to eight clots in each head, for training. diffusion is DWI, ADC, b0 and FLAIR at 2 mm, without vessels, in
+            about a second per case. lesion-physics, lesion-mixture and lesion-both randomise lesion, scanner, missing
+            sequences and annotators at 2 mm; their contrasts come from the signal equations, from Gaussian mixtures,
+            or from both.
         explain: Write a page beside each case that shows the steps of its simulation.
         lesion_masks: Folder of lesion masks in MNI space. Half of the infarcts take their shapes.
         workers: Number of processes.

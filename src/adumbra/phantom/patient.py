@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from adumbra.phantom.anatomy.head import Head, sample_head
 from adumbra.phantom.body import Body, build_body
-from adumbra.phantom.pathology.clot import Clot
+from adumbra.phantom.pathology.clot import Clot, add_distant_clots
 from adumbra.phantom.pathology.disease import Disease, sample_disease, sample_varied_disease
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.pathology.perfusion import reroute
@@ -134,6 +134,11 @@ def _sample_patient(
         latest_h=preset.latest_h,
         lesion_shape=lesion_shape,
     )
+    if preset.clots is not None and vessels is not None and disease.stroke is not None:
+        rng, (fewest, most) = stream(seed, "several clots"), preset.clots
+        count = int(rng.integers(fewest, most + 1))
+        several = add_distant_clots(rng, vessels.arteries, disease.stroke.clots, count=count)
+        disease = replace(disease, stroke=replace(disease.stroke, clots=several))
     return setup, head, head_parameters, vessels, disease
 
 

@@ -2,7 +2,8 @@
 
 ``monocentric`` and ``multicentric`` mirror the two settings of the literature on thrombi: one centre with its protocol,
 and many centres with missing sequences. ``emergency`` is the latter on the day of the stroke, when most arteries are
-still occluded: seven in ten of its cases have a clot, of the others three. ``diffusion`` simulates what lesion
+still occluded: seven in ten of its cases have a clot, of the others three. ``clots`` has three to eight clots at once,
+as no patient has, so that few heads show many. ``diffusion`` simulates what lesion
 segmentation needs at 2 mm, in about one second a case. The protocols are in clinical use; no two cases of a
 multicentric cohort have the same one.
 
@@ -58,6 +59,7 @@ class ExaminationPreset:
         missing: Probability that a case lacks a modality.
         latest_h: The latest time of an examination, in hours from onset.
         randomised: Randomises contrasts, scanner, infarct shapes and annotators; None for the other presets.
+        clots: Fewest and most clots at once, far from each other; None has them as in nature.
     """
 
     spacing_mm: float
@@ -68,6 +70,7 @@ class ExaminationPreset:
     missing: Mapping[Modality, float]
     latest_h: float = math.inf
     randomised: Randomisation | None = None
+    clots: tuple[int, int] | None = None
 
 
 _MANY_CENTRES = ExaminationPreset(
@@ -89,6 +92,10 @@ PRESETS: Mapping[str, ExaminationPreset] = MappingProxyType(
         "monocentric": ExaminationPreset(1.0, MODALITIES, True, ACUTE, False, {}),
         "multicentric": _MANY_CENTRES,
         "emergency": replace(_MANY_CENTRES, patterns={"none": 0.1, "territorial": 0.9}, latest_h=24.0),
+        "clots": replace(
+            _MANY_CENTRES, patterns={"none": 0.1, "territorial": 0.9}, latest_h=24.0,
+            missing={name: share / 2 for name, share in _MANY_CENTRES.missing.items()}, clots=(3, 8),
+        ),
         "diffusion": ExaminationPreset(
             2.0, ("dwi", "adc", "b0", "flair"), False,
             {"none": 0.15, "territorial": 0.37, "shower": 0.38, "lacune": 0.10}, True, {},

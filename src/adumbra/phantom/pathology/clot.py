@@ -32,6 +32,7 @@ _SEGMENTS: Mapping[str, tuple[str, ...]] = {
     "basilar": ("basilar",),
 }
 LEAST_LUMEN_MM = 0.35  # radius; a clot in a narrower branch is an embolus of a shower, invisible on vessel images
+_APART_MM, _ATTEMPTS = 20.0, 60  # least distance of several clots, and clots that are sampled to find distant ones
 _TERMINUS_MM = 14.0  # length of the carotid terminus, where clots of the internal carotid artery lodge
 _PACKED_CELLS = 0.75  # haematocrit of a red clot
 _VESSEL_SIGN_FROM = 0.30  # fraction of red cells from which a clot darkens susceptibility-weighted images
@@ -112,6 +113,30 @@ def sample_clot(rng: np.random.Generator, tree: Tree, *, site: str) -> Clot:
     candidates = sides[0] if len(sides[0]) else sides[1]  # a variant may lack the artery on one side
     flow = tree.supplied_ml[candidates]
     return _fill_artery(rng, tree, int(rng.choice(candidates, p=flow / flow.sum())), site)
+
+
+def add_distant_clots(rng: np.random.Generator, tree: Tree, clots: tuple[Clot, ...], *, count: int) -> tuple[Clot, ...]:
+    """The clots with further ones, as far from each other as a patch is wide, or fewer where there is no room.
+
+    Args:
+        rng: Source of every random choice.
+        tree: Arteries, in any space.
+        clots: The clots that are present.
+        count: Number of clots in the result.
+    """
+    sites = np.sqrt(list(SITES.values()))
+    for _ in range(_ATTEMPTS):
+        if len(clots) >= count:
+            break
+        clot = sample_clot(rng, tree, site=str(rng.choice(list(SITES), p=sites / sites.sum())))
+        if all(_distance_mm(clot, other) >= _APART_MM for other in clots):
+            clots = (*clots, clot)
+    return clots
+
+
+def _distance_mm(clot: Clot, other: Clot) -> float:
+    """The least distance between two clots."""
+    return float(np.linalg.norm(clot.points_mm[:, None] - other.points_mm[None], axis=2).min())
 
 
 def _candidate_nodes(tree: Tree, site: str, side: str) -> np.ndarray:
