@@ -108,11 +108,25 @@ def test_the_monocentric_preset_has_all_sequences_and_all_truths(whole: dict[str
     assert phantom.case.masks["thrombus"].grid.coincides(phantom.case.scans["swi"].grid)
     at_rest = {t.name for t in phantom.truths if t.space == "phantom"}
     assert at_rest == {
-        "lesion", "thrombus", "hypoperfusion", "tmax", "territories", "arteries", "veins", "chi", "field",
+        "lesion", "lumen", "hypoperfusion", "tmax", "territories", "arteries", "veins", "chi", "field",
     }  # fmt: skip
-    assert {(t.name, t.space) for t in phantom.truths if t.name == "thrombus"} == {
-        ("thrombus", s) for s in ("phantom", "swi", "tof")
+    of_clots = {(t.name, t.space) for t in phantom.truths if t.name in ("thrombus", "thrombusSecond", "lumen")}
+    assert of_clots == {(name, s) for name in ("thrombus", "thrombusSecond", "lumen") for s in ("swi", "tof")} | {
+        ("lumen", "phantom")
     }
+
+
+def test_an_expert_contours_what_is_visible(whole: dict[str, Phantom]) -> None:
+    for phantom in whole.values():
+        masks = {(t.name, t.space): t.scan.data for t in phantom.truths if t.kind == "mask"}
+        space = "swi" if "swi" in phantom.case.scans else "tof"
+        thrombus, lumen = masks["thrombus", space], masks["lumen", space]
+        visible_on = [clot["visible_on"] for clot in phantom.parameters["clots"]]
+        assert set(visible_on) <= {"SWI", "TOF", ""}
+        assert thrombus.any() == any(visible_on)
+        assert lumen.any()
+        if "SWI" in visible_on:
+            assert (thrombus & lumen).any()
 
 
 def test_a_multicentric_cohort_lacks_sequences_and_varies() -> None:
@@ -159,7 +173,11 @@ def test_several_clots_lie_far_from_each_other() -> None:
 
 
 def test_the_same_seed_is_the_same_patient_at_another_scanner(whole: dict[str, Phantom]) -> None:
-    clots = [whole[name].parameters["clots"] for name in ("monocentric", "multicentric")]
+    of_scanner = "visible_on"
+    clots = [
+        [{key: value for key, value in clot.items() if key != of_scanner} for clot in whole[name].parameters["clots"]]
+        for name in ("monocentric", "multicentric")
+    ]
     assert clots[0] == clots[1]
     assert clots[0]
 
@@ -172,8 +190,8 @@ def test_the_clot_has_no_flow_and_its_whole_volume_is_painted(whole: dict[str, P
     assert flow is not None
     assert all((flow[c.nodes] == 0).all() for c in stroke.clots)
     assert patient.body.field_ppm is not None
-    thrombus = next(t for t in whole["monocentric"].truths if (t.name, t.space) == ("thrombus", "phantom"))
-    volume = thrombus.scan.data.sum() * thrombus.scan.grid.voxel_ml
+    lumen = next(t for t in whole["monocentric"].truths if (t.name, t.space) == ("lumen", "phantom"))
+    volume = lumen.scan.data.sum() * lumen.scan.grid.voxel_ml
     assert volume == pytest.approx(sum(c.volume_ml for c in stroke.clots), rel=0.15)
 
 

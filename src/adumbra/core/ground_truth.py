@@ -20,9 +20,9 @@ class GroundTruth:
     """One volume of ground truth.
 
     Attributes:
-        name: ``"lesion"``, ``"thrombus"``, ``"hypoperfusion"``, ``"arteries"``, ``"veins"``, ``"territories"``,
-            ``"tmax"``, ``"chi"``, ``"field"``; ``"annotator1"`` and so on are masks of the lesion by simulated
-            annotators.
+        name: ``"lesion"``, ``"thrombus"``, ``"thrombusSecond"``, ``"lumen"``, ``"hypoperfusion"``, ``"arteries"``,
+            ``"veins"``, ``"territories"``, ``"tmax"``, ``"chi"``, ``"field"``; ``"annotator1"`` and so on are masks of
+            the lesion by simulated annotators.
         space: Coordinate space of the volume.
         kind: A mask (bool), a fraction of each voxel in [0, 1] (``"probseg"``), integer labels (``"dseg"``, int16), or
             a map with a unit.

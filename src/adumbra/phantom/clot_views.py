@@ -1,4 +1,4 @@
-"""What the images show of a clot, on the slices of SWI, or of TOF where there is no SWI."""
+"""What SWI and TOF show of the clots of a patient, on the slices of each."""
 
 from dataclasses import dataclass
 
@@ -116,14 +116,14 @@ def visible_flow(arteries: Tree, protocol: TimeOfFlight, *, b0_tesla: float) -> 
     return np.asarray(inflow.blood_signal(arteries, protocol, blood) > SEEN * stationary)
 
 
-def clot_views(patient: SimulatedPatient) -> tuple[ClotView | None, ...]:
-    """The views of the clots of a patient, in their order; None for one that lies outside the slices.
+def clot_views(patient: SimulatedPatient, name: str = "swi") -> tuple[ClotView | None, ...]:
+    """The views of the clots of a patient on one image, in their order; None for one that lies outside it.
 
     Args:
-        patient: A patient with vessels.
+        patient: The patient.
+        name: The image, ``"swi"`` or ``"tof"``.
     """
     vessels, stroke, acquired = patient.vessels, patient.disease.stroke, patient.acquisitions
-    name = "swi" if "swi" in patient.setup.sequences and "swi" in acquired else "tof"
     if vessels is None or stroke is None or name not in acquired:
         return ()
     flowing = np.zeros(len(vessels.arteries.parent), dtype=bool)

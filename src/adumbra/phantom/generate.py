@@ -8,7 +8,7 @@ from adumbra.core.ground_truth import GroundTruth
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality
 from adumbra.phantom.annotator import sample_convention
-from adumbra.phantom.ground_truth import ANNOTATOR, ground_truths
+from adumbra.phantom.ground_truth import ANNOTATOR, contours_of, ground_truths
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.patient import SimulatedPatient, simulate_patient
 from adumbra.phantom.presets import preset_named
@@ -131,10 +131,19 @@ def _parameters(patient: SimulatedPatient) -> dict[str, object]:
                 "layered": c.layered,
                 "oxygenation": c.oxygenation,
                 "vessel_sign": c.has_vessel_sign,
+                "visible_on": where,
             }
-            for c in stroke.clots
+            for c, where in zip(stroke.clots, _visible_on(patient), strict=True)
         ]
     return parameters
+
+
+def _visible_on(patient: SimulatedPatient) -> tuple[str, ...]:
+    """Where an expert sees each clot: on SWI, on TOF, or nowhere."""
+    assert patient.disease.stroke is not None
+    wanted = {"swi", "tof"} & set(patient.setup.sequences)
+    spaces = [space for space in ("swi", "tof") if space in patient.acquisitions and space in wanted]
+    return contours_of(patient, spaces[0])[0].visible_on if spaces else ("",) * len(patient.disease.stroke.clots)
 
 
 def _sidecar_fields(setup: ScannerSetup) -> dict[Modality, dict[str, object]]:

@@ -1,6 +1,8 @@
 """Ground truth of a phantom on the grid of its head, and in the geometry of each acquired sequence."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -8,8 +10,10 @@ from scipy.spatial import cKDTree
 from adumbra.core.case import scan_from_array
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.ground_truth import GroundTruth, Kind, Space
-from adumbra.core.types import Volume
+from adumbra.core.types import Mask, Volume
 from adumbra.phantom.annotator import CONVENTIONS, AnnotatorConvention, annotate, annotate_by, lumen_mask
+from adumbra.phantom.clot_contour import ClotAnnotator, contour, sample_annotator
+from adumbra.phantom.clot_views import clot_views
 from adumbra.phantom.patient import SimulatedPatient
 from adumbra.phantom.physics import signal
 from adumbra.phantom.rng import stream
@@ -19,7 +23,9 @@ from adumbra.phantom.vasculature.vessels import Tree
 
 _BRAIN_SURFACE_MM = 1.0  # distance outside the surface of the tissue up to which the fluid belongs to the brain
 ANNOTATOR = "annotator"
-"""Beginning of the name of each annotator's mask; a number follows."""
+"""Beginning of the name of each annotator's mask of the lesion; a number follows."""
+OTHER_EXPERT = "thrombusSecond"
+"""Name of the second expert's mask of the clots."""
 _LABELLED_FROM = 0.05  # fraction of a voxel from which a vessel is labelled
 _SPACES: dict[str, Space] = {"dwi": "dwi", "flair": "flair", "swi": "swi", "tof": "tof"}
 
@@ -112,10 +118,58 @@ def _vessel_volumes(
     if blood is None:
         return
     clot = sampler.sample(blood.clot)
+    expert, other = contours_of(patient, space)
     name, vessels = ("veins", blood.veins) if space == "swi" else ("arteries", blood.arteries)
-    yield "thrombus", "mask", lumen_mask(clot), "Lumen filled by clots; blooming, which is wider, is not included"
-    yield "thrombus", "probseg", clot, "Fraction of each voxel filled by clots"
+    yield "thrombus", "mask", expert.mask, "Clots as an expert contours them on this image; invisible ones are left out"
+    yield OTHER_EXPERT, "mask", other.mask, "The same by another expert"
+    yield "lumen", "mask", lumen_mask(clot), "Lumen filled by clots; blooming, which is wider, is not included"
+    yield "lumen", "probseg", clot, "Fraction of each voxel filled by clots"
     yield name, "probseg", sampler.sample(vessels), f"Fraction of each voxel filled by {name}"
+
+
+@dataclass(frozen=True, eq=False)
+class ClotContours:
+    """The clots of a patient as an expert contours them on one image.
+
+    Attributes:
+        mask: (X, Y, S), the contours.
+        visible_on: Where each clot is visible: ``"SWI"``, ``"TOF"``, or ``""`` where nothing shows it.
+    """
+
+    mask: Mask
+    visible_on: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def contours_of(patient: SimulatedPatient, space: str) -> tuple[ClotContours, ClotContours]:
+    """The contours of two experts on one image.
+
+    Args:
+        patient: The patient.
+        space: ``"swi"`` or ``"tof"``.
+    """
+    acquisition = patient.acquisitions[space]
+    second = sample_annotator(stream(patient.examined.seed, "second expert"))
+    views, spacing_mm = clot_views(patient, space), acquisition.sampler.grid.spacing_mm
+    contours = []
+    for annotator in (ClotAnnotator(), second):
+        mask, visible = np.zeros(acquisition.sampler.grid.shape, dtype=bool), []
+        for view in views:
+            if view is None:
+                visible.append("")
+                continue
+            own, where = contour(
+                annotator,
+                lost=view.lost,
+                lumen=view.lumen,
+                without_flow=view.without_flow,
+                noise=acquisition.noise,
+                spacing_mm=spacing_mm,
+            )
+            mask[view.box] |= own
+            visible.append(where)
+        contours.append(ClotContours(mask, tuple(visible)))
+    return contours[0], contours[1]
 
 
 def _at_rest(patient: SimulatedPatient) -> Iterator[GroundTruth]:
@@ -138,7 +192,7 @@ def _at_rest(patient: SimulatedPatient) -> Iterator[GroundTruth]:
     yield truth("lesion", "probseg", infarct, "Infarcted fraction of each voxel, 0 to 1")
     if patient.vessels is None or stroke is None or body.blood is None:
         return
-    yield truth("thrombus", "probseg", body.blood.clot, "Fraction of each voxel filled by clots")
+    yield truth("lumen", "probseg", body.blood.clot, "Fraction of each voxel filled by clots")
     yield truth("hypoperfusion", "mask", stroke.hypoperfused, "Tmax above 6 s")
     yield truth("tmax", "map", stroke.tmax_s, "Time to the maximum of the residue function", "s")
     large = {number: name for name, number in LABELS.items()}
