@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
+from adumbra.core.types import targets_of
 from adumbra.inference.device import Precision, autocast
 from adumbra.inference.sliding_window import windows_over
 from adumbra.networks.decoder import DropoutMasks
@@ -36,12 +37,16 @@ class ValidationScores:
 
 
 def validate(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) -> ValidationScores:
-    """Dice of each held-out case at the config's threshold, without dropout, averaged over targets."""
+    """Dice of each held-out case at the config's threshold, without dropout, averaged over targets.
+
+    Structures that are learned beside the targets do not count.
+    """
     dice, small = {}, {}
+    count = len(targets_of(config.network.targets))
     voxel_ml = config.data.spacing_mm**3 / 1000.0
     for case in cases:
         with safe_open(case.path, framework="np") as file:
-            truth, brain = file.get_tensor("labels").astype(bool), file.get_tensor("brain").astype(bool)
+            truth, brain = file.get_tensor("labels")[:count].astype(bool), file.get_tensor("brain").astype(bool)
         channels = image_channels(case.path, case.reflection if network.config.mirrored else None)
         if network.config.guidance_channels:
             channels = np.concatenate([channels, guidance_maps(case)])
@@ -49,7 +54,7 @@ def validate(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) ->
         probability = predicted_volumes(
             network, channels, case.present, inside, side=config.data.patch, precision=config.runtime.precision
         )
-        predicted = probability >= config.threshold
+        predicted = probability[:count] >= config.threshold
         dice[case.name] = float(np.mean([_dice(p & inside, t) for p, t in zip(predicted, truth, strict=True)]))
         small[case.name] = truth.sum() * voxel_ml < _SMALL_ML
     parts = ([d for name, d in dice.items() if small[name] == kind] for kind in (True, False))
