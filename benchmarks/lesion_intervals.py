@@ -42,7 +42,7 @@ from adumbra.uncertainty.calibration.volume_fit import CalibrationCase, fit_volu
 from adumbra.uncertainty.case_features import log_volume
 
 SEED, PRESETS, LEVEL = 97, ("monocentric", "multicentric"), 0.95
-METHODS = ("single", "normalised", "quantile", "auto")
+METHODS = ("single", "normalised", "quantile", "local", "auto")
 
 
 @dataclass(frozen=True)
@@ -184,16 +184,22 @@ def table(head: str, rows: dict[str, IntervalQuality]) -> Iterator[str]:
 
 def score_tables(rows: Sequence[Row], calibration: Calibration) -> Iterator[str]:
     """The tables of the case score: detection of failures, and the observed shares in each block."""
-    dice = np.array([row.case.dice for row in rows])
     yield "\n## Case score\n"
-    yield "| score | n | ρ with Dice (95 % interval) | AURC | excess AURC | failures | detected at 10 % referred |"
-    yield "|---|---|---|---|---|---|---|"
-    for name, score in case_scores(rows).items():
-        d = failure_detection(score, dice, generator=np.random.default_rng(0))
-        rho = f"{d.association.rho:.2f} ({d.association.low:.2f} to {d.association.high:.2f})"
-        detected = "–" if isnan(d.detected_share) else f"{d.detected:.1f} ({d.detected_share:.0%})"
-        yield f"| {name} | {len(rows)} | {rho} | {d.aurc:.4f} | {d.excess_aurc:.4f} | {d.failures} | {detected} |"
-    yield f"\nA failure is a Dice below {FAILED_DICE:g}. The {REFERRED:.0%} with the lowest scores are referred.\n"
+    heads = ("ρ with Dice (95 % interval)", "AURC", "excess AURC", "failures", "detected at 10 % referred", "at most")
+    yield "| cases | score | n | " + " | ".join(heads) + " |"
+    yield "|---|---|---|" + "---|" * len(heads)
+    for kind, chosen in (("all", rows), ("with a lesion", [row for row in rows if row.case.true_ml > 0])):
+        dice = np.array([row.case.dice for row in chosen])
+        for name, score in case_scores(chosen).items():
+            d = failure_detection(score, dice, generator=np.random.default_rng(0))
+            rho = f"{d.association.rho:.2f} ({d.association.low:.2f} to {d.association.high:.2f})"
+            detected = "–" if isnan(d.detected_share) else f"{d.detected:.1f} ({d.detected_share:.0%})"
+            most = f"{min(1.0, REFERRED * len(chosen) / d.failures):.0%}" if d.failures else "–"
+            cells = (rho, f"{d.aurc:.4f}", f"{d.excess_aurc:.4f}", str(d.failures), detected, most)
+            yield f"| {kind} | {name} | {len(chosen)} | " + " | ".join(cells) + " |"
+    yield f"\nA failure is a Dice below {FAILED_DICE:g}. The {REFERRED:.0%} with the lowest scores are referred;"
+    yield "*at most* is the share of the failures that they could contain. In a head without a lesion the Dice is 1 if nothing is"
+    yield "segmented, and 0 otherwise.\n"
     yield from meaning_table(rows, fit_score(calibration.features))
 
 

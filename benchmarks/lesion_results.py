@@ -160,8 +160,8 @@ def predict(options: argparse.Namespace) -> None:
         compute=ComputeConfig(threads=1),
     )
     masks = cohort.lesion_mask_files(options.masks)
-    jobs = [Job(preset, str(n)) for n in range(options.cases) for preset in options.presets]
-    jobs += [Job("real", name, Path(path)) for name, path in (text.split("=", 1) for text in options.real)]
+    jobs = [Job("real", name, Path(path)) for name, path in (text.split("=", 1) for text in options.real)]
+    jobs += [Job(preset, str(n)) for n in range(options.cases) for preset in options.presets]
     rows, identity = read_rows(options.out), model_identity(load_model("lesion", config))
     if any(row.get("identity") != identity for row in rows):
         raise SystemExit(f"{options.out} holds rows of other weights or settings: give another --out")

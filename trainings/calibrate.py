@@ -47,9 +47,8 @@ def main() -> None:
         progress=ProgressBars(Console(stderr=True)),
     )  # fmt: skip
     write_calibration(options.out, calibration)
-    print(options.out, "was fitted on", len(calibration.cases), "simulated cases:", calibration.volume)
+    print(options.out, "was fitted on", len(calibration.cases), "simulated cases:", type(calibration.volume).__name__)
     print("Winkler scores by cross-validation:", dict(calibration.winkler))
-    print("Case score:", calibration.score)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from adumbra.core.errors import WeightsRejected
+from adumbra.core.options import InferenceConfig
 from adumbra.networks.crossmodal import CrossModalConfig, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiserConfig
-from adumbra.networks.registry import RELEASED, load, network_of, transferred_weights
+from adumbra.networks.registry import DEFAULT_WEIGHTS, RELEASED, SINGLE_WEIGHTS, load, network_of, transferred_weights
 from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
+from adumbra.segmentation_model import load_model
 
 CONFIG = UNetConfig(widths=(4, 8))
 
@@ -49,15 +51,30 @@ def test_the_card_may_state_the_b_values_of_the_training(tmp_path):
     assert stated.card.b_range == (800.0, 2500.0)
 
 
+SPACING_MM = {"lesion": 2.0, "thrombus": 1.0} | {
+    f"lesion-{number}": spacing_mm for number, spacing_mm in enumerate((2.0, 1.5, 2.0, 2.0, 1.5), start=1)
+}
+
+
+def test_a_named_posterior_draws_from_one_network():
+    members = load_model("lesion", InferenceConfig())
+    assert [network.card.name for network in members.networks] == list(DEFAULT_WEIGHTS["lesion"])
+    assert {network.card.threshold for network in members.networks} == {members.networks[0].card.threshold}
+    assert members.calibration is not None
+    assert members.calibration.weights == tuple(network.card.sha256 for network in members.networks)
+    single = load_model("lesion", InferenceConfig(posterior="dropout"))
+    assert [network.card.name for network in single.networks] == list(SINGLE_WEIGHTS["lesion"])
+
+
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_released_weights_are_as_their_card_states(name):
-    folder = resources.files("adumbra.networks") / "weights"
-    assert (folder / f"{name}.md").is_file()
+    folder, target = resources.files("adumbra.networks") / "weights", name.split("-")[0]
+    assert (folder / f"{target}.md").is_file()
     assert len((folder / f"{name}.safetensors").read_bytes()) <= 10e6
     loaded = load(name)
     assert loaded.card.name == name
-    assert loaded.card.spacing_mm == {"lesion": 2.0, "thrombus": 1.0}[name]
-    assert loaded.network.config.targets == (name,)
+    assert loaded.card.spacing_mm == SPACING_MM[name]
+    assert loaded.network.config.targets == (target,)
     with torch.inference_mode():
         logits = loaded.network(torch.zeros(1, len(loaded.network.config.modalities), 32, 32, 32), torch.ones(1, 4))
     assert torch.isfinite(logits).all()
@@ -108,3 +125,10 @@ def test_an_untrained_attention_gives_the_output_of_the_unet_it_is_fine_tuned_fr
 def test_weights_that_do_not_fit_are_not_transferred_in_part(config):
     source = UNet(PLAIN).state_dict()
     assert transferred_weights(source, network_of(config)) == source
+
+
+@pytest.mark.parametrize("targets", [(), ("arteries",), ("arteries", "thrombus")])
+def test_structures_follow_their_target(targets):
+    with pytest.raises(ValueError, match="targets"):
+        UNetConfig(targets=targets)
+    assert UNetConfig(targets=("thrombus", "arteries", "veins")).targets[0] == "thrombus"

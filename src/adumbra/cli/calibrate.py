@@ -23,7 +23,7 @@ def calibrate(
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     posterior: Annotated[str, Parameter(show_default=False)] = "",
     method: Literal["temperature", "vector", "isotonic"] = "isotonic",
-    interval: Literal["auto", "single", "normalised", "quantile"] = "auto",
+    interval: Literal["auto", "single", "normalised", "quantile", "local"] = "auto",
     alpha: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.1,
     draws: Count = 20,
     seed: NonNegative = 0,
@@ -51,7 +51,8 @@ def calibrate(
         posterior: The posterior to draw from. By default it is the one that the weights were trained for.
         method: The map of probabilities: one temperature, a gain and a shift, or any monotone map.
         interval: The method of the interval: one factor for all cases, a width predicted for each case, quantile
-            regression, or auto, which takes the best of them by cross-validation where there are enough cases.
+            regression, or local, whose width follows the agreement of the members. auto takes the last from 80 cases
+            on, and the best of the others by cross-validation where there are fewer.
         alpha: The share of the target, and of cases, that may be missed.
         draws: Posterior draws of each case. The interval and the case score are valid for this number only.
         seed: Seed of every random choice.

@@ -656,6 +656,13 @@ REFERENCES: dict[str, Reference] = {
         2017,
         "arXiv:1706.03762",
     ),
+    "Vovk2015": Reference(
+        "Vovk V",
+        "Cross-conformal predictors",
+        "Annals of Mathematics and Artificial Intelligence 74(1–2):9–28",
+        2015,
+        "10.1007/s10472-013-9368-4",
+    ),
     "Wang2019": Reference(
         "Wang G, Li W, Aertsen M, et al.",
         "Aleatoric uncertainty estimation with test-time augmentation for medical image segmentation with "

@@ -8,7 +8,9 @@ import pytest
 
 from adumbra.core.errors import ImplausibleValues, InputRejected, WeightsRejected
 from adumbra.uncertainty.calibration.conformal import VolumeInterval
+from adumbra.uncertainty.calibration.local_interval import LocalInterval
 from adumbra.uncertainty.calibration.volume_fit import (
+    LEAST_LOCAL,
     VOLUME_CALIBRATIONS,
     CalibrationCase,
     FittedVolume,
@@ -26,7 +28,8 @@ from calibration_cases import simulated_cases
 
 ALPHA = 0.05
 TRAINED, EVALUATED, REPETITIONS = 150, 250, 5
-METHODS = ("single", "normalised", "quantile")
+CHOSEN = ("single", "normalised", "quantile")
+METHODS = (*CHOSEN, "local")
 
 
 def fitted(cases: list[CalibrationCase], method: str, seed: int = 0, alpha: float = ALPHA) -> FittedVolume:
@@ -60,10 +63,10 @@ def test_the_coverage_is_nominal_with_150_cases(results, method) -> None:
     assert 0.92 <= coverage <= 0.98
 
 
-@pytest.mark.parametrize("method", ["normalised", "auto"])
-def test_regressions_are_narrower_than_the_single_factor(results, method) -> None:
+@pytest.mark.parametrize(("method", "share"), [("normalised", 0.8), ("auto", 0.95)])
+def test_widths_that_follow_the_case_are_narrower_than_the_single_factor(results, method, share) -> None:
     ratios = {name: np.mean([np.median(ratio) for _, _, ratio in results[name]]) for name in ("single", method)}
-    assert ratios[method] < 0.8 * ratios["single"]
+    assert ratios[method] < share * ratios["single"]
 
 
 @pytest.mark.parametrize("method", ["normalised", "quantile"])
@@ -88,12 +91,37 @@ def test_healthy_heads_with_an_empty_mask_have_a_lower_end_of_zero() -> None:
 
 
 def test_the_choice_is_recorded_and_is_the_best_score() -> None:
-    fit = fitted(simulated_cases(TRAINED, np.random.default_rng(2)), "auto")
-    assert set(fit.winkler) == set(METHODS)
+    fit = fitted(simulated_cases(LEAST_LOCAL - 1, np.random.default_rng(2)), "auto")
+    assert set(fit.winkler) == set(CHOSEN)
     best = min(fit.winkler, key=lambda name: fit.winkler[name])
     kinds = {"single": VolumeInterval, "normalised": NormalisedInterval, "quantile": QuantileInterval}
     assert type(fit.interval) is kinds[best]
     assert fit.interval.level == pytest.approx(0.95)
+
+
+def test_many_cases_have_the_local_interval() -> None:
+    cases = simulated_cases(LEAST_LOCAL, np.random.default_rng(2))
+    interval = fitted(cases, "auto").interval
+    assert isinstance(interval, LocalInterval)
+    assert interval.cases == tuple(case.name for case in cases)
+    assert list(interval.scales) == sorted(interval.scales, reverse=True), "more agreement, less width"
+
+
+def test_the_local_interval_follows_the_agreement() -> None:
+    interval = fitted(simulated_cases(TRAINED, np.random.default_rng(2)), "local").interval
+    assert isinstance(interval, LocalInterval)
+    case = simulated_cases(1, np.random.default_rng(9))[0].features
+    widths = []
+    for dice in (interval.agreements[0], interval.agreements[-1], 1.0, nan):
+        estimate = interval.of_case(replace(case, pairwise_dice=dice))
+        assert estimate.low <= estimate.value <= estimate.high
+        widths.append(log_volume(estimate.high) - log_volume(estimate.low))
+    assert widths[0] > widths[1] == pytest.approx(widths[2]), "nothing is extrapolated"
+    assert widths[3] >= widths[0], "an undefined agreement is none"
+    with pytest.raises(WeightsRejected):
+        LocalInterval.from_json(interval.as_json() | {"scales": [0.0]})
+    with pytest.raises(InputRejected, match="5 members"):
+        interval.of_case(replace(case, members=(0,) * 20))
 
 
 def test_few_cases_have_the_single_factor_of_all_of_them() -> None:

@@ -1,5 +1,8 @@
 """The choice and the fit of a volume interval on calibration cases.
 
+``"auto"`` takes the local interval where there are ``LEAST_LOCAL`` cases: its width follows the agreement of the
+members without a model of it. With fewer cases the method is chosen as follows.
+
 The cases are divided at random into two parts. A third fits the regressions, and chooses the method by
 cross-validation: each case of it has an interval from regressions that were fitted without it, with one conformal
 quantile for all, and the method with the smallest mean Winkler score on the scale g is taken. The other two thirds give
@@ -28,6 +31,7 @@ from adumbra.uncertainty.calibration.conformal import (
     least_cases,
     require_enough,
 )
+from adumbra.uncertainty.calibration.local_interval import LocalInterval, fit_local_interval
 from adumbra.uncertainty.calibration.volume_intervals import (
     FLOOR,
     Bounds,
@@ -40,12 +44,14 @@ from adumbra.uncertainty.calibration.volume_intervals import (
 from adumbra.uncertainty.calibration.volume_regression import REGRESSIONS, SHAPES, Regression, ShapeName
 from adumbra.uncertainty.case_features import UNIT_ML, log_volume
 
-IntervalMethod = Literal["auto", "single", "normalised", "quantile"]
+IntervalMethod = Literal["auto", "single", "normalised", "quantile", "local"]
 LEAST_FITTED = 20
 """Smallest number of cases of a regression."""
+LEAST_LOCAL = 80
+"""Number of cases from which ``"auto"`` takes the local interval: four blocks, and two quantiles of 2.5 %."""
 FOLDS = 5
 VOLUME_CALIBRATIONS: Mapping[str, type[VolumeCalibration]] = {
-    kind.__name__: kind for kind in (VolumeInterval, NormalisedInterval, QuantileInterval)
+    kind.__name__: kind for kind in (VolumeInterval, NormalisedInterval, QuantileInterval, LocalInterval)
 }
 
 
@@ -132,6 +138,10 @@ def fit_volume(
     """
     require_one_kind(cases)
     require_enough(len(cases), alpha, "cases")
+    if method == "local" or (method == "auto" and len(cases) >= max(LEAST_LOCAL, least_cases(alpha / 2))):
+        features, names = [case.features for case in cases], [case.name for case in cases]
+        true_ml = [case.true_ml for case in cases]
+        return FittedVolume(fit_local_interval(features, true_ml, cases=names, generator=generator, alpha=alpha))
     least = LEAST_FITTED + least_cases(alpha)
     if method == "single" or (method == "auto" and len(cases) < least):
         return FittedVolume(_single(cases, alpha))
