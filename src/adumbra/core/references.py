@@ -70,6 +70,13 @@ REFERENCES: dict[str, Reference] = {
         1999,
         "10.1002/(SICI)1097-0193(1999)7:4<254::AID-HBM4>3.0.CO;2-G",
     ),
+    "Barber2021": Reference(
+        "Barber RF, Candès EJ, Ramdas A, Tibshirani RJ",
+        "Predictive inference with the jackknife+",
+        "Annals of Statistics 49(1):486–507",
+        2021,
+        "10.1214/20-AOS1965",
+    ),
     "Bertschinger2014": Reference(
         "Bertschinger N, Rauh J, Olbrich E, et al.",
         "Quantifying unique information",
@@ -655,13 +662,6 @@ REFERENCES: dict[str, Reference] = {
         "Advances in Neural Information Processing Systems 30",
         2017,
         "arXiv:1706.03762",
-    ),
-    "Vovk2015": Reference(
-        "Vovk V",
-        "Cross-conformal predictors",
-        "Annals of Mathematics and Artificial Intelligence 74(1–2):9–28",
-        2015,
-        "10.1007/s10472-013-9368-4",
     ),
     "Wang2019": Reference(
         "Wang G, Li W, Aertsen M, et al.",

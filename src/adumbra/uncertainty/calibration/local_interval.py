@@ -1,14 +1,15 @@
-"""Volume intervals whose width follows the agreement of the members: local scales and cross-conformal quantiles.
+"""Volume intervals whose width follows the agreement of the members: local scales and quantiles of their scores.
 
 Let y = g(true volume) and z the mean of g over the draws' volumes, with g(v) = ln(1 + v / 0.1 ml), and a the pairwise
 Dice of the members. Gross errors lie where members disagree. The scale s(a) is the 80 % quantile of |y - z| in blocks
 of cases with a similar a, made to fall with a (isotonic regression) and interpolated between the blocks. The interval
 of a case is [z - q s(a), z + r s(a)].
 
-q and r are conformal quantiles, at α/2 each, of the scores (z - y) / s(a) and (y - z) / s(a). The scale of a score
-comes from the other folds of the cases (cross-conformal prediction; Vovk, Ann Math Artif Intell 2015), so that all
-cases fit both. The finite-sample guarantee of a split of the cases is given up for that, and the coverage is measured:
-``benchmarks/lesion_intervals.py``.
+q and r are quantiles of the scores (z - y) / s(a) and (y - z) / s(a). The scale of a score comes from all other cases
+(leave one out, as in the jackknife of Barber et al., Ann Stat 2021), so that all cases fit both. Of n scores,
+n - ⌈(n + 1)(1 - α)⌉ may lie outside, and they are divided between the two sides so that q + r is smallest: gross errors
+lie mostly on one side. The finite-sample guarantee of a split of the cases is given up for that, and the coverage is
+measured: ``benchmarks/lesion_intervals.py``.
 """
 
 from collections.abc import Sequence
@@ -30,10 +31,9 @@ BLOCK = 20
 """Cases of a block, at least."""
 _QUANTILE = 0.8
 _LEAST_SCALE = 0.03  # three per cent of a large volume
-_FOLDS = 10
 
 
-@cites("Lei2018", "Vovk2015")
+@cites("Lei2018", "Barber2021")
 @dataclass(frozen=True, kw_only=True)
 class LocalInterval(VolumeCalibration):
     """An interval on the scale g whose width is a function of the pairwise Dice.
@@ -45,7 +45,7 @@ class LocalInterval(VolumeCalibration):
         members: Number of ensemble members of each case.
         agreements: Mean pairwise Dice of each block, ascending.
         scales: Scale of each block, falling.
-        below: q, the conformal quantile of the scores below z.
+        below: q, the quantile of the scores below z.
         above: r, that of the scores above z.
     """
 
@@ -101,7 +101,6 @@ def fit_local_interval(
     true_ml: Sequence[float],
     *,
     cases: Sequence[str],
-    generator: np.random.Generator,
     alpha: float,
 ) -> LocalInterval:
     """Fits scales and quantiles.
@@ -110,21 +109,21 @@ def fit_local_interval(
         features: Features of the calibration cases, of one target and one number of draws and members.
         true_ml: True volume of each.
         cases: Identifier of each.
-        generator: Divides the cases into folds.
         alpha: Largest probability of a miss, between 0 and 1.
 
     Raises:
         InputRejected: There are too few cases.
     """
-    require_enough(len(features), alpha / 2, "cases")
+    require_enough(len(features), alpha, "cases")
     agreed = np.array([agreement(one) for one in features])
     residual = log_volume(np.array(true_ml)) - np.array([_middle(one) for one in features])
-    fold, scores = generator.permutation(np.arange(len(residual)) % _FOLDS), np.empty(len(residual))
-    for number in range(_FOLDS):
-        out = fold == number
-        scores[out] = residual[out] / _scale_at(agreed[out], *_fit_scale(agreed[~out], residual[~out]))
+    scores = np.empty(len(residual))
+    for number in range(len(residual)):
+        others = np.arange(len(residual)) != number
+        scale = _scale_at(agreed[number : number + 1], *_fit_scale(agreed[others], residual[others]))
+        scores[number] = residual[number] / scale[0]
     agreements, scales = _fit_scale(agreed, residual)
-    rank = min(conformal_rank(scores.size, alpha / 2), scores.size) - 1
+    below, above = _shortest(scores, alpha)
     one = features[0]
     return LocalInterval(
         cases=tuple(cases),
@@ -134,9 +133,18 @@ def fit_local_interval(
         members=one.member_count,
         agreements=tuple(agreements.tolist()),
         scales=tuple(scales.tolist()),
-        below=float(np.sort(-scores)[rank]),
-        above=float(np.sort(scores)[rank]),
+        below=below,
+        above=above,
     )
+
+
+def _shortest(scores: np.ndarray, alpha: float) -> tuple[float, float]:
+    """Quantiles of the negative and of the positive scores with the smallest sum, for a share α outside both."""
+    outside = scores.size - min(conformal_rank(scores.size, alpha), scores.size)
+    below, above = np.sort(-scores)[::-1], np.sort(scores)[::-1]
+    sums = [below[missed] + above[outside - missed] for missed in range(outside + 1)]
+    missed = int(np.argmin(sums))
+    return float(below[missed]), float(above[outside - missed])
 
 
 def _middle(features: CaseFeatures) -> float:

@@ -48,7 +48,7 @@ IntervalMethod = Literal["auto", "single", "normalised", "quantile", "local"]
 LEAST_FITTED = 20
 """Smallest number of cases of a regression."""
 LEAST_LOCAL = 80
-"""Number of cases from which ``"auto"`` takes the local interval: four blocks, and two quantiles of 2.5 %."""
+"""Number of cases from which ``"auto"`` takes the local interval: four blocks."""
 FOLDS = 5
 VOLUME_CALIBRATIONS: Mapping[str, type[VolumeCalibration]] = {
     kind.__name__: kind for kind in (VolumeInterval, NormalisedInterval, QuantileInterval, LocalInterval)
@@ -138,10 +138,10 @@ def fit_volume(
     """
     require_one_kind(cases)
     require_enough(len(cases), alpha, "cases")
-    if method == "local" or (method == "auto" and len(cases) >= max(LEAST_LOCAL, least_cases(alpha / 2))):
+    if method == "local" or (method == "auto" and len(cases) >= max(LEAST_LOCAL, least_cases(alpha))):
         features, names = [case.features for case in cases], [case.name for case in cases]
         true_ml = [case.true_ml for case in cases]
-        return FittedVolume(fit_local_interval(features, true_ml, cases=names, generator=generator, alpha=alpha))
+        return FittedVolume(fit_local_interval(features, true_ml, cases=names, alpha=alpha))
     least = LEAST_FITTED + least_cases(alpha)
     if method == "single" or (method == "auto" and len(cases) < least):
         return FittedVolume(_single(cases, alpha))
