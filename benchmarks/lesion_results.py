@@ -191,21 +191,29 @@ def summary(by_predictor: dict) -> str:
 
 
 def page(options: argparse.Namespace) -> None:
-    """Writes the tables of several runs over the cases that all of them hold."""
+    """Writes the tables of one run, then those beside other runs over the cases that all of them hold."""
     runs = {name: read_rows(Path(folder)) for name, folder in (text.split("=", 1) for text in options.runs)}
-    keys = set.intersection(*({(r["group"], r["name"]) for r in rows} for rows in runs.values()))
-    runs = {name: [r for r in rows if (r["group"], r["name"]) in keys] for name, rows in runs.items()}
-    text = "\n".join(tables(runs)) + "\n"
-    options.page.write_text(text, encoding="utf-8")
+    first = next(iter(runs))
+    text = "\n".join([*introduction(), *tables({first: runs[first]})])
+    if len(runs) > 1:
+        keys = set.intersection(*({(r["group"], r["name"]) for r in rows} for rows in runs.values()))
+        shared = {name: [r for r in rows if (r["group"], r["name"]) in keys] for name, rows in runs.items()}
+        text += "\n\n# Beside other weights\n\nThe same over the cases that all runs hold.\n"
+        text += "\n".join(tables(shared))
+    options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def tables(runs: dict[str, list[dict]]) -> Iterator[str]:
-    """The page."""
+def introduction() -> Iterator[str]:
+    """The beginning of the page."""
     yield "# Segmentation of the lesion\n"
     yield "Written by `benchmarks/lesion_results.py page` from the rows of `predict`. Means with 95 % intervals, by"
     yield "bootstrap over cases. The cases are phantoms unless they are called real. Phantoms are not patients: the"
-    yield "figures compare methods and do not measure clinical accuracy.\n"
+    yield "figures compare methods and do not measure clinical accuracy. Probabilities are not calibrated here.\n"
+
+
+def tables(runs: dict[str, list[dict]]) -> Iterator[str]:
+    """The tables of each group of cases."""
     first = next(iter(runs.values()))
     for group in dict.fromkeys(row["group"] for row in first if row["group"] != "real"):
         rows = {name: [r for r in own if r["group"] == group] for name, own in runs.items()}

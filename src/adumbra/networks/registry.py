@@ -48,11 +48,14 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "late-average": Architecture(LateAverageConfig, LateAverage, exact=True),
 }
 """Architectures by name."""
-DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
+DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {
+    "lesion": ("lesion-1", "lesion-2", "lesion-3", "lesion-4", "lesion-5"),
+    "thrombus": ("thrombus",),
+}
 """Names of the weights that segment each target by default; several are the members of a deep ensemble."""
 SINGLE_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
 """Name of the one network of each target, from which a posterior that is named explicitly draws."""
-RELEASED: tuple[str, ...] = ("lesion", "thrombus")
+RELEASED: tuple[str, ...] = ("lesion", *DEFAULT_WEIGHTS["lesion"], "thrombus")
 """Names of the weights that are part of the package."""
 
 
