@@ -60,16 +60,17 @@ def _preset_lines(group: Sequence[Row], preset: str) -> Iterator[str]:
     start = f" from {budget['initial']}" if budget["initial"] else ""
     yield f"### {preset}: {cases} held-out phantoms, after {size}{start} on {budget['cases']} others"
     yield ""
-    paired = " | ".join(f"{title} | against {BASELINE}" for title in COLUMNS.values())
-    yield f"| arm | seeds | steps | CPU s | parameters | {paired} | Dice, own threshold | against {BASELINE} |"
+    base = BASELINE if any(row.arm == BASELINE for row in group) else group[0].arm
+    paired = " | ".join(f"{title} | against {base}" for title in COLUMNS.values())
+    yield f"| arm | seeds | steps | CPU s | parameters | {paired} | Dice, own threshold | against {base} |"
     yield "|---|---|---|---|---|" + "---|---|" * (len(COLUMNS) + 1)
     for arm in dict.fromkeys(row.arm for row in group):
-        yield f"| {' | '.join(_cells(group, arm, preset))} |"
+        yield f"| {' | '.join(_cells(group, arm, preset, base_arm=base))} |"
 
 
-def _cells(group: Sequence[Row], arm: str, preset: str) -> list[str]:
-    """The cells of an arm: its cost, then each measure with its difference from the baseline."""
-    own, base = ({row.seed: row for row in group if row.arm == name} for name in (arm, BASELINE))
+def _cells(group: Sequence[Row], arm: str, preset: str, *, base_arm: str) -> list[str]:
+    """The cells of an arm: its cost, then each measure with its difference from that of another arm."""
+    own, base = ({row.seed: row for row in group if row.arm == name} for name in (arm, base_arm))
     seconds = [row.cpu_seconds for row in own.values()]
     cpu = "interrupted" if None in seconds else f"{np.mean([s for s in seconds if s is not None]):.0f}"
     steps, parameters = (np.mean([getattr(row, name) for row in own.values()]) for name in ("steps", "parameters"))
@@ -79,7 +80,7 @@ def _cells(group: Sequence[Row], arm: str, preset: str) -> list[str]:
         cells.append(_mean_text([value for by_case in values.values() for value in by_case.values()]))
         shared = [seed for seed in own if seed in base]
         differences = [_paired(values[seed], case_values(base[seed], preset, measure)) for seed in shared]
-        cells.append(mean_difference(np.mean(differences, axis=0)) if differences and arm != BASELINE else "")
+        cells.append(mean_difference(np.mean(differences, axis=0)) if differences and arm != base_arm else "")
     return cells
 
 
