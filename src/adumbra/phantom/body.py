@@ -25,7 +25,7 @@ from adumbra.phantom.physics.relaxation import TISSUES, Relaxation, blood
 from adumbra.phantom.physics.susceptibility import CHI_PPM, blood_chi, bore_direction, relative_field
 from adumbra.phantom.vasculature.lumen import paint_vessels, vessel_fraction
 from adumbra.phantom.vasculature.subject import Vasculature
-from adumbra.phantom.vasculature.vessels import Tree, towards_roots
+from adumbra.phantom.vasculature.vessels import Tree, line_tree, towards_roots
 
 # Rates in 1/ms that each ppm of iron adds, by field: R2 and R2* of the pallidum minus those of grey matter, over the
 # pallidum's 0.19 ppm.
@@ -199,14 +199,12 @@ def _fractions(head: Head, disease: Disease, vessel_blood: Blood | None) -> dict
 
 
 def clot_tree(clot: Clot) -> Tree:
-    """A clot as a vessel tree of one branch, so that it can be painted like a vessel.
+    """A clot as a vessel tree of one branch.
 
     Args:
         clot: The clot.
     """
-    count = len(clot.points_mm)
-    order = np.arange(count)
-    return Tree(clot.points_mm, order - 1, clot.radius_mm, np.ones(count), np.zeros(count, np.intp), ("clot",))
+    return line_tree(clot.points_mm, clot.radius_mm)
 
 
 def _paint_blood(head: Head, vessels: Vasculature, disease: Disease) -> tuple[Blood, Volume]:

@@ -21,7 +21,7 @@ from adumbra.phantom.clot_contour import ClotAnnotator, contour
 from adumbra.phantom.generate import phantom_from
 from adumbra.phantom.local.findings import FINDINGS, Finding
 from adumbra.phantom.local.kept_head import KeptHead, keep_head, read_head, write_head
-from adumbra.phantom.local.patch import LocalExamination, simulate_patch
+from adumbra.phantom.local.patch import LocalExamination, is_seen, simulate_patch
 from adumbra.phantom.patient import simulate_patient
 from adumbra.phantom.presets import preset_named
 from adumbra.preprocessing.normalisation import in_network_units, network_scales
@@ -77,6 +77,8 @@ class ClotPatch:
         negatives = [kind for kind in FINDINGS if kind != _CLOTS]
         kind = _CLOTS if rng.random() < CLOT_SHARE else str(rng.choice(negatives))
         finding = FINDINGS[kind](rng, head.arteries, head.veins)
+        while not is_seen(head, finding):
+            finding = FINDINGS[kind](rng, head.arteries, head.veins)
         return head, finding, simulate_patch(head, finding, side_mm=self.side_mm, factor=self.factor, rng=rng)
 
     def open(self) -> Case:
@@ -180,7 +182,7 @@ def kept_head(seed: int, number: int, name: str, lesion_masks: Sequence[Path] = 
 
 
 def _scales(case: Case) -> Mapping[Modality, tuple[float, float]]:
-    """The network scales of the whole head, with and without the mask of the phase in SWI as the network sees it."""
+    """The network scales of the images of the whole head."""
     used = case.updated(scans={m: s for m, s in case.scans.items() if m in MODALITIES})
     aligned = align_case(used, target="thrombus", modalities=MODALITIES, registration="never")
     return network_scales(aligned)

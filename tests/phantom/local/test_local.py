@@ -11,7 +11,7 @@ from adumbra.phantom.clot_contour import ClotAnnotator, contour, sample_annotato
 from adumbra.phantom.clot_views import clot_views
 from adumbra.phantom.local.findings import FINDINGS, Finding, Plaque, clot_finding
 from adumbra.phantom.local.kept_head import keep_head, read_head, write_head
-from adumbra.phantom.local.patch import simulate_patch
+from adumbra.phantom.local.patch import is_seen, simulate_patch
 from adumbra.phantom.pathology.clot import sample_clot
 from adumbra.phantom.patient import simulate_patient
 from adumbra.phantom.presets import preset_named
@@ -191,12 +191,24 @@ def test_a_head_with_a_clot_is_refused(bare, clot):
 
 @pytest.mark.parametrize("kind", [k for k in FINDINGS if k != "clot"])
 def test_negatives_have_no_clot(head, kind):
-    sampled = FINDINGS[kind](np.random.default_rng(11), head.arteries, head.veins)
+    rng = np.random.default_rng(11)
+    candidates = (FINDINGS[kind](rng, head.arteries, head.veins) for _ in range(50))
+    sampled = next(finding for finding in candidates if is_seen(head, finding))
     assert sampled.kind in FINDINGS
     assert np.isfinite(sampled.centre_mm).all()
     local = simulate_patch(head, sampled, side_mm=24.0)
     assert not local.truths["lumen"].data.any()
     assert all(np.isfinite(scan.data).all() for scan in local.scans.values())
+
+
+def test_a_finding_that_no_image_reaches_is_refused(head):
+    """Without SWI, the base of the head lies below the slices of TOF."""
+    blind = replace(head, slices={name: sampler for name, sampler in head.slices.items() if name != "swi"})
+    low = head.arteries.points_mm[head.arteries.points_mm[:, 2].argmin()]
+    assert not is_seen(blind, Finding("open artery", low - [0, 0, 60.0]))
+    assert is_seen(blind, Finding("open artery", head.arteries.points_mm[middle_of(head, "M1_R")]))
+    with pytest.raises(InputRejected, match="neither"):
+        simulate_patch(blind, Finding("open artery", low - np.array([0, 0, 60.0])), side_mm=8.0)
 
 
 def changed(head, finding, name):

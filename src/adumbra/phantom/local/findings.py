@@ -6,7 +6,7 @@ are easily taken for one: a vein that touches an artery, or an artery beside air
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -54,7 +54,7 @@ class Finding:
     radius_factor: np.ndarray | None = None
     flow_factor: np.ndarray | None = None
     plaques: tuple[Plaque, ...] = ()
-    bleeds: tuple[tuple[np.ndarray, float], ...] = field(default=())
+    bleeds: tuple[tuple[np.ndarray, float], ...] = ()
 
 
 def clot_finding(rng: np.random.Generator, arteries: Tree, veins: Tree) -> Finding:

@@ -7,12 +7,13 @@ import numpy as np
 from scipy import ndimage
 
 from adumbra.core.case import Scan, scan_from_array
+from adumbra.core.errors import InputRejected
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.geometry.reflection import Box, sub_grid
-from adumbra.core.types import Affine, Modality, Volume
+from adumbra.core.types import Modality, Volume
 from adumbra.phantom.body import OLD_BLOOD_PPM, OLD_BLOOD_R2_STAR, Blood, Body, clot_relaxation, clot_tree, paint_clot
 from adumbra.phantom.clot_views import SEEN, cropped, lost_signal, visible_flow
-from adumbra.phantom.local.findings import Finding, Plaque, changed_arteries
+from adumbra.phantom.local.findings import Finding, changed_arteries
 from adumbra.phantom.local.kept_head import KeptHead, echo_planar_options
 from adumbra.phantom.pathology.perfusion import reroute
 from adumbra.phantom.pathology.stroke import flow_shares
@@ -23,7 +24,7 @@ from adumbra.phantom.scanner import artefacts, sequences
 from adumbra.phantom.scanner.acquisition import SliceSampler, Warp
 from adumbra.phantom.scanner.artefacts import Receiver
 from adumbra.phantom.vasculature.lumen import paint_vessels, vessel_fraction
-from adumbra.phantom.vasculature.vessels import Tree
+from adumbra.phantom.vasculature.vessels import Tree, line_tree
 
 MARGIN_MM = (12.0, 18.0, 12.0)
 """What is simulated beyond a patch: thick slices and filters of the phase reach 12 mm, distortion along y 18 mm."""
@@ -95,7 +96,12 @@ def simulate_patch(
         side_mm: Side of the cube.
         factor: How many voxels of the simulation lie along one of the head; 2 at 1 mm paints the vessels at 0.5 mm.
         rng: Source of noise and coil sensitivity; None leaves both out.
+
+    Raises:
+        InputRejected: Neither SWI nor TOF has slices at the finding.
     """
+    if not is_seen(head, finding):
+        raise InputRejected(head.name, expected="SWI or TOF at the finding", found="neither", do="choose another one")
     part = _box_around(head, finding.centre_mm, side_mm / 2 + np.array(MARGIN_MM), factor)
     volumes = part.read(head, *head.volumes.names)
     vessels = _painted_vessels(head, finding, part, volumes["inside"])
@@ -129,11 +135,21 @@ def simulate_patch(
     }
     sampled = {name: sampler.sample(volume) for name, volume in fractions.items()}
     if finding.clots and reference == "swi":
-        options = {"b0_tesla": setup.tesla}
-        lost = lost_signal(body, texture, setup.gradient_echo, field, change, sampler, **options)
+        lost = lost_signal(body, texture, setup.gradient_echo, field, change, sampler, b0_tesla=setup.tesla)
         sampled["lost"] = lost / np.float32(head.typical["swi"])
     truths = {name: scan_from_array(volume, sampler.grid.affine) for name, volume in sampled.items()}
     return LocalExamination(scans, truths, reference)
+
+
+def is_seen(head: KeptHead, finding: Finding) -> bool:
+    """Whether SWI or TOF has slices at the centre of a finding.
+
+    Args:
+        head: The head.
+        finding: The finding.
+    """
+    names = [name for name in ("swi", "tof") if name in head.slices]
+    return any(cropped(head.slices[n], head.grid, finding.centre_mm, finding.centre_mm) is not None for n in names)
 
 
 def _samplers(head: KeptHead, part: _Box, centre_mm: np.ndarray, reach_mm: float) -> dict[str, SliceSampler]:
@@ -261,7 +277,12 @@ def _local_body(
 ) -> tuple[Body, Volume, Volume]:
     """The composition of a box, its field, and the change of the field by the finding, in ppm."""
     grid, inside, blood = part.grid, volumes["inside"], vessels.blood
-    plaque = _painted([_plaque_tree(p) for p in finding.plaques], [p.density for p in finding.plaques], grid) * inside
+    plaque = (
+        _painted(
+            [line_tree(p.points_mm, p.radius_mm) for p in finding.plaques], [p.density for p in finding.plaques], grid
+        )
+        * inside
+    )
     bleeds = _balls(finding, grid) * inside
     chi = vessels.change_ppm + np.float32(CHI_PPM["calcification"]) * plaque + np.float32(OLD_BLOOD_PPM) * bleeds
     change = np.zeros_like(chi)
@@ -274,13 +295,6 @@ def _local_body(
     r2_star = volumes["extra_r2_star"] + np.float32(OLD_BLOOD_R2_STAR) * bleeds
     body = Body(fractions, tissues, volumes["extra_r2"], r2_star, None, None, blood)
     return body, volumes["field"] + change, change
-
-
-def _plaque_tree(plaque: Plaque) -> Tree:
-    """A plaque as a vessel tree of one branch, so that it can be painted like a vessel."""
-    count = len(plaque.points_mm)
-    order = np.arange(count)
-    return Tree(plaque.points_mm, order - 1, plaque.radius_mm, np.ones(count), np.zeros(count, np.intp), ("plaque",))
 
 
 def _painted(trees: list[Tree], values: list[float], grid: Grid) -> Volume:
@@ -341,16 +355,3 @@ def _magnitude_scan(
         averages = 3 if name == "dwi" else 1
         image = artefacts.magnitude_image(rng, signal * coil, receiver, averages=averages)
     return scan_from_array((image * np.float32(head.units[name])).astype(np.float32), sampler.grid.affine)
-
-
-def cube_affine(centre_mm: np.ndarray, *, side: int, spacing_mm: float) -> Affine:
-    """The affine of an isotropic RAS+ cube of voxels around a point.
-
-    Args:
-        centre_mm: (3,), its middle.
-        side: Number of voxels along each axis.
-        spacing_mm: Spacing of the voxels.
-    """
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    affine[:3, 3] = centre_mm - spacing_mm * (side - 1) / 2
-    return affine

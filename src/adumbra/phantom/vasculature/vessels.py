@@ -131,6 +131,17 @@ class Tree:
         return generations(self.parent)
 
 
+def line_tree(points_mm: np.ndarray, radius_mm: np.ndarray) -> Tree:
+    """A line as a vessel tree of one branch, so that a clot or a plaque can be painted like a vessel.
+
+    Args:
+        points_mm: (K, 3), its points from the root.
+        radius_mm: (K,), its radius.
+    """
+    order = np.arange(len(points_mm))
+    return Tree(points_mm, order - 1, radius_mm, np.ones(len(order)), np.zeros(len(order), np.intp), ("line",))
+
+
 def grow_tree(segments: Sequence[Segment], supply: Supply, *, radius_of_a_litre_mm: float) -> Tree:
     """Grows a tree from a skeleton until it reaches every point with a demand.
 

@@ -112,3 +112,21 @@ class VolumeCalibration(FittedOnCases, ABC):
                 found=f"{draws} of {target}",
                 do="take as many draws as the calibration, or fit it again",
             )
+
+    def require_members(self, expected: int, members: int) -> None:
+        """Refuses draws of another number of ensemble members.
+
+        Args:
+            expected: Number of members in the cases of the fit.
+            members: Number of members of the case.
+
+        Raises:
+            InputRejected: They differ.
+        """
+        if members != expected:
+            raise InputRejected(
+                "draws",
+                expected=f"draws of {expected} members, as in the cases of the fit",
+                found=f"draws of {members}",
+                do="use the ensemble of the calibration, or fit it again",
+            )

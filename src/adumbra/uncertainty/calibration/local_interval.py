@@ -76,13 +76,7 @@ class LocalInterval(VolumeCalibration):
             InputRejected: The target, or the number of draws or members, is not that of the fit.
         """
         self.require_exchangeable(features.target, len(features.draw_ml))
-        if features.member_count != self.members:
-            raise InputRejected(
-                "draws",
-                expected=f"draws of {self.members} members, as in the cases of the fit",
-                found=f"draws of {features.member_count}",
-                do="use the ensemble of the calibration, or fit it again",
-            )
+        self.require_members(self.members, features.member_count)
         middle = _middle(features)
         scale = float(_scale_at(np.array([agreement(features)]), np.array(self.agreements), np.array(self.scales))[0])
         low, high = middle - self.below * scale, middle + self.above * scale

@@ -135,13 +135,7 @@ class RegressionInterval(VolumeCalibration):
             InputRejected: The target, or the number of draws or members, is not that of the fit.
         """
         self.require_exchangeable(features.target, len(features.draw_ml))
-        if features.member_count != self.members:
-            raise InputRejected(
-                "draws",
-                expected=f"draws of {self.members} members, as in the cases of the fit",
-                found=f"draws of {features.member_count}",
-                do="use the ensemble of the calibration, or fit it again",
-            )
+        self.require_members(self.members, features.member_count)
         low, high, unit = self.bounds(regressors(features)[None])
         low, high = low - self.quantile * unit, high + self.quantile * unit
         middle = (low + high) / 2.0
