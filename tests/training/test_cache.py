@@ -7,6 +7,7 @@ from safetensors.numpy import load_file, save_file
 from adumbra.core.case import Case, annotator_mask_name
 from adumbra.core.errors import InputRejected, MissingInput
 from adumbra.core.geometry.components import label_components
+from adumbra.preprocessing.pipeline import preprocess
 from adumbra.training.cache import CacheConfig, _identity, balancing_weights, cache_cases, training_arrays
 from adumbra.training.patches import open_cached_case, sample_patch
 
@@ -70,6 +71,17 @@ def test_arrays_hold_everything_that_a_step_needs(synthetic_case):
     assert arrays["labels"][0][tuple(arrays["sites"].T.astype(int))].all()
     assert arrays["ends"][-1] == len(arrays["sites"]) == inside.sum()
     assert arrays["brain"][tuple(arrays["brain_sites"].T.astype(int))].all()
+
+
+def test_the_affine_leads_from_the_voxels_of_the_file_to_those_of_the_case(synthetic_case):
+    case = synthetic_case(1)
+    _, network_case = preprocess(case, target="lesion", modalities=("dwi", "adc"), spacing_mm=2.0)
+    arrays = training_arrays(case, replace(CONFIG, modalities=("dwi", "adc"), least_side=96))
+    sites = arrays["sites"].astype(float)
+    world = sites @ arrays["affine"][:3, :3].T + arrays["affine"][:3, 3]
+    index = np.rint(network_case.grid.index(world)).astype(int)
+    assert len(index)
+    assert network_case.masks["lesion"].data[tuple(index.T)].all()
 
 
 def test_volumes_smaller_than_a_patch_are_padded(synthetic_case):

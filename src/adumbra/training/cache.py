@@ -157,12 +157,12 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
 
     Returns:
         ``channels`` float16 (C, X, Y, Z) in network units; ``present`` float32 (C,); ``brain`` uint8 (X, Y, Z);
-        ``labels`` uint8 and ``weights`` float16 (T, X, Y, Z), see ``balancing_weights``; ``sites`` int16 (N, 3), the
-        voxels of the targets ordered by component; ``ends`` int64 (K,), where the voxels of each component end in
-        ``sites``; ``brain_sites`` int16 (M, 3); with annotators ``annotations`` uint8 (A, T, X, Y, Z), the masks of
-        each; with structures ``known`` float32 (S,), 1 where the case has their masks, whose ``weights`` are equal
-        everywhere and not stored; with mirror images ``reflection`` float64 (4, 4), from the index of a voxel to that
-        of its mirror image.
+        ``affine`` float64 (4, 4), from the index of a voxel to RAS+ mm; ``labels`` uint8 and ``weights`` float16
+        (T, X, Y, Z), see ``balancing_weights``; ``sites`` int16 (N, 3), the voxels of the targets ordered by component;
+        ``ends`` int64 (K,), where the voxels of each component end in ``sites``; ``brain_sites`` int16 (M, 3); with
+        annotators ``annotations`` uint8 (A, T, X, Y, Z), the masks of each; with structures ``known`` float32 (S,), 1
+        where the case has their masks, whose ``weights`` are equal everywhere and not stored; with mirror images
+        ``reflection`` float64 (4, 4), from the index of a voxel to that of its mirror image.
 
     Raises:
         MissingInput: The case lacks the mask of a target.
@@ -221,16 +221,17 @@ def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         "brain_sites": _evenly_spaced(np.argwhere(crop(brain)), _BRAIN_SITES).astype(np.int16),
         **({"known": np.array([n in case.masks for n in structures], np.float32)} if structures else {}),
         **({"annotations": np.array(annotations, dtype=np.uint8)} if annotations else {}),
-        **_index_reflection(case, box, padding),
+        **_positions(case, box, padding),
     }
 
 
-def _index_reflection(case: Case, box: tuple[slice, ...], padding: list[tuple[int, int]]) -> dict[str, Affine]:
-    """The reflection of the case, if it has one, as a map of the voxel indices of the cropped and padded volumes."""
-    if case.reflection is None:
-        return {}
+def _positions(case: Case, box: tuple[slice, ...], padding: list[tuple[int, int]]) -> dict[str, Affine]:
+    """The affine of the cropped and padded volumes, and the reflection of the case, if it has one, in their indices."""
     low = [part.start - before for part, (before, _) in zip(box, padding, strict=True)]
-    return {"reflection": index_reflection(case.reflection, sub_grid(case.grid, low, (1, 1, 1)))}
+    grid = sub_grid(case.grid, low, (1, 1, 1))
+    if case.reflection is None:
+        return {"affine": grid.affine}
+    return {"affine": grid.affine, "reflection": index_reflection(case.reflection, grid)}
 
 
 def _box(inside: Mask, config: CacheConfig) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
