@@ -169,6 +169,23 @@ def test_the_brain_comes_from_the_dwi_when_the_reference_shows_it_badly(scan, br
     assert np.array_equal(out.masks["brain"].data[:-1], (scan.data > 350)[:-1])
 
 
+def test_where_the_dwi_begins_inside_the_brain_the_reference_shows_the_rest(scan, registered, monkeypatch):
+    monkeypatch.setattr(alignment, "extract_brain", lambda data, _: data > 350)
+    first = 12
+    upper = shifted(scan.grid, 0, 0, first * scan.grid.spacing_mm[2])
+    upper = Grid((*scan.grid.shape[:2], scan.grid.shape[2] - first), upper.affine)
+    dwi = Scan(np.ascontiguousarray(scan.data[:, :, first:]), upper, upper)
+    erring = scan.data.copy()
+    erring[:2] = 400  # the reference errs at its border, also beside the DWI
+    swi = replace(scan, data=erring)
+    out = align(Case("c", {"swi": swi, "dwi": dwi}), reference="swi", registration="never")
+    below, beside = out.masks["brain"].data[:, :, :first], out.masks["brain"].data[:, :, first:]
+    assert np.array_equal(below, swi.data[:, :, :first] > 350)
+    assert np.array_equal(beside, scan.data[:, :, first:] > 350)
+    assert below.any()
+    assert notes_of(out, "brain_mask")[0].what == "Brain mask found in dwi, and beyond its field of view in swi"
+
+
 def test_b0_adds_what_is_dark_on_dwi(scan, brain, head):
     old = np.zeros(scan.grid.shape, dtype=bool)
     old[10:17, 25:35, 15:19] = True

@@ -8,7 +8,7 @@ from adumbra.core.ground_truth import GroundTruth
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality
 from adumbra.phantom.annotator import sample_convention
-from adumbra.phantom.ground_truth import ANNOTATOR, contours_of, ground_truths
+from adumbra.phantom.ground_truth import ANNOTATOR, ClotContours, contours_of, ground_truths
 from adumbra.phantom.pathology.lesion import LesionShape
 from adumbra.phantom.patient import SimulatedPatient, simulate_patient
 from adumbra.phantom.presets import preset_named
@@ -139,11 +139,26 @@ def _parameters(patient: SimulatedPatient) -> dict[str, object]:
 
 
 def _visible_on(patient: SimulatedPatient) -> tuple[str, ...]:
-    """Where an expert sees each clot: on SWI, on TOF, or nowhere."""
+    """Where an expert sees each clot: on SWI, on TOF, or nowhere.
+
+    SWI is the reference. TOF counts for a clot only where there is no SWI, or where half of the clot lies outside
+    its field of view.
+    """
     assert patient.disease.stroke is not None
-    wanted = {"swi", "tof"} & set(patient.setup.sequences)
-    spaces = [space for space in ("swi", "tof") if space in patient.acquisitions and space in wanted]
-    return contours_of(patient, spaces[0])[0].visible_on if spaces else ("",) * len(patient.disease.stroke.clots)
+    swi, tof = (_expert(patient, space) for space in ("swi", "tof"))
+    visible_on = []
+    for number in range(len(patient.disease.stroke.clots)):
+        where = "" if swi is None else swi.visible_on[number]
+        if not where and tof is not None and (swi is None or not swi.covered[number]):
+            where = tof.visible_on[number]
+        visible_on.append(where)
+    return tuple(visible_on)
+
+
+def _expert(patient: SimulatedPatient, space: str) -> ClotContours | None:
+    """The contours of the expert on an image; None where it was not acquired."""
+    acquired = space in patient.acquisitions and space in patient.setup.sequences
+    return contours_of(patient, space)[0] if acquired else None
 
 
 def _sidecar_fields(setup: ScannerSetup) -> dict[Modality, dict[str, object]]:

@@ -27,6 +27,7 @@ ANNOTATOR = "annotator"
 OTHER_EXPERT = "thrombusSecond"
 """Name of the second expert's mask of the clots."""
 _LABELLED_FROM = 0.05  # fraction of a voxel from which a vessel is labelled
+_COVERED = 0.5  # share of a clot within the field of view from which an image is expected to show it
 _SPACES: dict[str, Space] = {"dwi": "dwi", "flair": "flair", "swi": "swi", "tof": "tof"}
 
 
@@ -134,10 +135,12 @@ class ClotContours:
     Attributes:
         mask: (X, Y, S), the contours.
         visible_on: Where each clot is visible: ``"SWI"``, ``"TOF"``, or ``""`` where nothing shows it.
+        covered: Whether at least half of each clot lies within the field of view of the image.
     """
 
     mask: Mask
     visible_on: tuple[str, ...]
+    covered: tuple[bool, ...]
 
 
 @lru_cache(maxsize=2)
@@ -151,6 +154,8 @@ def contours_of(patient: SimulatedPatient, space: str) -> tuple[ClotContours, Cl
     acquisition = patient.acquisitions[space]
     second = sample_annotator(stream(patient.examined.seed, "second expert"))
     views, spacing_mm = clot_views(patient, space), acquisition.sampler.grid.spacing_mm
+    clots = () if patient.disease.stroke is None else patient.disease.stroke.clots
+    covered = tuple(bool(acquisition.sampler.covers(clot.points_mm).mean() >= _COVERED) for clot in clots)
     contours = []
     for annotator in (ClotAnnotator(), second):
         mask, visible = np.zeros(acquisition.sampler.grid.shape, dtype=bool), []
@@ -168,7 +173,7 @@ def contours_of(patient: SimulatedPatient, space: str) -> tuple[ClotContours, Cl
             )
             mask[view.box] |= own
             visible.append(where)
-        contours.append(ClotContours(mask, tuple(visible)))
+        contours.append(ClotContours(mask, tuple(visible), covered))
     return contours[0], contours[1]
 
 

@@ -18,6 +18,7 @@ from adumbra.phantom.presets import ExaminationPreset
 from adumbra.phantom.rng import stream
 from adumbra.phantom.scanner import artefacts, sequences
 from adumbra.phantom.scanner.examination import SEQUENCES, Acquisition, ExaminedPatient
+from adumbra.phantom.scanner.field_of_view import plan_fields_of_view
 from adumbra.phantom.scanner.randomised_examination import examine
 from adumbra.phantom.scanner.randomised_setup import ExaminationQuality, sample_quality, sample_randomised_setup
 from adumbra.phantom.scanner.setup import ScannerSetup, sample_setup
@@ -117,7 +118,7 @@ def _sample_patient(
 ) -> tuple[ScannerSetup, Head, Mapping[str, float], Vasculature | None, Disease]:
     """Scanner, head, parameters of the head, vessels and disease of a seed."""
     quality = _sample_quality(seed, preset)
-    head, head_parameters = sample_head(stream(seed, "head"), spacing_mm=preset.spacing_mm)
+    head, head_parameters = sample_head(stream(seed, "head"), spacing_mm=preset.spacing_mm, cut=not preset.vessels)
     if quality is not None:
         setup = sample_randomised_setup(stream(seed, "setup"), preset, quality)
         disease = sample_varied_disease(
@@ -126,6 +127,8 @@ def _sample_patient(
         return setup, head, head_parameters, None, disease
     setup = sample_setup(stream(seed, "setup"), preset)
     vessels = sample_vasculature(stream(seed, "vessels"), head) if preset.vessels else None
+    if vessels is not None:
+        setup = plan_fields_of_view(stream(seed, "field of view"), setup, head.grid, vessels.arteries)
     disease = sample_disease(
         stream(seed, "disease"),
         head,

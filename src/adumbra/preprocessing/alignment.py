@@ -5,6 +5,7 @@ everything is resampled. Scans that share a grid count as aligned, as DWI, b0 an
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -155,7 +156,7 @@ def _brain(
         brain, source = _resample_mask(given, case, reference, transforms), "given"
     else:
         best = next((m for m in _BRAIN if m in case.scans), reference)
-        brain, source = _brain_in(case, best, reference, transforms, fixed_brain), f"found in {best}"
+        brain, source = _brain_in(case, best, reference, transforms, fixed_brain)
     if not brain.data.any():
         brain, source = Scan(fixed_brain, grid, case.scan(reference).native), f"found in {reference}"
     values = {"volume_ml": round(_volume_ml(brain), 1)}
@@ -171,13 +172,23 @@ def _plausibility_notes(brain: Scan) -> list[Conversion]:
     return [Conversion("preprocessing.brain_plausibility", "brain", what, {"failed": len(clauses)}, warning=True)]
 
 
-def _brain_in(case: Case, best: Modality, reference: Modality, transforms: Transforms, fixed_brain: Mask) -> Scan:
-    """The brain as ``best`` shows it, on the grid of the reference."""
+def _brain_in(
+    case: Case, best: Modality, reference: Modality, transforms: Transforms, fixed_brain: Mask
+) -> tuple[Scan, str]:
+    """The brain on the grid of the reference, and how it was found.
+
+    It is what ``best`` shows, and beyond the field of view of ``best`` what the reference shows.
+    """
     scan, fixed = case.scan(best), case.scan(reference)
     if best == reference:
-        return Scan(fixed_brain, fixed.grid, fixed.native)
+        return Scan(fixed_brain, fixed.grid, fixed.native), f"found in {best}"
     brain = Scan(_brain_of(case, best), scan.grid, scan.native)
-    return resample_scan(brain, fixed.grid, moving_from_fixed=transforms[best])
+    resampled = resample_scan(brain, fixed.grid, moving_from_fixed=transforms[best])
+    beyond = fixed_brain & ~within_view(scan.grid, fixed.grid, transforms[best])
+    if not beyond.any() or not resampled.data.any():
+        return resampled, f"found in {best}"
+    source = f"found in {best}, and beyond its field of view in {reference}"
+    return replace(resampled, data=resampled.data | beyond), source
 
 
 def _brain_of(case: Case, modality: Modality) -> Mask:

@@ -21,8 +21,16 @@ SEED, SIDE_MM = 7, 48.0
 PRESET = replace(preset_named("monocentric"), spacing_mm=2.0, patterns={"territorial": 1.0})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def complete():
+    """Every sequence covers the whole head; of this seed the DWI begins inside the brain otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("adumbra.phantom.scanner.field_of_view.INCOMPLETE", 0.0)
+        yield
+
+
 @pytest.fixture(scope="module")
-def bare():
+def bare(complete):
     return simulate_patient(SEED, preset=PRESET, clots=lambda _: ())
 
 
@@ -257,3 +265,15 @@ def test_noise_and_finding_follow_their_generator(head):
     scans = [simulate_patch(head, f, side_mm=16.0, rng=np.random.default_rng(1)).scans["tof"].data for f in findings]
     assert np.array_equal(*scans)
     assert not np.array_equal(scans[0], simulate_patch(head, findings[0], side_mm=16.0).scans["tof"].data)
+
+
+def test_a_clot_below_swi_is_simulated_on_tof(head, finding):
+    whole = head.slices["swi"]
+    above = replace(whole.stack, cover_mm=(finding.centre_mm[2] + 6.0, 90.0))
+    raised = replace(head, slices={**head.slices, "swi": replace(whole, stack=above)})
+    assert simulate_patch(head, finding, side_mm=24.0).reference == "swi"
+    local = simulate_patch(raised, finding, side_mm=24.0)
+    assert local.reference == "tof"
+    assert "swi" in local.scans, "a part of the box lies within its field of view"
+    assert local.truths["lumen"].data.max() > 0.5
+    assert "lost" not in local.truths

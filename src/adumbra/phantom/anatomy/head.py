@@ -257,12 +257,16 @@ def _sample_hyperintensities(
     return hyperintense
 
 
-def sample_head(rng: np.random.Generator, *, spacing_mm: float = SPACING_MM) -> tuple[Head, dict[str, float]]:
+def sample_head(
+    rng: np.random.Generator, *, spacing_mm: float = SPACING_MM, cut: bool = True
+) -> tuple[Head, dict[str, float]]:
     """Samples the head of a subject.
 
     Args:
         rng: Source of every random choice. Another spacing gives another head.
         spacing_mm: Spacing of the isotropic grid.
+        cut: Whether one head in eight begins inside the brain, so that all sequences miss its base. Otherwise every
+            head is whole, and the field of view of each sequence is planned on it.
 
     Returns:
         The head and its sampled parameters; ``age`` is 0 for a young and 1 for a very old brain.
@@ -270,7 +274,8 @@ def sample_head(rng: np.random.Generator, *, spacing_mm: float = SPACING_MM) -> 
     age = float(rng.beta(2.0, 1.6))
     bottom, top = float(rng.uniform(-74, -52)), float(rng.uniform(84, 98))
     if rng.random() < 0.12:  # a stack that begins inside the brain
-        bottom += float(rng.uniform(20, 60))
+        missing_mm = float(rng.uniform(20, 60))  # consumed for a whole head too, which is otherwise the same
+        bottom += missing_mm if cut else 0.0
     origin = np.array([-94.0, -128.0, bottom])
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = origin

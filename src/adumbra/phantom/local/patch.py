@@ -122,7 +122,7 @@ def simulate_patch(
         warped = replace(sampler, warp=_warp(head, volumes, part.grid, change))
         signal = sequences.diffusion(body, texture, setup.diffusion)["dwi"]
         scans["dwi"] = _magnitude_scan(head, "dwi", warped, warped.sample(signal), rng)
-    reference: Modality = "swi" if "swi" in samplers else "tof"
+    reference = _reference(head, finding, samplers)
     scans = {name: scan for name, scan in scans.items() if name in setup.sequences}
     sampler = samplers[reference]
     fractions = {
@@ -150,6 +150,13 @@ def is_seen(head: KeptHead, finding: Finding) -> bool:
     """
     names = [name for name in ("swi", "tof") if name in head.slices]
     return any(cropped(head.slices[n], head.grid, finding.centre_mm, finding.centre_mm) is not None for n in names)
+
+
+def _reference(head: KeptHead, finding: Finding, samplers: Mapping[str, SliceSampler]) -> Modality:
+    """SWI where the finding lies within its field of view, and otherwise TOF if it reaches the box."""
+    if "swi" in samplers and head.slices["swi"].covers(finding.centre_mm[None]).all():
+        return "swi"
+    return "tof" if "tof" in samplers else "swi"
 
 
 def _samplers(head: KeptHead, part: _Box, centre_mm: np.ndarray, reach_mm: float) -> dict[str, SliceSampler]:

@@ -33,7 +33,8 @@ _SEGMENTS: Mapping[str, tuple[str, ...]] = {
 }
 LEAST_LUMEN_MM = 0.35  # radius; a clot in a narrower branch is an embolus of a shower, invisible on vessel images
 _APART_MM, _ATTEMPTS = 20.0, 60  # least distance of several clots, and clots that are sampled to find distant ones
-_TERMINUS_MM = 14.0  # length of the carotid terminus, where clots of the internal carotid artery lodge
+TERMINUS_MM = 14.0
+"""Length of the carotid terminus, where clots of the internal carotid artery lodge."""
 _PACKED_CELLS = 0.75  # haematocrit of a red clot
 _VESSEL_SIGN_FROM = 0.30  # fraction of red cells from which a clot darkens susceptibility-weighted images
 
@@ -144,7 +145,7 @@ def _candidate_nodes(tree: Tree, site: str, side: str) -> np.ndarray:
     names = [name.format(side) for name in _SEGMENTS[site]]
     named = np.isin(tree.segment, [tree.names.index(n) for n in names if n in tree.names])
     candidates = np.flatnonzero(named & (tree.radius_mm > LEAST_LUMEN_MM))
-    return candidates[-int(_TERMINUS_MM / STEP_MM) :] if site == "ICA" else candidates
+    return candidates[-int(TERMINUS_MM / STEP_MM) :] if site == "ICA" else candidates
 
 
 def sample_clot_at(rng: np.random.Generator, tree: Tree, start: int) -> Clot:

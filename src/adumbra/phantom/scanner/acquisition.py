@@ -124,6 +124,16 @@ class SliceSampler:
         """Grid of the slices, as in the header."""
         return stack_grid(self.head, self.stack) if self.slices is None else self.slices
 
+    def covers(self, points_mm: np.ndarray) -> np.ndarray:
+        """Whether points lie within the field of view, (N,) bool, without the warp.
+
+        Args:
+            points_mm: (N, 3), points in millimetres of the head.
+        """
+        to_scanner = np.linalg.inv(self.moved)
+        at = self.grid.index(points_mm @ to_scanner[:3, :3].T + to_scanner[:3, 3])
+        return np.asarray(((at >= -0.5) & (at <= np.array(self.grid.shape) - 0.5)).all(axis=1))
+
     @cached_property
     def _to_head(self) -> np.ndarray:
         """Voxel indices of the slices to those of the head, (4, 4)."""
