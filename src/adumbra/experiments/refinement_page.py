@@ -22,7 +22,8 @@ Is a second pass better where the first is uncertain than elsewhere, and what do
 [Fusion](../explanation/fusion.md#refinement).
 
 ```shell
-python benchmarks/refinement.py run --first FILE ... --second FILE ...
+python benchmarks/refinement.py run --first lesion-1 lesion-3 lesion-4 --second lesion-2 lesion-5 \\
+    --preset diffusion lesion-both --cases 15 --lesion-masks MASKS
 python benchmarks/refinement.py page
 ```
 
