@@ -34,7 +34,7 @@ test: $(VENV)/.ready-test browser
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 
 coverage: $(VENV)/.ready-test browser
 	@$(VENV)/bin/pytest --cov --cov-report=term --cov-report=html -k "not memory"
