@@ -49,7 +49,7 @@ def test_the_report_and_the_manifest_say_what_was_read_again(files, tmp_path):
     recorded = run["options"]["refinement"]
     assert recorded["outcome"]["windows"] == 1
     assert recorded["selection"]["rule"] == "uncertain"
-    assert recorded["windows"] == {"spacing_mm": 2.0, "side": 48}
+    assert recorded["windows"] == {"spacing_mm": 2.0, "side": 64}
     assert "Yang2025" in run["references"]
 
 
