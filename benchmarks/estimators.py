@@ -106,6 +106,10 @@ class RecordingPosterior:
         """Attention maps of the prepared case."""
         return self.prepared.attention_maps()
 
+    def structure_maps(self):
+        """Structure maps of the prepared case."""
+        return self.prepared.structure_maps()
+
 
 def phantom_case(out: Path, seed: int, preset: str, number: int, masks: tuple[Path, ...]) -> Case:
     """Inputs and truth of one phantom, stored in a file because its simulation takes many seconds."""

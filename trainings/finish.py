@@ -27,7 +27,6 @@ from adumbra.core.options import ComputeConfig, InferenceConfig
 from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.weights import read_weights, save_weights
-from adumbra.preprocessing.pipeline import align_case
 from adumbra.segmentation_model import load_model
 from adumbra.simulation import cohort
 
@@ -142,11 +141,11 @@ class Measurement:
         case = phantom.case
         case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.omitted})
         compute = ComputeConfig(window=plan.window, threads=1)
-        config = InferenceConfig(weights=self.weights, posterior="deterministic", compute=compute, calibration="none")
-        model = load_model(target, config)
-        aligned = align_case(
-            case, target=target, modalities=model.modalities, registration="never", mirrored=model.mirrored
+        config = InferenceConfig(
+            weights=self.weights, posterior="deterministic", registration="never", compute=compute, calibration="none"
         )
+        model = load_model(target, config)
+        aligned = model.align(case)
         within = dilate(aligned.masks["brain"].data, aligned.grid, by_mm=BEYOND_BRAIN_MM)
         prepared = model.prepare(model.network_cases(aligned), aligned.grid, within=within)
         probability = np.where(within, prepared.deterministic(), 0)

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from adumbra.cases.registry import open_case
+from adumbra.clinic.candidates import candidate_notes
 from adumbra.clinic.findings import findings
 from adumbra.clinic.interval_limits import limited_to_brain, within_brain
 from adumbra.clinic.refinement import refinement_notes
@@ -33,6 +32,8 @@ from adumbra.evaluation.uncertainty.quality import case_quality
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.unet import UNet
 from adumbra.posterior.refined import refinement_summary
+from adumbra.posterior.second_look import with_decision
+from adumbra.preprocessing.head_context import with_head_context
 from adumbra.preprocessing.input_flags import input_flags
 from adumbra.preprocessing.pipeline import align_case, reference_modality
 from adumbra.report.prediction_files import read_predictions, refuse_earlier, write_page, write_prediction
@@ -137,14 +138,7 @@ def predict_case(
     most, standard_error = (MOST_DRAWS, config.standard_error) if config.draws == "auto" else (config.draws, 0.0)
     threshold, high_threshold = model.thresholds
     with timer.at("preprocess"):
-        aligned = align_case(
-            case,
-            target=model.target,
-            modalities=model.modalities,
-            registration=config.registration,
-            mirrored=model.mirrored,
-            progress=progress,
-        )
+        aligned = model.align(case, progress=progress)
         flags = input_flags(aligned, target=model.target, modalities=model.modalities, b_range=model.b_range)
         aligned = aligned.updated(*flags)
         grid, region = aligned.grid, _analysed_region(aligned)
@@ -152,8 +146,9 @@ def predict_case(
     with timer.at("sample and summarise"):
         prepared = model.prepare(network_cases, grid, within=region)
         refined = model.refine(prepared, aligned, within=region)
+        decided = model.decide(refined or prepared, aligned, within=region)
         probability = ProbabilitySum(region)
-        volumes = probability.passing((refined or prepared).draws(most, np.random.default_rng(config.seed)))
+        volumes = probability.passing(model.draws(refined or prepared, decided, most))
         if model.calibration is not None:
             volumes = (model.calibration.apply(volume) for volume in volumes)
         draw_masks = MemberMasks(model.member_count)
@@ -167,6 +162,7 @@ def predict_case(
             standard_error=standard_error,
             draw_masks=draw_masks,
         )
+        maps = with_decision(maps, decided)
         attention = prepared.attention_maps()
     with timer.at("interpret"):
         regional = regional_uncertainty(maps, volume_draws, draw_masks)
@@ -180,7 +176,9 @@ def predict_case(
         results = limited_to_brain(results, brain_ml=features.brain_ml)
         calibrate = None if model.calibration is None else model.calibration.apply
         refinement = refinement_summary(refined, maps, within=region, calibrate=calibrate)
-        results = replace(results, notes=(*results.notes, *notes, *refinement_notes(refinement)))
+        candidates = None if decided is None else decided.decision
+        notes = (*results.notes, *notes, *refinement_notes(refinement), *candidate_notes(candidates))
+        results = replace(results, notes=notes, candidates=candidates)
         results = _with_width_and_score(results, features, model)
     with timer.at("evaluate"):
         measures, lines = _evaluate(aligned, maps, volume_draws, results)
@@ -245,9 +243,14 @@ def _run_record(prediction: Prediction, model: SegmentationModel, *, command: st
         "calibration": None if model.calibration is None else model.calibration.as_json(features=False),
     }
     methods = (align_case, input_flags, UNet, *model.posterior.methods, summarise, regional_uncertainty)
+    if model.context:
+        methods = (*methods, with_head_context)
     if model.refinement is not None and prediction.refinement is not None:
         options["refinement"] = model.refinement.as_json(prediction.refinement)
         methods = (*methods, *model.refinement.methods)
+    if model.second_look is not None and (decision := prediction.findings.candidates) is not None:
+        options["second_look"] = model.second_look.as_json(decision)
+        methods = (*methods, *model.second_look.methods)
     record = run_record(
         prediction.case,
         command=command,

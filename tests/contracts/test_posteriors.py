@@ -253,6 +253,7 @@ def test_a_prepared_case_needs_no_further_model_input(posterior, monkeypatch):
     list(prepared.draws(2, np.random.default_rng(0)))
     prepared.deterministic()
     prepared.attention_maps()
+    assert prepared.structure_maps() == {}, "the networks learn none"
     assert len(calls) == count
 
 

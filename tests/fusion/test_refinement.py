@@ -113,6 +113,9 @@ class PointwiseCase:
     def attention_maps(self):
         return None
 
+    def structure_maps(self):
+        return {}
+
 
 def pointwise(selection=None, **settings):
     return RefinedPosterior(Pointwise(), Pointwise(), SIZE, selection or SelectionConfig(most=3), **settings)

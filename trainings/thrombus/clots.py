@@ -4,8 +4,10 @@ Heads are simulated once without a clot and kept. Patches with a clot, or with w
 them. Whole heads with several clots, and heads as nature has them, complete the training. The last ``--held-out`` whole
 heads are validated.
 
-Run: ``python trainings/thrombus/clots.py prepare --work DIR [--masks DIR] [--heads 60] [--patches 3000] [--cases 40]``,
-which can be stopped and repeated, then ``... train --work DIR --out DIR [--steps 8000]`` with the same numbers.
+Run: ``python trainings/thrombus/clots.py prepare --work DIR [--masks DIR] [--heads 60] [--patches 3000] [--cases 40]
+[--mirrored] [--context coordinates,vessels,upstream]``, which can be stopped and repeated, then ``... train --work DIR
+--out DIR [--steps 8000]`` with the same numbers and inputs. With ``--mirrored`` the cases are prepared again, with the
+other side of each head; context inputs need no new preparation of the images.
 """
 
 import argparse
@@ -14,23 +16,20 @@ from pathlib import Path
 from rich.console import Console
 
 from adumbra.cli.progress_bars import ProgressBars
-from adumbra.core.types import STRUCTURES, Structure, Target
+from adumbra.core.atlas.head_context import CONTEXT_CHANNELS
+from adumbra.experiments.clot_arms.design import HARD_VOXELS, TARGETS, ClotStudy
 from adumbra.networks.strided import StridedUNetConfig
-from adumbra.simulation.clot_patches import MODALITIES, ClotPatch, keep_heads
-from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
-from adumbra.training.cache import CaseSource, cache_cases
+from adumbra.simulation.clot_patches import MODALITIES
+from adumbra.training.cache import cache_cases
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
+from adumbra.training.context_files import write_contexts
 from adumbra.training.loop import train
-
-HEADS_SEED, PATCHES_SEED, CLOTS_SEED, NATURAL_SEED = 91, 92, 93, 94
-TARGETS: tuple[Target | Structure, ...] = ("thrombus", *STRUCTURES)
-SIDE_MM, HARD_VOXELS = 40.0, 0.001
 
 
 def training_config(options: argparse.Namespace) -> TrainConfig:
     """The training; the preparation depends on its data and network alone."""
     return TrainConfig(
-        network=StridedUNetConfig(MODALITIES, TARGETS, dropout=0.0),
+        network=StridedUNetConfig(MODALITIES, TARGETS, dropout=0.0, mirrored=options.mirrored, context=options.context),
         data=DataConfig(spacing_mm=1.0, patch=48, batch=4, held_out=options.held_out, registration="never"),
         optimiser=OptimiserConfig(steps=options.steps, initial=options.initial),
         loss=LossConfig(kind=options.loss, hard_voxel_fraction=HARD_VOXELS),
@@ -57,21 +56,22 @@ def main() -> None:
     add("--loss", default="region-balanced")
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)
+    add("--mirrored", action="store_true", help="the network takes the other side of the head beside each image")
+    add("--context", type=lambda text: tuple(text.split(",")), default=(), metavar="NAME,...",
+        help=f"context inputs, some of {','.join(CONTEXT_CHANNELS)} in this order")  # fmt: skip
     options = parser.parse_args()
-    progress, masks = ProgressBars(Console(stderr=True)), lesion_mask_files(options.masks)
-    config, folder = training_config(options), options.work / "heads"
-    names = keep_heads(folder, seed=HEADS_SEED, count=options.heads, lesion_masks=masks, progress=progress)
-    half = options.cases // 2
-    cases: list[CaseSource] = [ClotPatch(folder, names, PATCHES_SEED, n, SIDE_MM) for n in range(options.patches)]
-    cases += [PhantomRef(CLOTS_SEED, n, masks, "clots") for n in range(half)]
-    cases += [PhantomRef(NATURAL_SEED, n, masks, "emergency") for n in range(options.cases - half)]
-    cache_cases(cases, options.work / "cache", config.cache, workers=options.threads, progress=progress)
+    progress, config = ProgressBars(Console(stderr=True)), training_config(options)
+    study = ClotStudy(options.work, options.work, options.masks, options.heads, options.patches, options.cases)
+    cases, folder = study.sources(progress=progress), study.cache_folder(mirrored=options.mirrored)
+    paths = cache_cases(cases, folder, config.cache, workers=options.threads, progress=progress)
+    if options.context:
+        write_contexts(cases, paths, config.cache, progress=progress)
     if options.command == "train":
         if options.out is None:
             parser.error("train needs --out")
         options.out.mkdir(parents=True, exist_ok=True)
         if not (options.out / "cache").exists():
-            (options.out / "cache").symlink_to((options.work / "cache").resolve(), target_is_directory=True)
+            (options.out / "cache").symlink_to(folder.resolve(), target_is_directory=True)
         trained = train(cases, options.out, config, progress=progress)
         print(trained.sha256[:16], trained.scores)
 

@@ -63,7 +63,7 @@ def estimate(value: float, draws: Sequence[float | int], *, level: float, unit: 
 def notes(maps: Maps, volume: Estimate) -> tuple[str, ...]:
     """Notes that must be read with the numbers."""
     sentences = []
-    if not maps.mask.any():
+    if not maps.mask.any() and not maps.decided:
         sentences.append(
             f"No voxel reached the threshold of {max(maps.threshold, maps.high_threshold):.2f} in the analysed region: "
             "this is not a statement that there is no stroke."

@@ -11,11 +11,15 @@ from types import MappingProxyType
 
 import numpy as np
 
+from adumbra.core.atlas.head_context import HeadContext
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.types import Modality, Target
 
-__all__ = ["Case", "Conversion", "Grid", "Scan", "scan_from_array"]
+__all__ = ["MIRROR_BRAIN", "Case", "Conversion", "Grid", "Scan", "scan_from_array"]
+
+MIRROR_BRAIN = "mirror brain"
+"""Name of the mask of the brain on the other side, for a case with ``Case.mirrors``."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Case:
             ``preprocessing.reflection``; None where it was not estimated.
         mirrors: Scans of the other side of the head on the grid of ``scans``, where the case is a part of a head and
             its own scans do not contain it; else empty.
+        context: What the context inputs of a network are computed from, see ``preprocessing.head_context``; None where
+            it was not estimated.
     """
 
     name: str
@@ -92,6 +98,7 @@ class Case:
     provenance: tuple[Conversion, ...] = ()
     reflection: np.ndarray | None = None
     mirrors: Mapping[Modality, Scan] = field(default_factory=dict)
+    context: HeadContext | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scans", MappingProxyType(dict(self.scans)))

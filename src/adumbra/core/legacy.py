@@ -60,7 +60,7 @@ IDENTITY_PARTS: Mapping[str, tuple[str, ...]] = {
 """For the parts of a training's identity: the options that earlier versions stored beside each other."""
 
 LATER_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "network": {"mirrored": False},
+    "network": {"mirrored": False, "context": ()},
     "data": {"annotators": 0, "annotator": 0},
     "loss": {"kind": "region-balanced", "component_share": 0.5, "tversky_alpha": 0.3},
 }

@@ -150,6 +150,8 @@ class InferenceConfig:
         registration: Whether scans on different grids are registered.
         compute: How the network is applied to a volume.
         refinement: A second pass where the first is uncertain; None makes none.
+        second_look: Weights of a second look at the candidates of a clot, a file; several make an ensemble.
+            ``"beside"`` takes the one beside the weights, where there is one, ``"none"`` none.
     """
 
     weights: str | Path | Sequence[str | Path] | None = None
@@ -163,6 +165,7 @@ class InferenceConfig:
     registration: Registration = "auto"
     compute: ComputeConfig = field(default_factory=ComputeConfig)
     refinement: RefinementConfig | None = None
+    second_look: str | Path | Sequence[str | Path] = "beside"
 
     def __post_init__(self) -> None:
         """Refuses values that have no meaning.

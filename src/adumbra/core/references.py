@@ -161,6 +161,13 @@ REFERENCES: dict[str, Reference] = {
         2016,
         "10.1007/978-3-319-46723-8_49",
     ),
+    "Clopper1934": Reference(
+        "Clopper CJ, Pearson ES",
+        "The use of confidence or fiducial limits illustrated in the case of the binomial",
+        "Biometrika 26(4):404–413",
+        1934,
+        "10.1093/biomet/26.4.404",
+    ),
     "Daxberger2021": Reference(
         "Daxberger E, Kristiadi A, Immer A, et al.",
         "Laplace redux: effortless Bayesian deep learning",

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from adumbra.core.candidates import CandidateDecision
 from adumbra.core.case import Case
 from adumbra.core.case_features import CaseFeatures, CaseScore, WidthShares
 from adumbra.core.geometry.grid import Grid
@@ -35,6 +36,7 @@ class Maps:
         draws: Number of draws.
         high_threshold: Probability that each component of the mask reaches (hysteresis); no effect at or below
             ``threshold``.
+        decided: Whether the mask holds the contours of accepted candidates instead, see ``core.candidates``.
     """
 
     target: Target
@@ -48,6 +50,7 @@ class Maps:
     threshold: float
     draws: int
     high_threshold: float = 0.0
+    decided: bool = False
 
     def uncertainty(self, measure: str) -> Volume:
         """The map of one measure of uncertainty.
@@ -180,6 +183,7 @@ class Findings:
         regional: Agreement of the draws on the whole and on each component of the mask; None where not computed.
         width: Sources of the width of the volume's interval; None where not computed.
         score: Agreement of the members with its calibrated meaning; None where not computed.
+        candidates: Candidates of a clot with their decisions; None without a second look.
     """
 
     target: Target
@@ -190,6 +194,7 @@ class Findings:
     regional: RegionalUncertainty | None = None
     width: WidthShares | None = None
     score: CaseScore | None = None
+    candidates: CandidateDecision | None = None
 
 
 @dataclass(frozen=True, eq=False)

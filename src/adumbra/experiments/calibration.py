@@ -121,7 +121,7 @@ def fit_calibration(
         target=model.target,
         posterior=model.posterior_name,
         draws=draws,
-        weights=tuple(network.card.sha256 for network in model.networks),
+        weights=model.weights,
         probability=probability,
         threshold=threshold,
         volume=volume.interval,

@@ -21,7 +21,7 @@ from adumbra.uncertainty.calibration.volume_fit import CalibrationCase
 
 _MAX_VOXELS = 20_000  # voxels of a case, half of them of the target where it has so many
 
-_WITHOUT_EFFECT = ("weights", "compute", "calibration")  # paths, hardware, and what a sample is made without
+_WITHOUT_EFFECT = ("weights", "compute", "calibration", "second_look")  # paths, hardware, what a sample is made without
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,8 @@ def model_identity(model: SegmentationModel) -> dict[str, object]:
         "weights": [network.card.sha256 for network in model.networks],
         "thresholds": list(model.network_thresholds),
     }
+    if model.second_look is not None:
+        facts["second_look"] = [network.card.sha256 for network in model.second_look.networks]
     identity: dict[str, object] = json.loads(json.dumps(settings | facts, default=str))
     return identity
 

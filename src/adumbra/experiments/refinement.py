@@ -29,7 +29,6 @@ from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.registry import LoadedNetwork, load
 from adumbra.posterior.refined import refinement_of
-from adumbra.preprocessing.pipeline import align_case
 from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.simulation.cohort import PhantomRef
 from adumbra.uncertainty.maps import summarise
@@ -203,7 +202,7 @@ def _drop_unfinished_line(path: Path) -> None:
 
 
 def _aligned(case: Case, model: SegmentationModel, number: int) -> _AlignedCase:
-    aligned = align_case(case, target=model.target, modalities=model.modalities, mirrored=model.mirrored)
+    aligned = model.align(case)
     if aligned.truth(model.target) is None:
         raise MissingInput(
             case.name, expected=f"a mask of the {model.target}", found="none", do="leave the case out of the study"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adumbra.core.atlas.context_channels import context_channels
 from adumbra.core.case import Case
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.components import dilate
@@ -24,7 +25,8 @@ class ModelInput:
 
     Attributes:
         channels: float32 (C, X, Y, Z), zeros where a modality is missing and in the padding; behind the modalities
-            their images of the other side of the head and the guidance maps, for a network that takes them.
+            their images of the other side of the head, the context inputs and the guidance maps, for a network that
+            takes them.
         present: float32 (C,), 1 where a modality is available.
         within: (X, Y, Z), the dilated brain.
         windows: Windows over ``within``.
@@ -73,7 +75,7 @@ def model_input(
     Raises:
         GridMismatch: The spacing differs by more than 10 %.
         MissingInput: No brain mask, an empty one, none of the modalities, no reflection for a network that takes mirror
-            images, or no guidance for a guided network.
+            images, no place in MNI152 space for one that takes context inputs, or no guidance for a guided network.
     """
     _require_usable(case, config, spacing_mm)
     within = dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
@@ -85,9 +87,13 @@ def model_input(
     for channel, modality in zip(channels, config.modalities, strict=False):
         if modality in case.scans:
             channel[...] = np.pad(case.scans[modality].data[box], padding)
+    count = len(config.modalities)
     if config.mirrored:
-        images, mirrors = channels[: config.image_channels].reshape(2, len(config.modalities), *channels.shape[1:])
+        images, mirrors = channels[: 2 * count].reshape(2, count, *channels.shape[1:])
         mirrors[...] = _mirror_images(case, config, images, box, padding)
+    if config.context:
+        first = count * (2 if config.mirrored else 1)
+        channels[first : first + config.context_channels] = _context_inputs(case, config, box, padding)
     present = np.array([m in case.scans for m in config.modalities], dtype=np.float32)
     part = np.pad(within[box], padding)
     windows = windows_over(part, side=side, overlap=overlap)
@@ -115,6 +121,22 @@ def _mirror_images(
         )
     low = [part.start - before for part, (before, _) in zip(box, padding, strict=True)]
     return mirror_channels(images, index_reflection(case.reflection, sub_grid(case.grid, low, images.shape[1:])))
+
+
+def _context_inputs(
+    case: Case, config: NetworkConfig, box: tuple[slice, ...], padding: tuple[tuple[int, int], ...]
+) -> np.ndarray:
+    """The context inputs of the padded part, as ``training.context`` computes them for a cached case."""
+    if case.context is None:
+        raise MissingInput(
+            case.name,
+            expected=f"a place in MNI152 space, for a network that takes {' and '.join(config.context)}",
+            found="none",
+            do="call adumbra.preprocessing.pipeline.align_case with in_atlas=True",
+        )
+    low = [part.start - before for part, (before, _) in zip(box, padding, strict=True)]
+    grid = sub_grid(case.grid, low, _padded_shape(box, padding))
+    return context_channels(case.context, config.context, grid.affine, grid.shape)
 
 
 def _guidance_maps(case: Case, config: NetworkConfig, guidance: Channels | None) -> np.ndarray:

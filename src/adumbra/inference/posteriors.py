@@ -68,6 +68,13 @@ class PreparedCase(Protocol):
         """Cross-attention weights on the case's grid; None where the network attends to no available modality."""
         ...
 
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Probability of the structures that the networks learn beside the target, on the case's grid.
+
+        It is the mean over the members of an ensemble, without any randomness; empty where no structure is learned.
+        """
+        ...
+
 
 @runtime_checkable
 class Posterior(Protocol):

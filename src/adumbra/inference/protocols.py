@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adumbra.core.atlas.head_context import ContextInput
 from adumbra.core.types import Modality, Structure, Target
 from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
 from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
@@ -54,7 +55,17 @@ class NetworkConfig(Protocol):
 
     @property
     def image_channels(self) -> int:
-        """Number of channels of the modalities and of their mirror images."""
+        """Number of channels of the modalities, of their mirror images and of the context inputs."""
+        ...
+
+    @property
+    def context(self) -> tuple[ContextInput, ...]:
+        """Context inputs that follow the images."""
+        ...
+
+    @property
+    def context_channels(self) -> int:
+        """Number of channels of the context inputs."""
         ...
 
     @property

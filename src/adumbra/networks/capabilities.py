@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from torch import Tensor
 
+from adumbra.core.candidates import CandidateRule
 from adumbra.core.types import Modality
 from adumbra.networks.decoder import DropoutMasks, Features, NetworkStage
 from adumbra.networks.sparse_decoder import CachedWindow, SparseSites
@@ -86,6 +87,20 @@ class LogitNoise(Protocol):
         stage: NetworkStage = "encoder",
     ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Mean logits, standard deviation of each voxel's own noise, and the factors of the noise that voxels share."""
+        ...
+
+
+@runtime_checkable
+class CandidateClassification(Protocol):
+    """A second look at a candidate."""
+
+    @property
+    def candidate_rule(self) -> CandidateRule:
+        """The candidates that the network was trained on."""
+        ...
+
+    def look(self, x: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """The logit of each cube, (B,), and the logits of its contour, (B, 1, X, Y, Z)."""
         ...
 
 

@@ -48,6 +48,8 @@ class CrossModalConfig(UNetConfig):
         super().__post_init__()
         if self.mirrored:
             raise ValueError("mirrored: expected False, for this network reads each modality alone, found True")
+        if self.context:
+            raise ValueError(f"context: expected (), for this network reads each modality alone, found {self.context}")
         if isinstance(self.dropout, tuple):
             raise ValueError(f"dropout: expected one rate, for the encoders hold none, found {self.dropout}")
         if len(self.windows) != len(self.widths):
@@ -232,6 +234,8 @@ class LateAverageConfig(UNetConfig):
         super().__post_init__()
         if self.mirrored:
             raise ValueError("mirrored: expected False, for this network reads each modality alone, found True")
+        if self.context:
+            raise ValueError(f"context: expected (), for this network reads each modality alone, found {self.context}")
 
     @property
     def trainable_posteriors(self) -> tuple[str, ...]:

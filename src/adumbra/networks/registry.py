@@ -13,6 +13,7 @@ from adumbra.core.errors import WeightsRejected
 from adumbra.core.types import MODALITIES, Target
 from adumbra.networks.crossmodal import CrossModal, CrossModalConfig, LateAverage, LateAverageConfig
 from adumbra.networks.denoiser import MaskDenoiser, MaskDenoiserConfig
+from adumbra.networks.second_look import SecondLookConfig, SecondLookNetwork
 from adumbra.networks.strided import StridedUNet, StridedUNetConfig
 from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
@@ -46,6 +47,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         frozenset({"noise", "decoder"}),
     ),
     "late-average": Architecture(LateAverageConfig, LateAverage, exact=True),
+    "second-look": Architecture(SecondLookConfig, SecondLookNetwork, exact=True),
 }
 """Architectures by name."""
 DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {
@@ -78,8 +80,8 @@ def transferred_weights(source: Mapping[str, Tensor], network: UNet) -> dict[str
     """
     architecture, own = ARCHITECTURES[architecture_of(network.config)], network.state_dict()
     named = {n if n in own else n.replace("encoder.", "encoder.joint.", 1): t for n, t in source.items()}
-    if network.config.mirrored:
-        named = {n: _with_mirror_channels(t, own[n]) if n in own else t for n, t in named.items()}
+    if network.config.mirrored or network.config.context:
+        named = {n: _with_further_channels(t, own[n]) if n in own else t for n, t in named.items()}
     fitting = {n: t for n, t in named.items() if n in own and t.shape == own[n].shape}
     replaced = set(architecture.replaced)
     if not network.config.has_joint_encoder:
@@ -89,8 +91,8 @@ def transferred_weights(source: Mapping[str, Tensor], network: UNet) -> dict[str
     return own | fitting if lost <= replaced and fresh <= replaced else dict(source)
 
 
-def _with_mirror_channels(weight: Tensor, own: Tensor) -> Tensor:
-    """The weight of a first convolution with zeros for the mirror images, which begin without influence."""
+def _with_further_channels(weight: Tensor, own: Tensor) -> Tensor:
+    """The weight of a first convolution with zeros for mirror images and context, which begin without influence."""
     missing = own.shape[1] - weight.shape[1] if weight.ndim == own.ndim > 1 else 0
     if missing <= 0 or weight.shape[:1] + weight.shape[2:] != own.shape[:1] + own.shape[2:]:
         return weight
@@ -107,6 +109,9 @@ class LoadedNetwork:
         fitted: Tensors of the posterior that was fitted to the weights, float32, by name; ``card.posterior`` names it.
         calibration: The file beside the weights, ``<name>.calibration.json``; None where there is none.
         first_pass: Network of the first pass of a guided network: ``<name>.first.safetensors`` beside the weights.
+        second_look: Weights of a second look at candidates, ``<name>.second-look.safetensors`` beside the weights; None
+            where there are none.
+        decision: The file beside the weights of a second look, ``<name>.decision.json``; None where there is none.
     """
 
     network: UNet
@@ -114,6 +119,8 @@ class LoadedNetwork:
     fitted: Mapping[str, Tensor] = field(default_factory=dict)
     calibration: Path | None = None
     first_pass: "LoadedNetwork | None" = None
+    second_look: Path | None = None
+    decision: Path | None = None
 
     @property
     def plain(self) -> UNet | None:
@@ -172,12 +179,18 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
     own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
     fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
     load_into(network, own, path)
-    beside = path.with_name(f"{path.stem}.calibration.json")
-    calibration = beside if beside.is_file() else None
     first_pass = None
     if network.config.guidance_channels:
         first_pass = _built(path.with_name(f"{path.stem}.first.safetensors"), name="", sha256="")
-    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration, first_pass)
+    files = (_beside(path, end) for end in ("second-look.safetensors", "decision.json"))
+    calibration = _beside(path, "calibration.json")
+    return LoadedNetwork(network.eval().requires_grad_(False), card, fitted, calibration, first_pass, *files)
+
+
+def _beside(path: Path, end: str) -> Path | None:
+    """The file of the same name with another end; None where there is none."""
+    beside = path.with_name(f"{path.stem}.{end}")
+    return beside if beside.is_file() else None
 
 
 def _require_known_modalities(path: Path, card: Card) -> None:

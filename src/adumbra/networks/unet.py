@@ -20,7 +20,13 @@ from torch.func import functional_call
 from adumbra.core.references import cites
 from adumbra.networks import sparse_decoder
 from adumbra.networks.blocks import ChannelDropout, ResidualBlock
-from adumbra.networks.capabilities import CrossAttending, LogitNoise, MaskDenoising, SparseDecoding
+from adumbra.networks.capabilities import (
+    CandidateClassification,
+    CrossAttending,
+    LogitNoise,
+    MaskDenoising,
+    SparseDecoding,
+)
 from adumbra.networks.decoder import Decoder, DecoderModule, DropoutMasks, EncoderModule, Features, NetworkStage
 from adumbra.networks.unet_config import UNetConfig
 
@@ -108,6 +114,11 @@ class UNet(nn.Module):
     @property
     def mask_denoising(self) -> MaskDenoising | None:
         """None: a U-Net gives logits at once."""
+        return None
+
+    @property
+    def candidate_classification(self) -> CandidateClassification | None:
+        """None: a U-Net segments, and does not classify candidates."""
         return None
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 
+from adumbra.core.atlas.head_context import CONTEXT_CHANNELS, ContextInput
 from adumbra.core.types import Modality, Structure, Target, targets_of
 
 C = TypeVar("C", bound="UNetConfig")
@@ -23,6 +24,7 @@ class UNetConfig:
             predicts none.
         mirrored: Whether each modality is followed by its image of the other side of the head, see
             ``core.geometry.reflection``.
+        context: Context inputs that follow the images, see ``core.atlas.context_channels``.
     """
 
     modalities: tuple[Modality, ...] = ("dwi", "adc", "b0", "flair")
@@ -31,6 +33,7 @@ class UNetConfig:
     dropout: float | tuple[float, ...] = 0.2
     noise_rank: int | None = None
     mirrored: bool = False
+    context: tuple[ContextInput, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.widths):
@@ -38,6 +41,8 @@ class UNetConfig:
         count = len(targets_of(self.targets))
         if not count or targets_of(self.targets[:count]) != self.targets[:count]:
             raise ValueError(f"targets: expected a target first and structures last, found {self.targets}")
+        if self.context != tuple(name for name in CONTEXT_CHANNELS if name in self.context):
+            raise ValueError(f"context: expected some of {', '.join(CONTEXT_CHANNELS)}, in order, found {self.context}")
 
     @property
     def multiple(self) -> int:
@@ -46,8 +51,13 @@ class UNetConfig:
 
     @property
     def image_channels(self) -> int:
-        """Number of image channels: one for each modality, then one for the mirror image of each where it is used."""
-        return len(self.modalities) * (2 if self.mirrored else 1)
+        """Number of channels of the images, of their mirror images and of the context inputs, in this order."""
+        return len(self.modalities) * (2 if self.mirrored else 1) + self.context_channels
+
+    @property
+    def context_channels(self) -> int:
+        """Number of channels of the context inputs."""
+        return sum(CONTEXT_CHANNELS[name] for name in self.context)
 
     @property
     def guidance_channels(self) -> int:
@@ -93,8 +103,8 @@ class UNetConfig:
     def as_json(self) -> dict[str, object]:
         """Plain values; ``from_json`` gives the config back."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        # Cards of earlier versions do not name the option; without it a card has the same bytes as theirs.
-        return values if self.mirrored else {key: value for key, value in values.items() if key != "mirrored"}
+        # Cards of earlier versions do not name these options; without them a card has the same bytes as theirs.
+        return {key: value for key, value in values.items() if value or key not in ("mirrored", "context")}
 
     @classmethod
     def from_json(cls: type[C], values: Mapping[str, object]) -> C:

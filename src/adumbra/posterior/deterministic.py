@@ -8,10 +8,11 @@ import numpy as np
 from adumbra.core.case import Case
 from adumbra.core.results import AttentionMaps
 from adumbra.core.rng import children
-from adumbra.core.types import Channels, Volume
+from adumbra.core.types import Channels, Structure, Volume
 from adumbra.inference.attention_maps import attention_maps
 from adumbra.inference.posteriors import Realisation, require_draws
 from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork
+from adumbra.inference.structures import target_and_structures
 from adumbra.inference.windowed_inference import WindowedInference
 from adumbra.posterior.sampled_posterior import SampledPosterior
 
@@ -57,6 +58,7 @@ class ConstantCase:
 
     inference: WindowedInference
     _volume: list[Volume] = field(default_factory=list, init=False, repr=False)
+    _structures: dict[Structure, Volume] = field(default_factory=dict, init=False, repr=False)
 
     def draw(self, generator: np.random.Generator) -> Volume:
         """The volume; no draw differs."""
@@ -70,9 +72,16 @@ class ConstantCase:
     def deterministic(self) -> Volume:
         """The probability volume, computed at the first call."""
         if not self._volume:
-            self._volume.append(self.inference.deterministic())
+            volume, structures = target_and_structures(self.inference)
+            self._volume.append(volume)
+            self._structures.update(structures)
         return self._volume[0]
 
     def attention_maps(self) -> AttentionMaps | None:
         """Cross-attention weights on the case's grid; None where there are none."""
         return attention_maps(self.inference)
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Probability of each structure on the case's grid, computed together with the target."""
+        self.deterministic()
+        return self._structures

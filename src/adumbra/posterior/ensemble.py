@@ -16,6 +16,7 @@ from adumbra.core.rng import children
 from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.attention_maps import mean_attention
 from adumbra.inference.posteriors import Posterior, PreparedCase, require_draws
+from adumbra.inference.structures import mean_structures
 
 
 @cites("Lakshminarayanan2017")
@@ -107,6 +108,10 @@ class EnsembleCase:
     def attention_maps(self) -> AttentionMaps | None:
         """The mean over the members; None unless all attend from and to the same modalities."""
         return mean_attention([member.attention_maps() for member in self.members])
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """The mean over the members that learn the structure."""
+        return mean_structures([member.structure_maps() for member in self.members])
 
 
 def _mean(volumes: Sequence[Volume]) -> Volume:

@@ -4,7 +4,7 @@ The members of an ensemble may work at different spacings. Each sees the case at
 grid. Draws that are the same volume, such as those of a deterministic member, are resampled once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.geometry.resampling import resample
 from adumbra.core.results import AttentionMaps
-from adumbra.core.types import Mask, Volume
+from adumbra.core.types import Mask, Structure, Volume
 from adumbra.inference.attention_maps import attention_on_grid
 from adumbra.inference.posteriors import PreparedCase
 
@@ -50,6 +50,11 @@ class OnNativeGrid:
         """Cross-attention weights on ``grid``; None where there are none."""
         maps = self.prepared.attention_maps()
         return None if maps is None else attention_on_grid(maps, self.source, self.grid, within=self.within)
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Probability of each structure on ``grid``."""
+        maps = self.prepared.structure_maps()
+        return {name: np.clip(resample(volume, self.source, self.grid), 0.0, 1.0) for name, volume in maps.items()}
 
     def _on_grid(self, volume: np.ndarray) -> np.ndarray:
         """The volume on ``grid``; the last one is remembered, for draws that are the same object."""

@@ -18,6 +18,7 @@ from adumbra.core.types import Channels, Structure, Target, Volume
 from adumbra.inference.attention_maps import attention_maps
 from adumbra.inference.posteriors import StochasticApproximation, require_draws
 from adumbra.inference.protocols import TrainedNetwork
+from adumbra.inference.structures import structure_maps
 from adumbra.inference.windowed_inference import WindowedInference
 
 
@@ -113,3 +114,7 @@ class SampledCase:
     def attention_maps(self) -> AttentionMaps | None:
         """Cross-attention weights on the case's grid; None where there are none."""
         return attention_maps(self.inference)
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Probability of each structure on the case's grid; empty where the network learns none."""
+        return structure_maps(self.inference)

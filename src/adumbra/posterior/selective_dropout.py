@@ -30,6 +30,7 @@ from adumbra.inference.device import autocast
 from adumbra.inference.posteriors import require_draws
 from adumbra.inference.protocols import SparseDecoding, TrainedNetwork
 from adumbra.inference.sliding_window import Box, gaussian_bell
+from adumbra.inference.structures import structure_maps
 from adumbra.inference.windowed_inference import WindowedInference
 from adumbra.networks.sparse_decoder import CachedWindow, SparseSites
 from adumbra.posterior.mc_dropout import MCDropout
@@ -169,6 +170,10 @@ class DeterministicPass:
     def attention_maps(self) -> AttentionMaps | None:
         """Cross-attention weights on the case's grid; None where there are none."""
         return attention_maps(self.inference)
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Probability of each structure on the case's grid; empty where the network learns none."""
+        return structure_maps(self.inference)
 
     def batch(self, generators: Sequence[np.random.Generator], size: int) -> Iterator[Volume]:
         """A draw for each generator, computed together.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from adumbra.core.atlas.head_context import flip_signs
 from adumbra.core.references import cites
 from adumbra.inference.posteriors import Realisation
 from adumbra.inference.protocols import NetworkStage, SegmentationNetwork, TrainedNetwork, Window
@@ -57,7 +58,11 @@ class TestTimeAugmentation:
             available = window.present.view(1, -1, 1, 1, 1)  # a missing channel stays zero
             # A mirror image is of the same scan, and has its intensities.
             factor, offset = (torch.from_numpy(np.tile(a, (1, repeats, 1, 1, 1))).to(x) for a in (gain, shift))
-            changed = (x * factor + offset) * available.repeat(1, repeats, 1, 1, 1)
+            images, context = x[:, : factor.shape[1]], x[:, factor.shape[1] :]
+            changed = (images * factor + offset) * available.repeat(1, repeats, 1, 1, 1)
+            if context.shape[1]:  # no intensities, but the coordinate x of the other side is that of the opposite sign
+                signs = torch.tensor(flip_signs(network.config.context, flipped=2 in axes)).to(x).view(1, -1, 1, 1, 1)
+                changed = torch.cat([changed, context * signs], dim=1)
             return torch.flip(network((torch.flip(changed, axes),), window.present), axes)
 
         return augmented

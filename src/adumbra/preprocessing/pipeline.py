@@ -14,6 +14,7 @@ from adumbra.core.references import citations, cites
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Modality, Target
 from adumbra.preprocessing.alignment import align
+from adumbra.preprocessing.head_context import with_head_context
 from adumbra.preprocessing.normalisation import normalise
 from adumbra.preprocessing.phase import with_swi
 from adumbra.preprocessing.reflection import with_reflection
@@ -47,6 +48,7 @@ def preprocess(
     spacing_mm: float,
     registration: Literal["auto", "never"] = "auto",
     mirrored: bool = False,
+    in_atlas: bool = False,
     progress: Progress = quiet,
 ) -> tuple[Case, Case]:
     """Aligns a case, and prepares it for a network.
@@ -59,6 +61,7 @@ def preprocess(
         spacing_mm: Spacing of the network's isotropic grid.
         registration: See ``align``.
         mirrored: Whether to estimate the reflection of the head, for a network that takes mirror images.
+        in_atlas: Whether to place the head in MNI152 space, for a network that takes context inputs.
         progress: Follows the registrations.
 
     Returns:
@@ -70,7 +73,13 @@ def preprocess(
         MissingInput: The case has no scan that shows the target.
     """
     aligned = align_case(
-        case, target=target, modalities=modalities, registration=registration, mirrored=mirrored, progress=progress
+        case,
+        target=target,
+        modalities=modalities,
+        registration=registration,
+        mirrored=mirrored,
+        in_atlas=in_atlas,
+        progress=progress,
     )
     return aligned, network_case(aligned, spacing_mm=spacing_mm)
 
@@ -83,13 +92,15 @@ def align_case(
     modalities: Collection[Modality],
     registration: Literal["auto", "never"] = "auto",
     mirrored: bool = False,
+    in_atlas: bool = False,
     progress: Progress = quiet,
 ) -> Case:
     """The case on the grid of the target's reference modality; the arguments and errors are those of ``preprocess``."""
     weighted = with_swi(case) if {"swi", "phase"} <= set(modalities) else case
     reference = reference_modality(case, target)
     aligned = align(weighted, reference=reference, registration=registration, progress=progress)
-    return with_reflection(aligned, modalities) if mirrored else aligned
+    placed = with_head_context(aligned, modalities) if in_atlas else aligned
+    return with_reflection(placed, modalities) if mirrored else placed
 
 
 def network_case(aligned: Case, *, spacing_mm: float) -> Case:

@@ -91,6 +91,8 @@ def write_findings(
     case = bids_name(name)
     path = f"{case_folder(case, findings.target)}/{case}_label-{findings.target}_findings.json"
     content = {"findings": asdict(findings), "draws": asdict(draws)}
+    if findings.candidates is None:
+        del content["findings"]["candidates"]  # a prediction without a second look has the files of earlier versions
     if features is not None:
         content["features"] = features.as_json()
     return write_all_atomically({path: json_bytes(content)}, out, overwrite=overwrite)[0]
@@ -116,11 +118,14 @@ def on_native(maps: Maps, native: Grid) -> Maps:
     """The maps on another grid: voxel for voxel if only axes are flipped or permuted, else interpolated linearly.
 
     The interpolated mask holds the voxels whose interpolated probability reaches the threshold, in components that
-    touch the mask. The high threshold is not applied again, because interpolation lowers small peaks.
+    touch the mask. The high threshold is not applied again, because interpolation lowers small peaks. The contours of
+    accepted candidates are interpolated themselves.
     """
     mask, grid = reorient(maps.mask, maps.grid, native.axcodes)
     probability = resample(maps.probability, maps.grid, native)
-    if not grid.coincides(native):
+    if maps.decided:
+        mask = resample(maps.mask, maps.grid, native)
+    elif not grid.coincides(native):
         near_mask = resample(maps.mask.astype(np.float32), maps.grid, native) > 0
         mask = touching(probability >= np.float32(maps.threshold), near_mask)
     return replace(
@@ -167,7 +172,9 @@ def _sidecars(maps: Maps, draws: VolumeDraws | None) -> dict[str, dict[str, obje
     mask: dict[str, object] = {
         "Type": "Lesion",
         "Description": f"Voxels whose mean probability of {maps.target} is at least the threshold, "
-        "in 26-connected components that reach the high threshold somewhere (hysteresis)",
+        "in 26-connected components that reach the high threshold somewhere (hysteresis)"
+        if not maps.decided
+        else f"Contours of the accepted candidates of {maps.target}",
         "VolumeMl": round(volume_ml, 6),
     }
     if draws is not None:

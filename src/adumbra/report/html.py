@@ -104,6 +104,7 @@ def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrit
         scores=prediction.scores or {},
         curves=[] if prediction.curves is None else quality_charts(prediction.curves, of="this case"),
         components=_components(findings.regional),
+        candidates=findings.candidates,
         attention=None if prediction.attention is None else _attention(scene, prediction.attention, brain),
         warnings=list(dict.fromkeys(warnings)),
         run=run,

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from adumbra.core.atomic_io import write_all_atomically
+from adumbra.core.candidates import CandidateDecision
 from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.case_features import CaseFeatures, CaseScore, WidthShares
 from adumbra.core.errors import MissingInput, OutputRefused, UnreadableFile
@@ -216,7 +217,8 @@ def _maps(stem: str, grid: Grid, options: Mapping[str, Any]) -> Maps:
     measures: dict[str, Any] = {name: _volume(stem, f"desc-{name}_uncertainty", grid) for name in MEASURES}
     probability, mask = _volume(stem, "probseg", grid), _volume(stem, "mask", grid) > 0
     settings = {name: options[name] for name in ("target", "threshold", "high_threshold", "draws")}
-    return Maps(grid=grid, probability=probability, mask=mask, **measures, **settings)
+    decided = "second_look" in options
+    return Maps(grid=grid, probability=probability, mask=mask, decided=decided, **measures, **settings)
 
 
 def _attention(stem: str, grid: Grid, metadata: Mapping[str, Any]) -> AttentionMaps:
@@ -243,6 +245,7 @@ def _findings(stored: Mapping[str, Any]) -> Findings:
         _regional(stored.get("regional")),
         None if stored.get("width") is None else WidthShares(**stored["width"]),
         None if stored.get("score") is None else CaseScore(**stored["score"]),
+        None if stored.get("candidates") is None else CandidateDecision.from_json(stored["candidates"]),
     )
 
 

@@ -4,7 +4,7 @@ It imitates the variation of scanners and positioning: mirrored brains, other co
 slices, missing sequences, skull stripping. NumPy only; a patch takes about 25 ms.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
+from adumbra.core.atlas.head_context import ContextInput, flip_signs
 from adumbra.core.types import Modality, Volume
 from adumbra.training.patches import Patches
 
@@ -58,6 +59,7 @@ def augment(
     modalities: tuple[Modality, ...],
     augmentation: Augmentation,
     mirror_rng: np.random.Generator | None = None,
+    inputs: Sequence[ContextInput] = (),
 ) -> Patches:
     """Changes a batch of one patch at random.
 
@@ -71,8 +73,10 @@ def augment(
         augmentation: Probability of each change.
         mirror_rng: Source of what differs between an image and its mirror image; with or without it, the images are
             changed in the same way. A patch with mirror images needs it.
+        inputs: Context inputs of the patch. They are flipped with the images; with left and right exchanged, the
+            coordinate x changes its sign.
     """
-    patch = _flip(patch, rng, augmentation)
+    patch = _flip(patch, rng, augmentation, inputs)
     if rng.random() < augmentation.strip:
         patch = _strip_skull(patch, rng)
     present = _omit_modalities(patch.present[0], rng, modalities, augmentation.missing)
@@ -89,15 +93,21 @@ def augment(
     return changed if mirror is None else replace(changed, mirror=mirror[None])
 
 
-def _flip(patch: Patches, rng: np.random.Generator, augmentation: Augmentation) -> Patches:
+def _flip(
+    patch: Patches, rng: np.random.Generator, augmentation: Augmentation, inputs: Sequence[ContextInput]
+) -> Patches:
     probabilities = (augmentation.mirror, augmentation.flip, augmentation.flip)
     axes = tuple(axis - 3 for axis, p in enumerate(probabilities) if rng.random() < p)
     flipped = (np.flip(a, axes) for a in (patch.channels, patch.labels, patch.weights, patch.brain, patch.guidance))
     channels, labels, weights, brain, guidance = flipped
+    result = Patches(channels, patch.present, labels, weights, brain, guidance)
+    if patch.context is not None:
+        signs = np.array(flip_signs(inputs, flipped=-3 in axes), dtype=np.float32)[:, None, None, None]
+        result = replace(result, context=np.flip(patch.context, axes) * signs)
     if patch.mirror is None or patch.mirror_brain is None:
-        return Patches(channels, patch.present, labels, weights, brain, guidance)
+        return result
     mirror, mirror_brain = (np.flip(a, axes) for a in (patch.mirror, patch.mirror_brain))
-    return Patches(channels, patch.present, labels, weights, brain, guidance, mirror=mirror, mirror_brain=mirror_brain)
+    return replace(result, mirror=mirror, mirror_brain=mirror_brain)
 
 
 def _omit_modalities(

@@ -26,6 +26,7 @@ from adumbra.core.geometry.reflection import index_reflection, sub_grid
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.types import STRUCTURES, Affine, Mask, Modality, Structure, Target, Volume, targets_of
 from adumbra.preprocessing.pipeline import preprocess
+from adumbra.training.mirror import other_side
 
 _MARGIN_MM = 12.0
 _BRAIN_SITES = 4096  # Number of brain voxels stored per case, to centre patches on.
@@ -52,8 +53,8 @@ class CaseSource(Protocol):
 class PreparedSource(CaseSource, Protocol):
     """A case that prepares itself for a network, such as a patch that has the units of its whole head."""
 
-    def network_case(self, *, modalities: Sequence[Modality], spacing_mm: float) -> Case:
-        """The case at the spacing of a network and in network units."""
+    def network_case(self, *, modalities: Sequence[Modality], spacing_mm: float, mirrored: bool = False) -> Case:
+        """The case at the spacing of a network and in network units; ``mirrored`` with the other side of the head."""
         ...
 
 
@@ -145,7 +146,9 @@ def _identity(config: CacheConfig) -> str:
 
 def _write(case: CaseSource, path: Path, config: CacheConfig) -> None:
     if isinstance(case, PreparedSource):
-        arrays = _cropped_arrays(case.network_case(modalities=config.modalities, spacing_mm=config.spacing_mm), config)
+        options = {"mirrored": True} if config.mirrored else {}
+        prepared = case.network_case(modalities=config.modalities, spacing_mm=config.spacing_mm, **options)
+        arrays = _cropped_arrays(prepared, config)
     else:
         arrays = training_arrays(case.open(), config)
     # One key of metadata only: safetensors writes several in an order that changes from run to run.
@@ -162,7 +165,9 @@ def training_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         ``ends`` int64 (K,), where the voxels of each component end in ``sites``; ``brain_sites`` int16 (M, 3); with
         annotators ``annotations`` uint8 (A, T, X, Y, Z), the masks of each; with structures ``known`` float32 (S,), 1
         where the case has their masks, whose ``weights`` are equal everywhere and not stored; with mirror images
-        ``reflection`` float64 (4, 4), from the index of a voxel to that of its mirror image.
+        ``reflection`` float64 (4, 4), from the index of a voxel to that of its mirror image. A part of a head has its
+        other side as ``mirrors`` float16 (C, X, Y, Z) and ``mirror_brain`` uint8 (X, Y, Z), in place, and the identity
+        as its reflection.
 
     Raises:
         MissingInput: The case lacks the mask of a target.
@@ -222,6 +227,7 @@ def _cropped_arrays(case: Case, config: CacheConfig) -> dict[str, np.ndarray]:
         **({"known": np.array([n in case.masks for n in structures], np.float32)} if structures else {}),
         **({"annotations": np.array(annotations, dtype=np.uint8)} if annotations else {}),
         **_positions(case, box, padding),
+        **(other_side(case, config.modalities, crop) if config.mirrored and case.reflection is None else {}),
     }
 
 

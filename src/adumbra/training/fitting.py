@@ -21,7 +21,7 @@ from adumbra.posterior.laplace import Curvature, fit_laplace
 from adumbra.posterior.swag import SwagMoments
 from adumbra.posterior.weightspace import parameters_from
 from adumbra.training.config import OptimiserConfig
-from adumbra.training.mirror import image_channels
+from adumbra.training.inputs import input_channels
 from adumbra.training.objective import VOXELS_PER_OBSERVATION
 from adumbra.training.options import TrainedPosterior
 from adumbra.training.patches import CachedCase
@@ -137,7 +137,7 @@ def add_curvature(curvature: Curvature, network: UNet, case: CachedCase, *, side
     """Adds the brain voxels of one case to the curvature, each voxel once."""
     with safe_open(case.path, framework="np") as file:
         brain = file.get_tensor("brain").astype(bool)
-    channels = image_channels(case.path, case.reflection if network.config.mirrored else None)
+    channels = input_channels(case, network.config)
     remaining = brain.copy()
     device = next(network.parameters()).device
     present = torch.from_numpy(case.present)[None].to(device)

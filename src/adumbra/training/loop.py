@@ -28,6 +28,7 @@ from adumbra.training.cache import CaseSource, cache_cases
 from adumbra.training.checkpoint import Checkpoint, locked, read_checkpoint, write_checkpoint
 from adumbra.training.component_regions import with_regions
 from adumbra.training.config import DataConfig, TrainConfig
+from adumbra.training.context_files import write_contexts
 from adumbra.training.crossfit import guided_cases
 from adumbra.training.fitting import (
     FittedPosterior,
@@ -86,6 +87,8 @@ def train(cases: Sequence[CaseSource], out: str | Path, config: TrainConfig, *, 
         if config.runtime.threads:
             torch.set_num_threads(config.runtime.threads)
         paths = cache_cases(cases, out / "cache", config.cache, workers=config.runtime.workers, progress=progress)
+        if config.network.context:
+            write_contexts(cases, paths, config.cache, progress=progress)
         return _run(tuple(open_cached_case(path) for path in paths), out, config, progress)
 
 
@@ -197,8 +200,10 @@ def sample_batch(cases: Sequence[CachedCase], config: TrainConfig, number: int) 
     data, rng = config.data, np.random.default_rng([config.seed, number])
     with_target = [case for case in cases if len(case.ends)] or cases
     augmentation = ramp_up(data, number, config.optimiser.steps)
-    # A generator of its own, so that trainings with and without mirror images show the same patches.
-    mirror_rng = np.random.default_rng([config.seed, number, 3]) if config.network.mirrored else None
+    # Generators of their own, so that trainings with and without mirror images or context inputs show the same patches.
+    network = config.network
+    mirror_rng = np.random.default_rng([config.seed, number, 3]) if network.mirrored else None
+    context_rng = np.random.default_rng([config.seed, number, 4]) if network.context else None
     patches = []
     for _ in range(data.batch):
         pool = with_target if rng.random() < _SHARE_WITH_TARGET else cases
@@ -210,9 +215,19 @@ def sample_batch(cases: Sequence[CachedCase], config: TrainConfig, number: int) 
             spacing_mm=data.spacing_mm,
             annotator=data.annotator,
             mirror_rng=mirror_rng,
+            inputs=network.context,
+            context_rng=context_rng,
         )
-        modalities = config.network.modalities
-        patches.append(augment(patch, rng, modalities=modalities, augmentation=augmentation, mirror_rng=mirror_rng))
+        patches.append(
+            augment(
+                patch,
+                rng,
+                modalities=network.modalities,
+                augmentation=augmentation,
+                mirror_rng=mirror_rng,
+                inputs=network.context,
+            )
+        )
     return with_regions(concatenate_patches(patches), config.loss.kind)
 
 

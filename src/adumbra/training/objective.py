@@ -56,12 +56,14 @@ class Batch:
     guidance: Tensor
     regions: Tensor | None = None
     mirror: Tensor | None = None
+    context: Tensor | None = None
 
     @classmethod
     def from_patches(cls, patches: Patches, device: torch.device) -> "Batch":
         """The patches on a device."""
         arrays = (getattr(patches, name) for name in ("channels", "present", "labels", "weights", "brain", "guidance"))
-        rest = (None if a is None else torch.from_numpy(a).to(device) for a in (patches.regions, patches.mirror))
+        others = (patches.regions, patches.mirror, patches.context)
+        rest = (None if a is None else torch.from_numpy(a).to(device) for a in others)
         return cls(*(torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays), *rest)
 
     @property
@@ -70,10 +72,15 @@ class Batch:
         return self.guidance[:, :1] if self.guidance.shape[1] else None
 
     def network_input(self, *, guided: bool, images: Tensor | None = None) -> Tensor:
-        """Input channels of the network: these images or others, then mirror images and guidance if it takes them."""
+        """Input channels of the network: these images or others, then what it takes beside them.
+
+        That are mirror images, context inputs and guidance maps, in this order.
+        """
         shown = self.images if images is None else images
         if self.mirror is not None:
             shown = torch.cat([shown, self.mirror.to(shown.dtype)], dim=1)
+        if self.context is not None:
+            shown = torch.cat([shown, self.context.to(shown.dtype)], dim=1)
         return torch.cat([shown, self.guidance], dim=1) if guided else shown
 
     def with_uncertainty_loss(self, kind: UncertaintyLoss) -> "Batch":

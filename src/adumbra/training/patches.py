@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from adumbra.core.atlas.head_context import ContextInput, HeadContext
 from adumbra.core.legacy import stored_name
+from adumbra.training.context import ABSENT, context_volume, read_context
 from adumbra.training.mirror import jittered, mirror_patch
 
 _SMALL_ML = 1.6
@@ -26,6 +28,8 @@ class CachedCase:
         brain_sites: int16 (M, 3), brain voxels.
         guidance: File of the guidance maps, see ``training.crossfit``; None where there are none.
         reflection: (4, 4), index of a voxel to that of its mirror image; None where it was not estimated.
+        affine: (4, 4), index of a voxel to subject mm; None in files of earlier versions.
+        context: What context inputs are computed from, see ``training.context``; None where it was not estimated.
     """
 
     path: Path
@@ -36,6 +40,8 @@ class CachedCase:
     brain_sites: np.ndarray
     guidance: Path | None = None
     reflection: np.ndarray | None = None
+    affine: np.ndarray | None = None
+    context: HeadContext | None = None
 
     @property
     def name(self) -> str:
@@ -59,6 +65,7 @@ class Patches:
         mirror: (B, C, X, Y, Z), ``channels`` of the other side of the head, see ``training.mirror``; None where the
             network takes none.
         mirror_brain: (B, 1, X, Y, Z), ``brain`` of the other side; None likewise.
+        context: (B, K, X, Y, Z), context inputs, see ``core.atlas.context_channels``; None where there are none.
     """
 
     channels: np.ndarray
@@ -70,6 +77,7 @@ class Patches:
     regions: np.ndarray | None = None
     mirror: np.ndarray | None = None
     mirror_brain: np.ndarray | None = None
+    context: np.ndarray | None = None
 
 
 def open_cached_case(path: Path) -> CachedCase:
@@ -77,9 +85,13 @@ def open_cached_case(path: Path) -> CachedCase:
     with safe_open(path, framework="np") as file:
         x, y, z = file.get_slice("brain").get_shape()
         small = (file.get_tensor(name) for name in ("present", "sites", "ends", "brain_sites"))
-        reflection = file.get_tensor("reflection") if "reflection" in file.keys() else None  # noqa: SIM118
+        keys = file.keys()
+        reflection, affine = (file.get_tensor(n) if n in keys else None for n in ("reflection", "affine"))
         present, sites, ends, brain_sites = small
-        return CachedCase(path, (x, y, z), present, sites, ends, brain_sites, reflection=reflection)
+        return CachedCase(
+            path, (x, y, z), present, sites, ends, brain_sites,
+            reflection=reflection, affine=affine, context=read_context(path),
+        )  # fmt: skip
 
 
 def sample_patch(
@@ -90,6 +102,8 @@ def sample_patch(
     spacing_mm: float,
     annotator: int = 0,
     mirror_rng: np.random.Generator | None = None,
+    inputs: Sequence[ContextInput] = (),
+    context_rng: np.random.Generator | None = None,
 ) -> Patches:
     """Samples one patch of a case, as a batch of one.
 
@@ -105,6 +119,12 @@ def sample_patch(
         annotator: Number of the annotator whose labels are taken, from 1; 0 draws one of them. A case without
             annotators has its own mask.
         mirror_rng: Source of the jitter of the reflection, for a case that has one; None samples no mirror image.
+        inputs: Context inputs of the patch.
+        context_rng: Source of the jitter of their place, and of whether the upstream prior is absent; None changes
+            neither.
+
+    Raises:
+        InputRejected: See ``training.context.context_volume``.
     """
     centre = _sample_centre(case, rng, small_voxels=_SMALL_ML * 1000.0 / spacing_mm**3)
     jitter = rng.integers(-(side // 4), side // 4 + 1, 3)
@@ -123,12 +143,46 @@ def sample_patch(
         of_structures = np.broadcast_to(known[None, :, None, None, None], (1, len(known), *weights.shape[2:]))
         weights = np.concatenate([weights, of_structures], axis=1)
     guidance = guidance_maps(case, (x, y, z))[None]
-    patch = Patches(channels, case.present[None].copy(), labels, weights, brain, guidance)
+    context = patch_context(case, inputs, (x, y, z), context_rng, spacing_mm=spacing_mm)
+    patch = Patches(channels, case.present[None].copy(), labels, weights, brain, guidance, context=context)
     if case.reflection is None or mirror_rng is None:
         return patch
     reflection = jittered(case.reflection, case.shape, mirror_rng, spacing_mm=spacing_mm)
     mirror, mirror_brain = mirror_patch(case.path, case.shape, reflection, (x, y, z))
     return replace(patch, mirror=mirror[None], mirror_brain=mirror_brain[None])
+
+
+def patch_context(
+    case: CachedCase,
+    inputs: Sequence[ContextInput],
+    box: tuple[slice, slice, slice],
+    rng: np.random.Generator | None,
+    *,
+    spacing_mm: float,
+) -> np.ndarray | None:
+    """The context inputs of a box of a case, float32 (1, K, X, Y, Z); None without inputs.
+
+    The place of the head is turned and shifted a little, as the place that is estimated for a new case is no more
+    precise, and the upstream prior is absent with the probability ``training.context.ABSENT``.
+
+    Args:
+        case: The case.
+        inputs: Names of the inputs.
+        box: The voxels of the patch.
+        rng: Source of both; None changes neither.
+        spacing_mm: Spacing of the case's isotropic grid, in millimetres.
+    """
+    if not inputs:
+        return None
+    context, move = case.context, np.eye(4)
+    move[:3, 3] = [part.start for part in box]
+    if rng is not None:
+        move = jittered(np.eye(4), case.shape, rng, spacing_mm=spacing_mm) @ move
+        if rng.random() < ABSENT and context is not None:
+            context = replace(context, upstream=None)
+    affine = None if case.affine is None else case.affine @ move
+    x, y, z = (part.stop - part.start for part in box)
+    return context_volume(case.path, context, affine, inputs, (x, y, z))[None]
 
 
 def guidance_maps(

@@ -124,6 +124,9 @@ def _random_patches(config: TrainConfig) -> Patches:
     patches = Patches(images, present, labels, np.ones_like(labels), np.ones_like(labels[:, :1]), guidance)
     if network.mirrored:
         patches = replace(patches, mirror=images, mirror_brain=patches.brain)
+    if network.context:
+        context = rng.random((data.batch, network.context_channels, *sides), dtype=np.float32)
+        patches = replace(patches, context=context)
     return with_regions(patches, config.loss.kind)
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adumbra.core.errors import WeightsRejected
 from adumbra.inference.device import autocast
 from adumbra.networks.denoiser import ImageDenoiser
 from adumbra.networks.flipout import make_variational
 from adumbra.networks.registry import architecture_of, load, network_of, transferred_weights
 from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import load_into
 from adumbra.training.config import TrainConfig
 from adumbra.training.fitting import (
@@ -146,7 +148,23 @@ def _load_initial(network: UNet, name: str) -> None:
     initial = load(name)
     plain = initial.plain if architecture_of(network.config) == "unet" else None
     source = initial.network if plain is None else plain
+    _require_same_order(source.config, network.config, name)
     load_into(network, transferred_weights(source.state_dict(), network), Path(name))
+
+
+def _require_same_order(source: UNetConfig, own: UNetConfig, name: str) -> None:
+    """Refuses initial weights whose further channels are not the first of the network's; zeros stand for the rest.
+
+    Raises:
+        WeightsRejected: A channel would get the weights of another one.
+    """
+    if source.context != own.context[: len(source.context)] or (source.context and source.mirrored != own.mirrored):
+        raise WeightsRejected(
+            Path(name).name,
+            expected=f"context inputs that begin those of the network: {', '.join(own.context) or 'none'}",
+            found=", ".join(source.context) + (" behind mirror images" if source.mirrored else ""),
+            do="start from weights without context inputs, or train a network with the same ones",
+        )
 
 
 def _learning_rate(number: int, config: TrainConfig) -> float:

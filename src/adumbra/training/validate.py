@@ -13,7 +13,7 @@ from adumbra.inference.sliding_window import windows_over
 from adumbra.networks.decoder import DropoutMasks
 from adumbra.networks.unet import UNet
 from adumbra.training.config import TrainConfig
-from adumbra.training.mirror import image_channels
+from adumbra.training.inputs import input_channels
 from adumbra.training.patches import CachedCase, guidance_maps
 
 _SMALL_ML = 2.0
@@ -47,7 +47,7 @@ def validate(network: UNet, cases: Sequence[CachedCase], config: TrainConfig) ->
     for case in cases:
         with safe_open(case.path, framework="np") as file:
             truth, brain = file.get_tensor("labels")[:count].astype(bool), file.get_tensor("brain").astype(bool)
-        channels = image_channels(case.path, case.reflection if network.config.mirrored else None)
+        channels = input_channels(case, network.config)
         if network.config.guidance_channels:
             channels = np.concatenate([channels, guidance_maps(case)])
         inside = brain | truth.any(axis=0)
@@ -77,8 +77,8 @@ def predicted_volumes(
 
     Args:
         network: In evaluation mode.
-        channels: float32 (C, X, Y, Z) in network units, followed by mirror images and guidance maps where the network
-            takes them.
+        channels: float32 (C, X, Y, Z) in network units, followed by mirror images, context inputs and guidance maps
+            where the network takes them.
         present: float32 (C,), 1 where a modality is present.
         inside: (X, Y, Z), the mask.
         side: Side of a window, in voxels.

@@ -1,1 +1,1 @@
-"""The MNI152 template and the atlas of arterial territories, which several stages share."""
+"""The MNI152 template, the atlases of arterial territories and of vessels, and context inputs, which stages share."""

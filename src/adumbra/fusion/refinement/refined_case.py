@@ -1,6 +1,6 @@
 """A case on its way through a first pass, and through a second pass over some windows."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from adumbra.core.case import Case, Scan
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.options import SelectionConfig
 from adumbra.core.results import AttentionMaps
-from adumbra.core.types import Mask, Target, Volume
+from adumbra.core.types import Mask, Structure, Target, Volume
 from adumbra.fusion.refinement.blending import Blend
 from adumbra.fusion.refinement.selection import WindowChoice, select_windows
 from adumbra.fusion.refinement.uncertainty import first_pass_error, first_pass_uncertainty
@@ -107,6 +107,10 @@ class RefinedCase:
     def attention_maps(self) -> AttentionMaps | None:
         """Those of the first pass."""
         return self.first.attention_maps()
+
+    def structure_maps(self) -> Mapping[Structure, Volume]:
+        """Those of the first pass."""
+        return self.first.structure_maps()
 
     def _refined(self, first: Volume, windows: Sequence[Iterator[Volume]]) -> Volume:
         self.first_mean.add(first)

@@ -114,7 +114,8 @@ def fit_score(cases: Sequence[CalibrationCase], *, dice_limit: float = POOR_DICE
     poor = np.array([case.dice < dice_limit for case in cases])
     distinct, block = np.unique(scores, return_inverse=True)
     counts, failures = np.bincount(block), np.bincount(block, weights=poor).astype(np.int64)
-    merged = _merged([(float(s), float(s), int(c), int(f)) for s, c, f in zip(distinct, counts, failures, strict=True)])
+    rows = zip(distinct, counts, failures, strict=True)
+    merged = merged_blocks([(float(s), float(s), int(c), int(f)) for s, c, f in rows])
     edges = tuple((below[1] + above[0]) / 2.0 for below, above in pairwise(merged))
     return ScoreCalibration(
         target, draws, members, dice_limit, edges, tuple(b[2] for b in merged), tuple(b[3] for b in merged),
@@ -122,7 +123,7 @@ def fit_score(cases: Sequence[CalibrationCase], *, dice_limit: float = POOR_DICE
     )  # fmt: skip
 
 
-def _merged(blocks: Sequence[tuple[float, float, int, int]]) -> list[tuple[float, float, int, int]]:
+def merged_blocks(blocks: Sequence[tuple[float, float, int, int]]) -> list[tuple[float, float, int, int]]:
     """Blocks (lowest score, highest score, cases, failures) with shares that do not increase, none of them too small.
 
     Adjacent violators are pooled first; then the smallest block is joined to its smaller neighbour.

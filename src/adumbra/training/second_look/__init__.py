@@ -1,0 +1,1 @@
+"""Trains the second look at the candidates of a clot."""
