@@ -244,8 +244,8 @@ def test_the_mirror_image_of_a_donor_has_its_clot_on_the_other_side():
 def test_contexts_are_written_once_and_parts_borrow_from_the_other_side(tmp_path, monkeypatch):
     asked = []
 
-    def whole_context(case, config):
-        asked.append(case.name)
+    def whole_context(case, config, *, upstream):
+        asked.append((case.name, upstream))
         on_the_right = place_at(whole_clot, M1_LEFT * [-1, 1, 1])
         return HeadContext(on_the_right, np.arange(2 * len(SEGMENTS), dtype=np.float32).reshape(-1, 2))
 
@@ -254,9 +254,9 @@ def test_contexts_are_written_once_and_parts_borrow_from_the_other_side(tmp_path
     whole = open_cached_case(paths[0])
     whole_clot = whole.affine[:3, :3] @ whole.sites.mean(axis=0) + whole.affine[:3, 3]
     monkeypatch.setattr("adumbra.training.context_files._whole_context", whole_context)
-    for _ in range(2):
-        write_contexts(cases, paths, CACHE)
-    assert asked == ["sub-003"]
+    for upstream in (False, True, False, True):
+        write_contexts(cases, paths, CACHE, upstream=upstream)
+    assert asked == [("sub-003", False), ("sub-003", True)], "what holds an upstream prior serves without it too"
     assert isinstance(cases[1], PartSource)
     assert not isinstance(cases[0], PartSource)
     own, borrowed = (read_context(path).upstream for path in paths)

@@ -65,7 +65,8 @@ def main() -> None:
     cases, folder = study.sources(progress=progress), study.cache_folder(mirrored=options.mirrored)
     paths = cache_cases(cases, folder, config.cache, workers=options.threads, progress=progress)
     if options.context:
-        write_contexts(cases, paths, config.cache, progress=progress)
+        upstream = "upstream" in options.context
+        write_contexts(cases, paths, config.cache, upstream=upstream, progress=progress)
     if options.command == "train":
         if options.out is None:
             parser.error("train needs --out")

@@ -67,7 +67,12 @@ class _Donor:
 
 
 def write_contexts(
-    cases: Sequence[CaseSource], paths: Sequence[Path], config: CacheConfig, *, progress: Progress = quiet
+    cases: Sequence[CaseSource],
+    paths: Sequence[Path],
+    config: CacheConfig,
+    *,
+    upstream: bool = True,
+    progress: Progress = quiet,
 ) -> None:
     """Writes the context of each cached case that has none; can be stopped and repeated.
 
@@ -75,6 +80,7 @@ def write_contexts(
         cases: The cases; those that are parts of a head are ``PartSource``.
         paths: Their cache files.
         config: The options of the cache.
+        upstream: Whether the upstream prior is needed; without it no lesion is predicted, and files that hold one stay.
         progress: Reports the cases.
 
     Raises:
@@ -83,16 +89,16 @@ def write_contexts(
     pairs = list(zip(cases, paths, strict=True))
     whole = [(case, path) for case, path in pairs if not isinstance(case, PartSource)]
     parts = [(case, path) for case, path in pairs if isinstance(case, PartSource)]
-    own = {"version": _VERSION, "weights": load(WEIGHTS).card.sha256}
+    own: dict[str, object] = {"version": _VERSION} | ({"weights": load(WEIGHTS).card.sha256} if upstream else {})
     missing = [(case, path) for case, path in whole if not _is_current(path, own)]
     for case, path in progress.track(missing, what="Placing heads in the atlas", total=len(missing)):
-        _write(path, own, _whole_context(case, config))
+        _write(path, own, _whole_context(case, config, upstream=upstream))
     if not parts:
         return
-    donors = [donor for _, path in whole if (donor := _donor(path)) is not None]
+    donors = [donor for _, path in whole if (donor := _donor(path)) is not None] if upstream else []
     donors += [donor.mirrored for donor in donors]
     digest = hashlib.sha256(b"".join(d.shares.tobytes() + bytes([d.artery]) for d in donors)).hexdigest()
-    borrowed = own | {"donors": digest[:16]}
+    borrowed = own | ({"donors": digest[:16]} if upstream else {})
     places: dict[str, Deformation] = {}
     stale = [(case, path) for case, path in parts if not _is_current(path, borrowed)]
     for part, path in progress.track(stale, what="Placing parts of heads in the atlas", total=len(stale)):
@@ -102,7 +108,7 @@ def write_contexts(
         _write(path, borrowed, _part_context(path, places[part.head], donors, rng))
 
 
-def _whole_context(case: CaseSource, config: CacheConfig) -> HeadContext:
+def _whole_context(case: CaseSource, config: CacheConfig, *, upstream: bool) -> HeadContext:
     """The context of a whole case, from the functions of a prediction."""
     aligned = align_case(
         case.open(),
@@ -111,8 +117,8 @@ def _whole_context(case: CaseSource, config: CacheConfig) -> HeadContext:
         registration=config.registration,
         in_atlas=True,
     )
-    context = with_upstream_prior(aligned).context
-    assert context is not None  # with_upstream_prior raises without one
+    context = (with_upstream_prior(aligned) if upstream else aligned).context
+    assert context is not None  # align_case gives one
     return context
 
 
@@ -152,7 +158,8 @@ def _is_current(path: Path, identity: Mapping[str, object]) -> bool:
         stored = json.loads(context_path(path).read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(stored, dict) and stored.get("identity") == identity
+    known = stored.get("identity") if isinstance(stored, dict) else None
+    return isinstance(known, dict) and identity.items() <= known.items()
 
 
 def _write(path: Path, identity: Mapping[str, object], context: HeadContext) -> None:

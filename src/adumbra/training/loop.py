@@ -88,7 +88,8 @@ def train(cases: Sequence[CaseSource], out: str | Path, config: TrainConfig, *, 
             torch.set_num_threads(config.runtime.threads)
         paths = cache_cases(cases, out / "cache", config.cache, workers=config.runtime.workers, progress=progress)
         if config.network.context:
-            write_contexts(cases, paths, config.cache, progress=progress)
+            upstream = "upstream" in config.network.context
+            write_contexts(cases, paths, config.cache, upstream=upstream, progress=progress)
         return _run(tuple(open_cached_case(path) for path in paths), out, config, progress)
 
 

@@ -49,7 +49,7 @@ def prepare(study: ClotStudy, sources: Sequence[CaseSource], arm: ClotArm, *, pr
     folder = study.cache_folder(mirrored=arm.mirrored)
     paths = cache_cases(sources, folder, config, workers=study.threads, progress=progress)
     if arm.context:
-        write_contexts(sources, paths, config, progress=progress)
+        write_contexts(sources, paths, config, upstream="upstream" in arm.context, progress=progress)
     return list(paths)
 
 

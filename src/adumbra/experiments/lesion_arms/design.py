@@ -48,6 +48,8 @@ ARMS: Mapping[str, Arm] = {
     "strided": Arm(architecture="strided-unet"),
     "strided-dice-cross-entropy": Arm(method=TrainingPreset(loss="dice-cross-entropy"), architecture="strided-unet"),
     "mirrored": Arm(network={"mirrored": True}),
+    "coordinates": Arm(network={"context": ["coordinates"]}),
+    "vessels": Arm(network={"context": ["vessels"]}),
     "physics": Arm(presets=("lesion-physics",)),
     "mixture": Arm(presets=("lesion-mixture",)),
     "both": Arm(presets=("lesion-both",)),

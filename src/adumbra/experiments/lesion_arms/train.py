@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adumbra.core.atomic_io import write_atomically
 from adumbra.core.progress import Progress, quiet
-from adumbra.experiments.lesion_arms.design import ARMS, Arm, Study, arm_config
+from adumbra.experiments.lesion_arms.design import ARMS, Arm, Study, arm_config, network_of_arm
 from adumbra.experiments.lesion_arms.measure import held_out_cases, measured, network_predictor
 from adumbra.experiments.lesion_arms.rows import Row, budget_key, read_rows, write_row
 from adumbra.inference.device import select_device
@@ -17,6 +17,8 @@ from adumbra.networks.registry import load
 from adumbra.simulation.cohort import PhantomRef
 from adumbra.training.cache import cache_cases
 from adumbra.training.config import TrainConfig
+from adumbra.training.context import context_path
+from adumbra.training.context_files import write_contexts
 from adumbra.training.loop import sample_batch, train
 from adumbra.training.patches import CachedCase, open_cached_case
 from adumbra.training.state import State
@@ -69,7 +71,11 @@ def _shared_cache(
     for preset in dict.fromkeys(arm.presets):
         own = [patient for patient in patients if patient.preset == preset]
         shared = study.out / "cache" / f"{preset}-{options}"
-        for file in cache_cases(own, shared, config, workers=study.workers, progress=progress):
+        files = cache_cases(own, shared, config, workers=study.workers, progress=progress)
+        if network_of_arm(arm).context:
+            write_contexts(own, files, config, upstream=False, progress=progress)
+            files += tuple(context_path(file) for file in files)
+        for file in files:
             link = folder / "cache" / file.name
             link.unlink(missing_ok=True)
             os.link(file, link)
