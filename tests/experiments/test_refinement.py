@@ -16,12 +16,13 @@ from adumbra.experiments.refinement_page import difference, page, preset_lines
 from adumbra.simulation.cohort import PhantomRef
 
 
-def row(case, arm, dice, *, preset="diffusion", trial=False, study="s", windows=4):
+def row(case, arm, dice, *, preset="diffusion", trial=False, study="s", windows=4, true_ml=8.0):
     scores = {"dice": dice, "lesion_f1": 0.5, "sensitivity": math.nan, "precision": 1.0}
     read = 0 if arm == "first" else windows
     return {
         **{"study": study, "trial": trial, "case": case, "preset": preset, "arm": arm, "scores": scores},
         **{"windows": read, "all_windows": 0 if arm == "first" else 16, "cpu_s": 2.0},
+        **{"true_ml": true_ml, "predicted_ml": 3.0 if arm == "uncertain" else 0.0},
     }
 
 
@@ -32,7 +33,7 @@ def rows_of(gain, **settings):
 
 def test_the_table_by_hand():
     lines = list(preset_lines(rows_of(0.1), "diffusion"))
-    assert lines[0] == "### diffusion: 3 phantoms"
+    assert lines[0] == "### diffusion: 3 phantoms with a lesion"
     first, uncertain = (next(line for line in lines if line.startswith(f"| {arm} |")) for arm in ("first", "uncertain"))
     assert first.split(" | ")[1:3] == ["0.510", ""]
     assert uncertain.split(" | ")[1:3] == ["0.610", "+0.100 (+0.100 to +0.100)"]
@@ -41,9 +42,18 @@ def test_the_table_by_hand():
     assert any(line.startswith("`uncertain` against `random`: Dice +0.100") for line in lines)
 
 
+def test_phantoms_without_a_lesion_have_their_own_line():
+    healthy = [row("healthy", arm, float(arm == "first"), true_ml=0.0) for arm in ARMS]
+    lines = list(preset_lines([*rows_of(0.1), *healthy], "diffusion"))
+    assert lines[:-2] == list(preset_lines(rows_of(0.1), "diffusion"))
+    assert lines[-2].startswith(
+        "Falsely segmented, mean of 1 phantoms without a lesion: first 0.00 ml, uncertain 3.00 ml"
+    )
+
+
 def test_only_cases_that_all_arms_have_are_compared():
     rows = rows_of(0.1)[:-1]  # the last case lacks its last arm
-    assert next(preset_lines(rows, "diffusion")) == "### diffusion: 2 phantoms"
+    assert next(preset_lines(rows, "diffusion")) == "### diffusion: 2 phantoms with a lesion"
 
 
 def test_a_difference_needs_two_cases():
@@ -52,7 +62,7 @@ def test_a_difference_needs_two_cases():
 
 def test_the_page_shows_no_trial_and_one_study():
     assert "no rows yet" in page(rows_of(0.1, trial=True))
-    assert "### diffusion: 3 phantoms" in page([*rows_of(0.1), *rows_of(0.9, trial=True, study="t")])
+    assert "### diffusion: 3 phantoms with a lesion" in page([*rows_of(0.1), *rows_of(0.9, trial=True, study="t")])
     with pytest.raises(ImplausibleValues):
         page([*rows_of(0.1), *rows_of(0.1, study="other")])
 

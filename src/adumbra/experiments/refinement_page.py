@@ -33,6 +33,8 @@ python benchmarks/refinement.py page
 - **Arms.** `first` is the first pass alone. `uncertain` reads the windows in which it is uncertain, `random` as many
   windows at random inside the brain, `all` the whole head. `error` reads where the first pass is wrong, which needs the
   ground truth. It is a bound, and no method.
+- **Cases.** The scores are those of phantoms with a lesion. Those without one have a line of their own: the Dice of two
+  empty masks is 1, and a single false voxel makes it 0.
 - **Difference.** The mean over patients of the difference from `{BASELINE}`, with its 95 % bootstrap interval by
   patient.
 - **Cost.** Processor seconds of the prediction after preprocessing, and the windows that were read as a share of those
@@ -67,8 +69,10 @@ def page(rows: Sequence[Row]) -> str:
 def preset_lines(rows: Sequence[Row], preset: str) -> Iterator[str]:
     """The table of one preset of phantoms, and what the uncertainty is worth."""
     by_arm = {arm: {row["case"]: row for row in rows if row["preset"] == preset and row["arm"] == arm} for arm in ARMS}
-    cases = sorted(set.intersection(*(set(by_case) for by_case in by_arm.values() if by_case)))
-    yield f"### {preset}: {len(cases)} phantoms"
+    shared = sorted(set.intersection(*(set(by_case) for by_case in by_arm.values() if by_case)))
+    true_ml = {case: by_case[case]["true_ml"] for by_case in by_arm.values() if by_case for case in shared}
+    cases = [case for case in shared if true_ml[case] > 0]
+    yield f"### {preset}: {len(cases)} phantoms with a lesion"
     yield ""
     titles = " | ".join(f"{title} | against {BASELINE}" for title in MEASURES.values())
     yield f"| arm | {titles} | windows | share | CPU s |"
@@ -82,6 +86,14 @@ def preset_lines(rows: Sequence[Row], preset: str) -> Iterator[str]:
             f"{title} {difference(_gains(GUIDED, CONTROL, name, cases, by_arm))}" for name, title in MEASURES.items()
         ]
         yield f"`{GUIDED}` against `{CONTROL}`: {', '.join(values)}."
+        yield ""
+    if healthy := [case for case in shared if not true_ml[case]]:
+        volumes = (
+            f"{arm} {np.mean([by_case[case]['predicted_ml'] for case in healthy]):.2f} ml"
+            for arm, by_case in by_arm.items()
+            if by_case
+        )
+        yield f"Falsely segmented, mean of {len(healthy)} phantoms without a lesion: {', '.join(volumes)}."
         yield ""
 
 
