@@ -198,7 +198,7 @@ def page(options: argparse.Namespace) -> None:
     if len(runs) > 1:
         keys = set.intersection(*({(r["group"], r["name"]) for r in rows} for rows in runs.values()))
         shared = {name: [r for r in rows if (r["group"], r["name"]) in keys] for name, rows in runs.items()}
-        text += "\n\n# Beside other weights\n\nThe same over the cases that all runs hold.\n"
+        text += "\n\n## Beside other weights\n\nThe same over the cases that all runs hold.\n"
         text += "\n".join(tables(shared))
     options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -210,6 +210,13 @@ def introduction() -> Iterator[str]:
     yield "Written by `benchmarks/lesion_results.py page` from the rows of `predict`. Means with 95 % intervals, by"
     yield "bootstrap over cases. The cases are phantoms unless they are called real. Phantoms are not patients: the"
     yield "figures compare methods and do not measure clinical accuracy. Probabilities are not calibrated here.\n"
+    yield "```shell"
+    yield "python benchmarks/lesion_results.py predict --out DIR --masks MASKS --presets diffusion lesion-both \\"
+    yield "    --real NAME=PATH ..."
+    yield "python benchmarks/lesion_results.py predict --out DIR --masks MASKS --presets monocentric multicentric"
+    yield "python benchmarks/lesion_results.py page --runs ensemble=DIR ... --page docs/results/lesion.md"
+    yield "```\n"
+    yield "A member alone is its deterministic volume, which has no epistemic part: its AUROC is 0.5 by definition.\n"
 
 
 def tables(runs: dict[str, list[dict]]) -> Iterator[str]:

@@ -46,6 +46,15 @@ def test_a_b_value_that_stroke_protocols_do_not_use_is_a_warning(written, image,
     assert "outside the 500 to 1500" in _warnings(notes)[0]
 
 
+def test_a_b_value_that_is_no_number_is_not_ignored_silently(written, image):
+    scan, notes = read_scan(written("a_dwi.nii.gz", image, sidecar={"DiffusionBValue": "high"}), "dwi")
+    assert scan.b_value is None
+    assert any("'high'" in note.what and "--b-value" in note.what and note.warning for note in notes)
+    scan, notes = read_scan(written("a_b1000_dwi.nii.gz", image, sidecar={"DiffusionBValue": [0, 1000]}), "dwi")
+    assert scan.b_value == 1000
+    assert any("[0, 1000]" in note.what and note.warning for note in notes)
+
+
 def test_a_b_value_of_zero_is_not_used_for_a_dwi(written, image):
     scan, notes = read_scan(written("a_dwi.nii.gz", image, sidecar={"DiffusionBValue": 0.0}), "dwi")
     assert scan.b_value is None

@@ -118,8 +118,8 @@ def test_the_printed_width_and_score(pipeline_calls, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[1:4] == [
         "Sources of the interval's width (squared, logarithmic scale): "
         "members 20%, draws of one member 0%, calibration 80%",
-        "Case score: mean Dice of the 5 members with each other 0.90",
-        "In cases like this one Dice was below 0.7 in 10 of 100 (30 calibration cases, 95% interval 3 to 30)",
+        "Case score: mean Dice of the 5 members with each other: 0.90",
+        "Dice was below 0.7 in 3 of 30 calibration cases with a similar score (10%, 95% interval 3 to 30%)",
     ]
     assert main(["predict", "case", "-o", "there", "--json", "--no-progress"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -20,7 +20,7 @@ from adumbra.preprocessing.input_flags import (
     signal_to_noise,
 )
 
-GRID = Grid((36, 40, 14), np.diag([2.0, 2.0, 4.0, 1.0]))
+GRID = Grid((36, 40, 14), np.diag([3.0, 3.0, 6.5, 1.0]))
 LESION = ("dwi", "adc", "b0", "flair")
 
 
@@ -66,6 +66,17 @@ def with_image(case, modality, **changes):
 
 def test_a_usual_case_has_no_flag(head):
     assert names_of(head()) == ([], [])
+
+
+def test_a_slab_of_the_head_is_flagged(head):
+    """28 · 32 · 12 voxels of 58.5 mm³ are 0.63 l, and half of them are not enough."""
+    case = head()
+    brain = case.masks["brain"].data.copy()
+    brain[:, :, 7:] = False
+    slab = case.updated(masks={"brain": Scan(brain, GRID, GRID)})
+    assert names_of(slab) == (["partial"], [])
+    (flag,) = input_flags(slab, target="lesion", modalities=LESION)
+    assert "0.31 l of brain" in flag.what
 
 
 @pytest.mark.parametrize(

@@ -177,8 +177,8 @@ def test_the_page_shows_the_sources_of_the_width_and_the_case_score(report: Repo
     page = report(findings=replace(findings, width=width, score=score)).read_text()
     bars = re.findall(r'<rect class="(members|within|calibration)" x="([\d.]+)" y="0" width="([\d.]+)"', page)
     assert bars == [("members", "0.0", "105.0"), ("within", "105.0", "21.0"), ("calibration", "126.0", "294.0")]
-    assert "annotators (logit noise of one member) 5%" in page
-    assert "In cases like this one Dice was below 0.7 in 12 of 100 (41 calibration cases" in page
+    assert "predicted noise within a member 5%" in page
+    assert "Dice was below 0.7 in 5 of 41 calibration cases with a similar score (12%" in page
     bare = report("bare.html").read_text()
     assert "Sources of the width" not in bare
     assert "Case score" not in bare

@@ -187,8 +187,10 @@ def _refuse_flat(where: str, modality: str, values: np.ndarray, valid_mask: np.n
         low, high = measured.min(), measured.max()
         raise ImplausibleValues(
             where,
-            expected=f"a {modality} image with more than two values",
-            found=f"{low:g} in every voxel" if low == high else f"only the values {low:g} and {high:g}, as of a mask",
+            expected=f"an image of the {modality} with more than two values",
+            found=f"{low + 0.0:g} in every voxel"
+            if low == high
+            else f"only the values {low:g} and {high:g}, as of a mask",
             do=f"give the {modality} image itself; give a mask with --truth or --brain-mask",
         )
 

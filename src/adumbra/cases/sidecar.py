@@ -171,13 +171,18 @@ def b_value_of(
     sources = {"the user": stated, "the manifest": tabulated, **_b_values(image, sidecar, volume)}
     every = {source: b for source, b in sources.items() if b is not None}
     usable = {source: b for source, b in every.items() if LEAST_WEIGHTED <= b <= LARGEST_B}
+    unreadable = _unreadable(sidecar) if volume is None else []
     if not usable:
         ignored = [_warning(f"{source} says b = {b:g} s/mm² for the dwi; it was not used", b)
                    for source, b in every.items()]  # fmt: skip
-        return None, (Conversion("cases.sidecar", "dwi", "The b-value is unknown: no file states it"), *ignored)
+        return None, (
+            Conversion("cases.sidecar", "dwi", "The b-value is unknown: no file states a usable one"),
+            *unreadable,
+            *ignored,
+        )
     source, b = next(iter(usable.items()))
     note = Conversion("cases.sidecar", "dwi", f"b = {b:g} s/mm², from {source}", {"b_value": b, "source": source})
-    return b, (note, *_b_warnings(source, b, every))
+    return b, (note, *unreadable, *_b_warnings(source, b, every))
 
 
 def require_b_value(b_value: float | None, *, where: str) -> None:
@@ -216,6 +221,15 @@ def _b_values(image: Path, sidecar: Sidecar, volume: int | None) -> dict[str, fl
         "the .bval": in_bval,
         "the file's name": float(in_name[1]) if in_name else None,
     }
+
+
+def _unreadable(sidecar: Sidecar) -> list[Conversion]:
+    """A warning where the sidecar states a b-value that is not one number."""
+    written = sidecar.fields.get("DiffusionBValue")
+    if written is None or sidecar.b_value is not None:
+        return []
+    what = f"The sidecar says DiffusionBValue = {str(written)[:40]!r} for the dwi, which is no number; it was not used"
+    return [Conversion("cases.sidecar", "dwi", f"{what}: correct it, or state --b-value", warning=True)]
 
 
 def _b_warnings(source: str, b: float, every: Mapping[str, float]) -> list[Conversion]:

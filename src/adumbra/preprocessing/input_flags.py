@@ -29,6 +29,8 @@ COARSEST_MM: Mapping[Target, tuple[float, float]] = {
 }
 """Coarsest voxels, in plane and across slices. The coarsest of the training have 2.4 and 8.1 mm (DWI), 1.1 and 3.5
 (SWI)."""
+LEAST_BRAIN_L = 0.6
+"""Least volume of brain in litres; the smallest of 150 calibration phantoms, whose base is cut off, has 0.85."""
 LEAST_SNR = 8.0
 """Least signal-to-noise ratio as ``signal_to_noise`` estimates it."""
 FLUID_ADC, TISSUE_ADC = (2.0, 4.0), (0.5, 1.1)
@@ -64,6 +66,7 @@ def input_flags(
         *_unusual_b(used, b_range or TRAINED_B),
         *_unusual_adc(case, used),
         *_wrong_contrasts(case, used),
+        *_partial(case),
         *_coarse(case.scans[reference], reference, target),
         *_noisy(case, reference),
     )
@@ -167,6 +170,16 @@ def fluid_to_tissue(case: Case, modality: Modality) -> float | None:
         return None
     signal = float(np.median(scan.data[tissue]))
     return float(np.median(scan.data[fluid])) / signal if signal > 0 else None
+
+
+def _partial(case: Case) -> list[Conversion]:
+    """A flag where little brain is in view; an empty brain mask is reported elsewhere."""
+    brain = case.masks["brain"]
+    litres = float(np.count_nonzero(brain.data)) * brain.grid.voxel_ml / 1000.0
+    if litres >= LEAST_BRAIN_L or not litres:
+        return []
+    what = f"The images show {litres:.2f} l of brain: intervals and case scores were calibrated on whole heads"
+    return [_flag("case", "partial", what, brain_l=round(litres, 3))]
 
 
 def _coarse(scan: Scan, modality: Modality, target: Target) -> list[Conversion]:

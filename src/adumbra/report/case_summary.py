@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from adumbra.core.case_features import CaseScore, WidthShares
 
 WIDTH, HEIGHT = 420.0, 12.0
-WITHIN_NAMES = {"annotators": "annotators (logit noise of one member)", "draws": "draws of one member"}
+WITHIN_NAMES = {"annotators": "predicted noise within a member", "draws": "draws of one member"}
 """Name of the variance among the draws of one member, by ``WidthShares.within_source``."""
 
 
@@ -49,13 +49,14 @@ def width_sentence(shares: WidthShares) -> str:
 def score_sentences(score: CaseScore) -> tuple[str, ...]:
     """The case score, then its calibrated meaning where there is one."""
     of = f"the {score.members} members" if score.members > 1 else "the draws"
-    agreement = f"Case score: mean Dice of {of} with each other {score.value:.2f}"
+    agreement = f"Case score: mean Dice of {of} with each other: {score.value:.2f}"
     if score.probability is None or score.low is None or score.high is None:
         return (agreement,)
     return (
         agreement,
-        f"In cases like this one Dice was below {score.dice_limit:g} in {100 * score.probability:.0f} of 100 "
-        f"({score.similar_cases} calibration cases, 95% interval {100 * score.low:.0f} to {100 * score.high:.0f})",
+        f"Dice was below {score.dice_limit:g} in {round(score.probability * score.similar_cases)} of "
+        f"{score.similar_cases} calibration cases with a similar score ({100 * score.probability:.0f}%, 95% interval "
+        f"{100 * score.low:.0f} to {100 * score.high:.0f}%)",
     )
 
 
