@@ -199,7 +199,7 @@ def page(options: argparse.Namespace) -> None:
         keys = set.intersection(*({(r["group"], r["name"]) for r in rows} for rows in runs.values()))
         shared = {name: [r for r in rows if (r["group"], r["name"]) in keys] for name, rows in runs.items()}
         text += "\n\n## Beside other weights\n\nThe same over the cases that all runs hold.\n"
-        text += "\n".join(tables(shared))
+        text += "\n".join(tables(shared)).replace("\n## ", "\n### ")
     options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
 
@@ -216,7 +216,8 @@ def introduction() -> Iterator[str]:
     yield "python benchmarks/lesion_results.py predict --out DIR --masks MASKS --presets monocentric multicentric"
     yield "python benchmarks/lesion_results.py page --runs ensemble=DIR ... --page docs/results/lesion.md"
     yield "```\n"
-    yield "A member alone is its deterministic volume, which has no epistemic part: its AUROC is 0.5 by definition.\n"
+    yield "A member alone is its deterministic volume, which has no epistemic part: its AUROC is 0.5 by definition."
+    yield "A run may hold fewer than 100 phantoms of a preset; the headings count those with a lesion.\n"
 
 
 def tables(runs: dict[str, list[dict]]) -> Iterator[str]:

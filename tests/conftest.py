@@ -14,6 +14,7 @@ jaxtyping.install_import_hook("adumbra", "type_checker.checked")
 
 # Set before torch and ITK start their pools. Two threads: the sums of a convolution depend on how they are cut.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two processes of two threads would wait for each other busily
 os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "2")
 
 # Shared machines are slow at times, and a test must not depend on the day's luck.

@@ -284,4 +284,4 @@ def test_given_guidance_replaces_the_first_pass(monkeypatch):
 
 def test_memory_does_not_grow_with_the_number_of_draws(posterior):
     peak_of(posterior, 1)
-    assert peak_of(posterior, 40) < peak_of(posterior, 5) + 3
+    assert peak_of(posterior, 20) < peak_of(posterior, 5) + 2
