@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from adumbra.phantom.pathology.clot import SEVERAL_CLOTS, SITES, Clot, sample_clot, sample_clots
+from adumbra.phantom.pathology.clot import SEVERAL_CLOTS, SITES, Clot, sample_clot, sample_clot_at, sample_clots
 from adumbra.phantom.vasculature.arteries import grow_arteries
 from adumbra.phantom.vasculature.vessels import Tree
 
@@ -78,3 +78,14 @@ def test_emboli_follow_the_flow(tree: Tree) -> None:
     named = np.isin(tree.segment, [i for i, n in enumerate(tree.names) if n.startswith(("M3 ", "M4_"))])
     places = named & (tree.radius_mm > 0.35)
     assert np.median(tree.supplied_ml[starts]) > 1.3 * np.median(tree.supplied_ml[places])
+
+
+def test_a_clot_has_a_node_for_each_point_where_it_is_extended_towards_the_root() -> None:
+    """Steps of 8 mm, then two of 0.5 mm: from node 2 on there is 1 mm, and one step to the root adds 8 mm too much."""
+    along = np.array([0.0, 8.0, 8.5, 9.0])
+    points = np.c_[along, np.zeros((4, 2))]
+    tree = Tree(points, np.arange(4) - 1, np.full(4, 1.0), np.ones(4), np.zeros(4, np.intp), ("M1_left",))
+    for seed in range(20):
+        clot = sample_clot_at(np.random.default_rng(seed), tree, 2)
+        assert len(clot.nodes) == len(clot.points_mm) == len(clot.radius_mm)
+        assert np.allclose(clot.points_mm[:-1], points[clot.nodes[:-1]])

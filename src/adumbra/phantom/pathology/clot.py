@@ -166,6 +166,7 @@ def _fill_artery(rng: np.random.Generator, tree: Tree, start: int, site: str) ->
     length = float(np.clip(np.exp(rng.normal(np.log(10.5), 0.50)), 2.0, 60.0))
     nodes = _nodes_along(tree, start, length)
     points, radius = _truncate(tree.points_mm[nodes], tree.radius_mm[nodes], length)
+    nodes = nodes[: len(points)]  # an extension towards the root may leave the last nodes beyond the clot's end
     red = float(rng.beta(2.1, 1.5))
     layered = bool(red > 0.45 and rng.random() < 0.35)
     return Clot(site, nodes, points, radius, red, layered, float(rng.uniform(0.0, 0.35)))
