@@ -15,7 +15,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from math import isnan, nan
 from multiprocessing import get_context
@@ -40,28 +39,15 @@ from adumbra.phantom.pathology.clot import Clot
 from adumbra.phantom.patient import simulate_patient
 from adumbra.phantom.presets import preset_named
 from adumbra.pipeline import predict_case
+from adumbra.preprocessing.pipeline import reference_modality
 from adumbra.segmentation_model import load_model
 from adumbra.simulation.cohort import case_name, case_seed, lesion_mask_files, sample_lesion_shape
+from lesion_results import Job, read_rows
 
 SEED, PRESETS = 98, ("monocentric", "multicentric")
 DISTAL = ("M2", "M3+", "ACA", "PCA")
 METRICS = ("dice", "sensitivity", "precision", "detected", "detected_strictly", "false_positives")
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A case to predict.
-
-    Attributes:
-        group: Preset of a phantom, or ``real``.
-        name: Number of the phantom, or name of the real case.
-        path: Folder or file of a real case; None simulates.
-    """
-
-    group: str
-    name: str
-    path: Path | None = None
 
 
 def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) -> Row:
@@ -80,7 +66,8 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) ->
     maps = predict_case(phantom.case.updated(masks={}), model).maps
     row |= {"cpu_s": round(time.process_time() - start, 1), **predicted_volume(maps)}
     truth = phantom.case.masks["thrombus"]
-    second = next(t.scan for t in phantom.truths if t.name == OTHER_EXPERT and t.scan.grid == truth.grid)
+    space = reference_modality(phantom.case, "thrombus")
+    second = next(t.scan for t in phantom.truths if (t.name, t.space) == (OTHER_EXPERT, space))
     clots = () if patient.disease.stroke is None else patient.disease.stroke.clots
     stated = phantom.parameters.get("clots", [])
     assert isinstance(stated, list)
@@ -138,12 +125,6 @@ def components_touching(mask: Mask, region: Mask) -> Mask:
     labels, _ = label_components(mask)
     numbers = np.unique(labels[region & mask])
     return np.isin(labels, numbers[numbers > 0])
-
-
-def read_rows(folder: Path) -> list[Row]:
-    """The lines of a run."""
-    path = folder / "rows.jsonl"
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
 
 
 def predict(options: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ COARSEST_MM: Mapping[Target, tuple[float, float]] = {
 """Coarsest voxels, in plane and across slices. The coarsest of the training have 2.4 and 8.1 mm (DWI), 1.1 and 3.5
 (SWI)."""
 LEAST_BRAIN_L = 0.6
-"""Least volume of brain in litres; the smallest of 150 calibration phantoms, whose base is cut off, has 0.85."""
+"""Least volume of brain in litres; the smallest of the 150 calibration phantoms of the lesion has 0.85."""
 LEAST_SNR = 8.0
 """Least signal-to-noise ratio as ``signal_to_noise`` estimates it."""
 FLUID_ADC, TISSUE_ADC = (2.0, 4.0), (0.5, 1.1)

@@ -1,12 +1,10 @@
 """Trains an arm within its budget, measures it on held-out phantoms, and writes its row."""
 
-import json
 import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from adumbra.core.atomic_io import write_atomically
 from adumbra.core.case import Case
 from adumbra.core.geometry.components import hysteresis_threshold
 from adumbra.core.options import ComputeConfig, InferenceConfig
@@ -16,7 +14,7 @@ from adumbra.experiments.clot_arms.design import ARMS, ClotArm, ClotStudy, arm_c
 from adumbra.experiments.lesion_arms.design import Study
 from adumbra.experiments.lesion_arms.measure import held_out_cases
 from adumbra.experiments.lesion_arms.rows import CaseScores, Row, budget_key, read_rows, write_row
-from adumbra.experiments.lesion_arms.train import seconds_a_step
+from adumbra.experiments.lesion_arms.train import steps_within
 from adumbra.networks.registry import load
 from adumbra.pipeline import predict_case
 from adumbra.segmentation_model import SegmentationModel, load_model
@@ -74,7 +72,9 @@ def train_arm(
     if not (folder / "cache").exists():
         target = study.cache_folder(mirrored=arm.mirrored).resolve()
         (folder / "cache").symlink_to(target, target_is_directory=True)
-    config = arm_config(study, arm, seed=seed, steps=_steps_within(study, arm, seed, paths, folder))
+    timed = arm_config(study, arm, seed=seed, steps=1000)
+    steps = steps_within(folder, timed, [open_cached_case(path) for path in paths], cpu_seconds=study.cpu_seconds)
+    config = arm_config(study, arm, seed=seed, steps=steps)
     resumed, started = (folder / "checkpoint.safetensors").exists(), time.process_time()
     weights = train(sources, folder, config, progress=progress).weights
     seconds = None if resumed else round(time.process_time() - started, 1)
@@ -85,16 +85,6 @@ def train_arm(
     row = Row(name, seed, study.budget, config.optimiser.steps, seconds, parameters, measured, details)
     write_row(study.rows, row)
     return row
-
-
-def _steps_within(study: ClotStudy, arm: ClotArm, seed: int, paths: Sequence[Path], folder: Path) -> int:
-    """The number of steps within the budget; it is kept, so that a resumed training has the same number."""
-    file = folder / "steps.json"
-    if not file.exists():
-        seconds = seconds_a_step(arm_config(study, arm, seed=seed, steps=1000), [open_cached_case(p) for p in paths])
-        steps = max(1, round(study.cpu_seconds / seconds))
-        write_atomically(file, json.dumps({"seconds_a_step": round(seconds, 4), "steps": steps}).encode())
-    return int(json.loads(file.read_text("utf-8"))["steps"])
 
 
 def _measured(study: ClotStudy, weights: Path, *, what: str, progress: Progress) -> dict[str, CaseScores]:

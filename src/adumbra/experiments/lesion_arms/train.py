@@ -83,15 +83,25 @@ def _shared_cache(
 
 
 def _steps_within(study: Study, arm: Arm, seed: int, cases: Sequence[CachedCase], folder: Path) -> int:
-    """The number of steps within the budget of CPU time.
+    config = arm_config(study, arm, seed=seed, steps=1000)
+    return steps_within(folder, config, cases, cpu_seconds=study.cpu_seconds or 0.0)
+
+
+def steps_within(folder: Path, config: TrainConfig, cases: Sequence[CachedCase], *, cpu_seconds: float) -> int:
+    """The number of steps within a budget of CPU time, at least 1.
 
     It is kept in ``folder/steps.json``, so that a training that is resumed has the same number.
+
+    Args:
+        folder: Folder of the training.
+        config: The training, with any number of steps.
+        cases: Its cases.
+        cpu_seconds: The budget.
     """
     file = folder / "steps.json"
     if not file.exists():
-        config = arm_config(study, arm, seed=seed, steps=1000)
         seconds = seconds_a_step(config, cases)
-        steps = max(1, round((study.cpu_seconds or 0.0) / seconds))
+        steps = max(1, round(cpu_seconds / seconds))
         write_atomically(file, json.dumps({"seconds_a_step": round(seconds, 4), "steps": steps}).encode())
     return int(json.loads(file.read_text("utf-8"))["steps"])
 
