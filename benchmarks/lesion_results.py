@@ -14,7 +14,6 @@ clinical accuracy.
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -48,6 +47,7 @@ from adumbra.posterior.ensemble import EnsembleCase
 from adumbra.preprocessing.pipeline import align_case
 from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.simulation import cohort
+from adumbra.simulation.stored_phantom import StoredPhantom
 from adumbra.uncertainty.calibration.volume_fit import CalibrationCase
 from adumbra.uncertainty.case_features import MemberMasks, ProbabilitySum, case_features
 from adumbra.uncertainty.maps import summarise
@@ -75,16 +75,8 @@ class Job:
         """The case; a phantom is kept as a data set in the folder ``phantoms``."""
         if self.path is not None:
             return open_case(self.path)
-        if phantoms is None:
-            return cohort.PhantomRef(SEED, int(self.name), masks, self.group).open()
-        kept = phantoms / f"{self.group}-{int(self.name):04d}"
-        if not kept.is_dir():
-            partial_folder = phantoms / f".{kept.name}.partial"
-            shutil.rmtree(partial_folder, ignore_errors=True)
-            options = {"cases": 1, "seed": SEED, "first": int(self.name), "preset_name": self.group}
-            cohort.simulate(partial_folder, lesion_masks=masks[0].parent if masks else None, **options)
-            partial_folder.rename(kept)
-        return open_case(kept / cohort.case_name(SEED, int(self.name)))
+        ref = cohort.PhantomRef(SEED, int(self.name), masks, self.group)
+        return ref.open() if phantoms is None else StoredPhantom(ref, phantoms).open()
 
 
 def measures(maps: Maps, truth: Mask, brain: Mask) -> dict[str, float]:

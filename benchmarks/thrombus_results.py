@@ -1,7 +1,8 @@
 """Segmentation and detection of the thrombus on held-out phantoms and on real files, and the page of both.
 
     python benchmarks/thrombus_results.py predict --out DIR [--weights FILE ...] [--masks DIR] [--presets NAME ...]
-        [--cases N] [--real NAME=PATH ...] [--workers N]
+        [--cases N] [--phantoms DIR] [--real NAME=PATH ...]
+        [--workers N]
     python benchmarks/thrombus_results.py page --runs NAME=DIR ... --page docs/results/thrombus.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
@@ -33,15 +34,12 @@ from adumbra.core.types import Mask
 from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.evaluation.statistics import bootstrap_mean
 from adumbra.experiments.calibration_samples import model_identity
-from adumbra.phantom.generate import phantom_from
 from adumbra.phantom.ground_truth import OTHER_EXPERT
-from adumbra.phantom.pathology.clot import Clot
-from adumbra.phantom.patient import simulate_patient
-from adumbra.phantom.presets import preset_named
 from adumbra.pipeline import predict_case
 from adumbra.preprocessing.pipeline import reference_modality
 from adumbra.segmentation_model import load_model
-from adumbra.simulation.cohort import case_name, case_seed, lesion_mask_files, sample_lesion_shape
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.simulation.stored_phantom import StoredPhantom
 from lesion_results import Job, read_rows
 
 SEED, PRESETS = 98, ("monocentric", "multicentric")
@@ -50,7 +48,7 @@ METRICS = ("dice", "sensitivity", "precision", "detected", "detected_strictly", 
 Row = dict[str, Any]
 
 
-def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) -> Row:
+def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...], phantoms: Path) -> Row:
     """One line: the scores of a case, and each clot that an image shows."""
     model = load_model("thrombus", config)
     row: Row = {"group": job.group, "name": job.name, "identity": model_identity(model)}
@@ -59,24 +57,20 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...]) ->
         start = time.process_time()
         maps = predict_case(case.updated(masks={}), model).maps
         return row | {"cpu_s": round(time.process_time() - start, 1), **predicted_volume(maps)}
-    own = case_seed(SEED, int(job.name))
-    patient = simulate_patient(own, preset=preset_named(job.group), lesion_shape=sample_lesion_shape(masks, own))
-    phantom = phantom_from(patient, own, job.group, case_name(SEED, int(job.name)))
+    phantom = StoredPhantom(PhantomRef(SEED, int(job.name), masks, job.group), phantoms)
+    case = phantom.open()
     start = time.process_time()
-    maps = predict_case(phantom.case.updated(masks={}), model).maps
+    maps = predict_case(case.updated(masks={}), model).maps
     row |= {"cpu_s": round(time.process_time() - start, 1), **predicted_volume(maps)}
-    truth = phantom.case.masks["thrombus"]
-    space = reference_modality(phantom.case, "thrombus")
-    second = next(t.scan for t in phantom.truths if (t.name, t.space) == (OTHER_EXPERT, space))
-    clots = () if patient.disease.stroke is None else patient.disease.stroke.clots
-    stated = phantom.parameters.get("clots", [])
-    assert isinstance(stated, list)
+    truth = case.masks["thrombus"]
+    second = phantom.truth_mask(OTHER_EXPERT, reference_modality(case, "thrombus"))
+    clots = phantom.parameters().get("clots", [])
     return row | {
-        "sequences": sorted(phantom.case.scans),
-        "clots": stated,
+        "sequences": sorted(case.scans),
+        "clots": [{k: v for k, v in clot.items() if k != "centre_line_mm"} for clot in clots],
         "scores": scores(maps.mask, truth.data, maps.grid),
         "second": scores(second.data, truth.data, maps.grid),
-        "visible": [*visible_clots(maps.mask, truth, clots, stated)],
+        "visible": [*visible_clots(maps.mask, truth, clots)],
     }
 
 
@@ -85,7 +79,7 @@ def predicted_volume(maps: Maps) -> Row:
     return {"ml": float(maps.mask.sum()) * maps.grid.voxel_ml, "components": label_components(maps.mask)[1]}
 
 
-def visible_clots(mask: Mask, truth: Scan, clots: Sequence[Clot], stated: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+def visible_clots(mask: Mask, truth: Scan, clots: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     """Each contoured clot: its site, its length as measured on either mask, and whether it was detected.
 
     A component of the contour belongs to the clot whose centre line is nearest.
@@ -94,13 +88,13 @@ def visible_clots(mask: Mask, truth: Scan, clots: Sequence[Clot], stated: Sequen
     owners: dict[int, list[int]] = {}
     for number in range(1, count + 1):
         centre = truth.grid.world_mm(np.argwhere(labels == number)).mean(axis=0)
-        distances = [float(np.linalg.norm(clot.points_mm - centre, axis=1).min()) for clot in clots]
+        distances = [float(np.linalg.norm(np.array(c["centre_line_mm"]) - centre, axis=1).min()) for c in clots]
         owners.setdefault(int(np.argmin(distances)), []).append(number)
     for clot_number, numbers in owners.items():
         contour = np.isin(labels, numbers)
         others = truth.data & ~contour
         own = components_touching(mask & ~others, contour)
-        facts = stated[clot_number]
+        facts = clots[clot_number]
         strict = scores(own, contour, truth.grid)["detected_strictly"]
         yield {
             "site": facts["site"],
@@ -113,7 +107,7 @@ def visible_clots(mask: Mask, truth: Scan, clots: Sequence[Clot], stated: Sequen
             "detected": bool((mask & contour).any()),
             "detected_strictly": bool(strict == 1.0),
         }
-    for number, facts in enumerate(stated):
+    for number, facts in enumerate(clots):
         if facts["visible_on"] and number not in owners:  # below the field of view of the reference
             missed = {"contour_mm": nan, "predicted_mm": 0.0, "ml": 0.0, "detected": False, "detected_strictly": False}
             shown = {name: facts[name] for name in ("site", "vessel_sign", "visible_on")}
@@ -140,7 +134,7 @@ def predict(options: argparse.Namespace) -> None:
         raise SystemExit(f"{options.out} holds rows of other weights or settings: give another --out")
     done = {(row["group"], row["name"]) for row in rows}
     jobs = [job for job in jobs if (job.group, job.name) not in done]
-    row_of = partial(predicted_row, config=config, masks=masks)
+    row_of = partial(predicted_row, config=config, masks=masks, phantoms=options.phantoms or options.out / "phantoms")
     with (
         (options.out / "rows.jsonl").open("a", encoding="utf-8") as file,
         ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool,
@@ -252,6 +246,7 @@ def main() -> None:
     run.add_argument("--masks", type=Path)
     run.add_argument("--presets", nargs="*", default=list(PRESETS))
     run.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
+    run.add_argument("--phantoms", type=Path, help="folder of the simulated phantoms; OUT/phantoms unless given")
     run.add_argument("--real", nargs="*", default=[], metavar="NAME=PATH", help="real cases")
     run.add_argument("--workers", type=int, default=1)
     write = commands.add_parser("page", help="write the tables")

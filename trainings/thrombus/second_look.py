@@ -25,6 +25,7 @@ from adumbra.networks.second_look import SecondLookConfig
 from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.simulation.clot_patches import ClotPatch, keep_heads
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.simulation.stored_phantom import StoredPhantom
 from adumbra.training.cache import CaseSource
 from adumbra.training.config import OptimiserConfig, RuntimeConfig
 from adumbra.training.second_look.config import SecondLookTraining
@@ -62,7 +63,7 @@ def parsed_options() -> argparse.Namespace:
     add = parser.add_argument
     add("command", choices=("prepare", "train", "calibrate"))
     add("--weights", type=Path, nargs="+", required=True, help="weights of the first pass; several are an ensemble")
-    add("--work", type=Path, required=True, help="folder of heads, examples and calibration cases")
+    add("--work", type=Path, required=True, help="folder of heads, phantoms, examples and calibration cases")
     add("--out", type=Path, help="folder of the training")
     add("--second-look", type=Path, nargs="+", help="trained weights of the second look, for calibrate")
     add("--masks", type=Path, help="folder of lesion masks in MNI space")
@@ -99,9 +100,14 @@ def sources(options: argparse.Namespace, progress: Progress) -> list[CaseSource]
     patches = (ClotPatch(folder, names, PATCHES_SEED, n, SIDE_MM, options.factor) for n in range(options.patches))
     cases: list[CaseSource] = list(patches) if names else []
     several = options.cases // 3
-    cases += [PhantomRef(CLOTS_SEED, n, masks, "clots") for n in range(several)]
+    cases += [stored(options, PhantomRef(CLOTS_SEED, n, masks, "clots")) for n in range(several)]
     rest = range(options.cases - several)
-    return cases + [PhantomRef(NATURAL_SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in rest]
+    return cases + [stored(options, PhantomRef(NATURAL_SEED, n, masks, PRESETS[n % len(PRESETS)])) for n in rest]
+
+
+def stored(options: argparse.Namespace, ref: PhantomRef) -> StoredPhantom:
+    """A whole head that is simulated once: every further first pass looks at it again."""
+    return StoredPhantom(ref, options.work / "phantoms")
 
 
 def inference(options: argparse.Namespace) -> InferenceConfig:
@@ -121,7 +127,8 @@ def calibrate(options: argparse.Namespace, progress: Progress) -> None:
     if not options.second_look:
         raise SystemExit("calibrate needs --second-look")
     masks = lesion_mask_files(options.masks)
-    cases = [PhantomRef(DECISION_SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in range(options.decision_cases)]
+    refs = (PhantomRef(DECISION_SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in range(options.decision_cases))
+    cases = [stored(options, ref) for ref in refs]
     decision = calibrate_candidates(
         cases,
         config=replace(inference(options), second_look=options.second_look),

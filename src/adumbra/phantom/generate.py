@@ -126,6 +126,7 @@ def _parameters(patient: SimulatedPatient) -> dict[str, object]:
             {
                 "site": c.site,
                 "length_mm": c.length_mm,
+                "centre_line_mm": np.round(c.points_mm, 2).tolist(),
                 "volume_ml": c.volume_ml,
                 "red": c.red,
                 "layered": c.layered,
