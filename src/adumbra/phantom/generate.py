@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from adumbra.core.case import Case, Conversion, Scan
 from adumbra.core.ground_truth import GroundTruth
 from adumbra.core.targets import TARGET_SPECS

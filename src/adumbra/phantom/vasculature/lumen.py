@@ -46,12 +46,12 @@ def paint_vessels(
     radius, step_mm = widened * tree.radius_mm[chosen], min(grid.spacing_mm) / 2
     weights = np.stack([np.ones(int(chosen.sum())), *(np.asarray(v)[chosen] for v in values)], axis=1)
     counts = np.maximum(1, np.ceil(np.pi * (radius / step_mm) ** 2)).astype(int)
-    mm3 = [np.zeros(int(np.prod(grid.shape)), np.float32) for _ in weights.T]
+    mm3 = [np.zeros(np.add(grid.shape, 2), np.float32) for _ in weights.T]
     for count in np.unique(counts):  # points on a cross-section, by calibre
         same = counts == count
         filled = _fill_cylinders(start[same], end[same], radius[same], count=int(count), step_mm=step_mm)
         _deposit(mm3, grid, *filled, weights[same])
-    fractions = [v.reshape(grid.shape) / np.float32(1000 * grid.voxel_ml) for v in mm3]
+    fractions = [v[1:-1, 1:-1, 1:-1] / np.float32(1000 * grid.voxel_ml) for v in mm3]
     excess = np.maximum(fractions[0], 1)  # overlapping vessels are averaged
     return tuple(f / excess for f in fractions)
 
@@ -94,14 +94,21 @@ def _deposit(
     owner: np.ndarray,
     weights: np.ndarray,
 ) -> None:
-    """Adds the amounts, times each weight (S, V) of their owner, to flat volumes with trilinear weights, in place."""
+    """Adds the amounts, times each weight (S, V) of their owner, with trilinear weights, in place.
+
+    The volumes have a margin of one voxel on each side, so that a point near an edge needs no check for each corner.
+    """
     at = grid.index(points_mm)
-    low = np.floor(at).astype(np.intp)
-    beyond = at - low
+    below = np.floor(at)
+    near = ((below >= -1) & (below < grid.shape)).all(axis=1)
+    beyond, low = (at - below)[near].astype(np.float32), below[near].astype(np.intp) + 1
+    sides = (1 - beyond, beyond)
+    strides = np.array(volumes[0].strides) // volumes[0].itemsize
+    first = low @ strides
+    carried = [(amounts[near] * weight[owner[near]]).astype(np.float32) for weight in weights.T]
     for corner in np.ndindex(2, 2, 2):
-        index = low + corner
-        inside = ((index >= 0) & (index < grid.shape)).all(axis=1)
-        carried = (amounts * np.where(corner, beyond, 1 - beyond).prod(axis=1))[inside]
-        flat = np.ravel_multi_index(tuple(index[inside].T), grid.shape)
-        for volume, weight in zip(volumes, weights.T, strict=True):
-            np.add.at(volume, flat, carried * weight[owner[inside]])
+        share = sides[corner[0]][:, 0] * sides[corner[1]][:, 1] * sides[corner[2]][:, 2]
+        index = first + int(np.dot(corner, strides))
+        for volume, amount in zip(volumes, carried, strict=True):
+            # NumPy adds at indices some 40 times faster where the values have the type of the array.
+            np.add.at(volume.reshape(-1), index, share * amount)
