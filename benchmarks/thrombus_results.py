@@ -1,14 +1,14 @@
 """Segmentation and detection of the thrombus on held-out phantoms and on real files, and the page of both.
 
     python benchmarks/thrombus_results.py predict --out DIR [--weights FILE ...] [--masks DIR] [--presets NAME ...]
-        [--cases N] [--phantoms DIR] [--real NAME=PATH ...]
-        [--workers N]
+        [--cases N] [--phantoms DIR] [--real NAME=PATH ...] [--workers N]
     python benchmarks/thrombus_results.py page --runs NAME=DIR ... --page docs/results/thrombus.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
 there is not predicted again. The truth is the contour of an expert, see ``phantom.clot_contour``: a clot that no image
-shows has none. Beside each Dice stands that of a second expert. The phantoms are those of cohort 98; no training and no
-threshold has seen them. Phantoms are not patients: these results compare methods and do not measure clinical accuracy.
+shows has none. Beside each Dice stands that of a second expert. The phantoms are those of cohort 97, as in
+``lesion_results.py``, which can read the same folder; no training and no threshold has seen them. Phantoms are not
+patients: these results compare methods and do not measure clinical accuracy.
 """
 
 import argparse
@@ -40,9 +40,9 @@ from adumbra.preprocessing.pipeline import reference_modality
 from adumbra.segmentation_model import load_model
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.simulation.stored_phantom import StoredPhantom
-from lesion_results import Job, read_rows
+from lesion_results import SEED, Job, read_rows
 
-SEED, PRESETS = 98, ("monocentric", "multicentric")
+PRESETS = ("monocentric", "multicentric")
 DISTAL = ("M2", "M3+", "ACA", "PCA")
 METRICS = ("dice", "sensitivity", "precision", "detected", "detected_strictly", "false_positives")
 Row = dict[str, Any]
