@@ -18,7 +18,7 @@ FROZEN = {
         *["--high-threshold", "--weights", "--calibration", "--no-calibration", "--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
-        *["--no-registration", "--refine", "--refine-windows", *OUTPUT],
+        *["--no-registration", "--refine", "--refine-windows", "--second-look", *OUTPUT],
     ],
     "simulate": [
         *["--out", "-o", "--cases", "--seed", "--first", "--preset", "--explain"],

@@ -172,6 +172,13 @@ def test_draws_may_be_auto_and_the_calibration_none(pipeline_calls):
     assert main(["predict", "case", "-o", "there", "--no-calibration", "--calibration", "c.json"]) == 2
 
 
+@pytest.mark.parametrize(("given", "expected"), [(["none"], "none"), (["a.safetensors"], ["a.safetensors"])])
+def test_the_second_look_may_be_named_or_left_out(pipeline_calls, given, expected):
+    options = [word for name in given for word in ("--second-look", name)]
+    assert main(["predict", "case", "-o", "there", "--quiet", "--target", "thrombus", *options]) == 0
+    assert pipeline_calls[0]["config"].second_look == expected
+
+
 @pytest.mark.parametrize(
     ("windows", "selection"),
     [

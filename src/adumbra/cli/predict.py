@@ -118,6 +118,7 @@ def predict(
     weights: Annotated[list[str] | None, Parameter(negative=())] = None,
     calibration: Path | None = None,
     no_calibration: Flag = False,
+    second_look: Annotated[list[str] | None, Parameter(negative=())] = None,
     device: DeviceName = "auto",
     threads: Count | None = None,
     overwrite: Flag = False,
@@ -146,6 +147,8 @@ def predict(
         calibration: The output of adumbra calibrate. By default the file beside the weights is used, where there is
             one.
         no_calibration: Use the probabilities of the network without calibration.
+        second_look: Weights that look at each candidate of a clot again, a safetensors file. Repeat it for several.
+            none leaves the second look out. By default the file beside the weights is used, where there is one.
         device: The device that runs the network.
         threads: Number of processor threads; all by default.
         overwrite: Replace existing results.
@@ -171,6 +174,7 @@ def predict(
             registration="auto" if inputs.registration else "never",
             compute=ComputeConfig(device=device, threads=threads),
             refinement=refinement.config(),
+            second_look="beside" if second_look is None else "none" if second_look == ["none"] else second_look,
         ),
         inputs=InputOptions(
             masks=inputs.masks(target),
