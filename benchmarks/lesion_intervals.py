@@ -227,7 +227,7 @@ def case_scores(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     spread = [float(log_volume(np.array(f.draw_ml)).std(ddof=1)) for f in features]
     entropy = [f.entropy_nat_ml / (f.mean_mask_ml + 0.1) for f in features]
     return {
-        "pairwise Dice": np.array([f.pairwise_dice for f in features]),
+        "pairwise Dice": np.array([f.member_dice for f in features]),
         "− spread of the log volumes": -np.array(spread),
         "− entropy per ml of the mask": -np.array(entropy),
     }
@@ -239,7 +239,7 @@ def meaning_table(rows: Sequence[Row], fit: ScoreCalibration) -> Iterator[str]:
     yield "| score | calibration cases | reported | held-out cases | observed |"
     yield "|---|---|---|---|---|"
     edges = [-np.inf, *fit.edges, np.inf]
-    scores = np.array([row.case.features.pairwise_dice for row in rows])
+    scores = np.array([row.case.features.member_dice for row in rows])
     poor = np.array([row.case.dice < fit.dice_limit for row in rows])
     for block, (cases, failures) in enumerate(zip(fit.block_cases, fit.block_failures, strict=True)):
         inside = (edges[block] <= scores) & (scores < edges[block + 1])

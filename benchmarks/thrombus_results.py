@@ -1,7 +1,7 @@
 """Segmentation and detection of the thrombus on held-out phantoms and on real files, and the page of both.
 
-    python benchmarks/thrombus_results.py predict --out DIR [--weights FILE ...] [--masks DIR] [--presets NAME ...]
-        [--cases N] [--phantoms DIR] [--real NAME=PATH ...] [--workers N]
+    python benchmarks/thrombus_results.py predict --out DIR [--weights FILE ...] [--second-look FILE ...]
+        [--masks DIR] [--presets NAME ...] [--cases N] [--phantoms DIR] [--real NAME=PATH ...] [--workers N]
     python benchmarks/thrombus_results.py page --runs NAME=DIR ... --page docs/results/thrombus.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
@@ -121,11 +121,18 @@ def components_touching(mask: Mask, region: Mask) -> Mask:
     return np.isin(labels, numbers[numbers > 0])
 
 
+def inference(options: argparse.Namespace) -> InferenceConfig:
+    """The weights that the options name, on one thread."""
+    weights = tuple(options.weights) if options.weights else None
+    named = options.second_look
+    look = "beside" if named is None else "none" if named == ["none"] else tuple(named)
+    return InferenceConfig(weights=weights, second_look=look, compute=ComputeConfig(threads=1))
+
+
 def predict(options: argparse.Namespace) -> None:
     """Predicts the cases that have no line."""
     options.out.mkdir(parents=True, exist_ok=True)
-    weights = tuple(options.weights) if options.weights else None
-    config = InferenceConfig(weights=weights, compute=ComputeConfig(threads=1))
+    config = inference(options)
     masks = lesion_mask_files(options.masks)
     jobs = [Job("real", name, Path(path)) for name, path in (text.split("=", 1) for text in options.real)]
     jobs += [Job(preset, str(n)) for n in range(options.cases) for preset in options.presets]
@@ -243,6 +250,7 @@ def main() -> None:
     run.set_defaults(command=predict)
     run.add_argument("--out", type=Path, required=True)
     run.add_argument("--weights", nargs="+")
+    run.add_argument("--second-look", nargs="+", help="its weights, or none; those beside the first pass by default")
     run.add_argument("--masks", type=Path)
     run.add_argument("--presets", nargs="*", default=list(PRESETS))
     run.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
