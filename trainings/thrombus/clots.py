@@ -17,12 +17,11 @@ from rich.console import Console
 
 from adumbra.cli.progress_bars import ProgressBars
 from adumbra.core.atlas.head_context import CONTEXT_CHANNELS
-from adumbra.experiments.clot_arms.design import HARD_VOXELS, TARGETS, ClotStudy
+from adumbra.experiments.clot_arms.design import HARD_VOXELS, TARGETS, ClotArm, ClotStudy
+from adumbra.experiments.clot_arms.train import link_cache, prepare
 from adumbra.networks.strided import StridedUNetConfig
 from adumbra.simulation.clot_patches import MODALITIES
-from adumbra.training.cache import cache_cases
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
-from adumbra.training.context_files import write_contexts
 from adumbra.training.loop import train
 
 
@@ -61,18 +60,21 @@ def main() -> None:
         help=f"context inputs, some of {','.join(CONTEXT_CHANNELS)} in this order")  # fmt: skip
     options = parser.parse_args()
     progress, config = ProgressBars(Console(stderr=True)), training_config(options)
-    study = ClotStudy(options.work, options.work, options.masks, options.heads, options.patches, options.cases)
-    cases, folder = study.sources(progress=progress), study.cache_folder(mirrored=options.mirrored)
-    paths = cache_cases(cases, folder, config.cache, workers=options.threads, progress=progress)
-    if options.context:
-        upstream = "upstream" in options.context
-        write_contexts(cases, paths, config.cache, upstream=upstream, progress=progress)
+    study = ClotStudy(
+        options.work,
+        options.work,
+        options.masks,
+        options.heads,
+        options.patches,
+        options.cases,
+        threads=options.threads,
+    )
+    cases = study.sources(progress=progress)
+    prepare(study, cases, ClotArm(options.mirrored, options.context), progress=progress)
     if options.command == "train":
         if options.out is None:
             parser.error("train needs --out")
-        options.out.mkdir(parents=True, exist_ok=True)
-        if not (options.out / "cache").exists():
-            (options.out / "cache").symlink_to(folder.resolve(), target_is_directory=True)
+        link_cache(study, options.out, mirrored=options.mirrored)
         trained = train(cases, options.out, config, progress=progress)
         print(trained.sha256[:16], trained.scores)
 

@@ -51,6 +51,19 @@ def prepare(study: ClotStudy, sources: Sequence[CaseSource], arm: ClotArm, *, pr
     return list(paths)
 
 
+def link_cache(study: ClotStudy, folder: Path, *, mirrored: bool) -> None:
+    """Gives the folder of a training the prepared cases of a study, as a link.
+
+    Args:
+        study: The study.
+        folder: Folder of the training; it is made where it is missing.
+        mirrored: Whether the network takes the mirrored hemisphere.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "cache").exists():
+        (folder / "cache").symlink_to(study.cache_folder(mirrored=mirrored).resolve(), target_is_directory=True)
+
+
 def train_arm(
     study: ClotStudy, name: str, seed: int, sources: Sequence[CaseSource], *, progress: Progress = quiet
 ) -> Row:
@@ -68,10 +81,7 @@ def train_arm(
         return existing[0]
     arm, folder = ARMS[name], study.out / f"{name}-{seed}"
     paths = prepare(study, sources, arm, progress=progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "cache").exists():
-        target = study.cache_folder(mirrored=arm.mirrored).resolve()
-        (folder / "cache").symlink_to(target, target_is_directory=True)
+    link_cache(study, folder, mirrored=arm.mirrored)
     timed = arm_config(study, arm, seed=seed, steps=1000)
     steps = steps_within(folder, timed, [open_cached_case(path) for path in paths], cpu_seconds=study.cpu_seconds)
     config = arm_config(study, arm, seed=seed, steps=steps)
