@@ -30,7 +30,7 @@ from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.simulation.stored_phantom import StoredPhantom
 from lesion_results import SEED, read_rows
-from thrombus_results import inference
+from thrombus_results import REAL, inference
 
 WIDTH_MM, SLAB_MM = 64.0, 6.0
 TRUTH_COLOUR, MASK_COLOUR = "#ffd23f", "#40d6ff"
@@ -54,7 +54,7 @@ class Failure:
 
 def failures(rows: Sequence[Row], each: int) -> Iterator[Failure]:
     """The first missed clots, the cases with the most false positives, and the worst contours of detected clots."""
-    phantoms = [row for row in rows if row["group"] != "real"]
+    phantoms = [row for row in rows if row["group"] not in REAL]
     missed = ((row, clot) for row in phantoms for clot in row["visible"] if not clot["detected"])
     for row, clot in list(missed)[:each]:
         yield Failure("missed", row, f"{clot['site']}, {clot['true_mm']:.0f} mm, visible on {clot['visible_on']}")

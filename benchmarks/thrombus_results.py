@@ -1,7 +1,8 @@
 """Segmentation and detection of the thrombus on held-out phantoms and on real files, and the page of both.
 
     python benchmarks/thrombus_results.py predict --out DIR [--weights FILE ...] [--second-look FILE ...]
-        [--masks DIR] [--presets NAME ...] [--cases N] [--phantoms DIR] [--real NAME=PATH ...] [--workers N]
+        [--masks DIR] [--presets NAME ...] [--cases N] [--phantoms DIR] [--real NAME=PATH ...] [--crops DIR]
+        [--workers N]
     python benchmarks/thrombus_results.py page --runs NAME=DIR ... --page docs/results/thrombus.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
@@ -22,10 +23,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
 from adumbra.cases.registry import open_case
-from adumbra.core.case import Scan
+from adumbra.cases.scan import read_scan
+from adumbra.core.case import Case, Scan
 from adumbra.core.geometry.components import label_components
 from adumbra.core.geometry.path_length import path_length_mm
 from adumbra.core.options import ComputeConfig, InferenceConfig
@@ -43,6 +46,8 @@ from adumbra.simulation.stored_phantom import StoredPhantom
 from lesion_results import SEED, Job, read_rows
 
 PRESETS = ("monocentric", "multicentric")
+CROP = "crop"
+REAL = ("real", CROP)
 DISTAL = ("M2", "M3+", "ACA", "PCA")
 METRICS = ("dice", "sensitivity", "precision", "detected", "detected_strictly", "false_positives")
 Row = dict[str, Any]
@@ -53,7 +58,7 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...], ph
     model = load_model("thrombus", config)
     row: Row = {"group": job.group, "name": job.name, "identity": model_identity(model)}
     if job.path is not None:
-        case = open_case(job.path)
+        case = crop_case(job) if job.group == CROP else open_case(job.path)
         start = time.process_time()
         maps = predict_case(case.updated(masks={}), model).maps
         return row | {"cpu_s": round(time.process_time() - start, 1), **predicted_volume(maps)}
@@ -72,6 +77,25 @@ def predicted_row(job: Job, config: InferenceConfig, masks: tuple[Path, ...], ph
         "second": scores(second.data, truth.data, maps.grid),
         "visible": [*visible_clots(maps.mask, truth, clots)],
     }
+
+
+def crop_jobs(folder: Path) -> Iterator[Job]:
+    """The echoes after the first of each multi-echo crop below a folder, which holds ``Mag.nii`` and ``Phase.nii``."""
+    for magnitude in sorted(folder.rglob("Mag.nii")):
+        image = nib.load(magnitude)
+        if image.ndim < 4 or not (image.header["sform_code"] or image.header["qform_code"]):
+            print(f"{magnitude.relative_to(folder)} is left out: it has one echo, or no orientation")
+            continue
+        for echo in range(1, image.shape[3]):
+            yield Job(CROP, f"{magnitude.parent.relative_to(folder)} echo {echo + 1}", magnitude.parent)
+
+
+def crop_case(job: Job) -> Case:
+    """Magnitude and phase of one echo."""
+    assert job.path is not None
+    echo = int(job.name.rsplit(" ", 1)[1]) - 1
+    files = {"swi": "Mag.nii", "phase": "Phase.nii"}
+    return Case("sub-crop", {name: read_scan(job.path / file, name, volume=echo)[0] for name, file in files.items()})
 
 
 def predicted_volume(maps: Maps) -> Row:
@@ -135,6 +159,7 @@ def predict(options: argparse.Namespace) -> None:
     config = inference(options)
     masks = lesion_mask_files(options.masks)
     jobs = [Job("real", name, Path(path)) for name, path in (text.split("=", 1) for text in options.real)]
+    jobs += [] if options.crops is None else [*crop_jobs(options.crops)]
     jobs += [Job(preset, str(n)) for n in range(options.cases) for preset in options.presets]
     rows, identity = read_rows(options.out), model_identity(load_model("thrombus", config))
     if any(row["identity"] != identity for row in rows):
@@ -174,12 +199,12 @@ def introduction() -> Iterator[str]:
 
 def tables(run: str, rows: Sequence[Row]) -> Iterator[str]:
     """The tables of one run."""
-    for group in dict.fromkeys(row["group"] for row in rows if row["group"] != "real"):
+    for group in dict.fromkeys(row["group"] for row in rows if row["group"] not in REAL):
         own = [row for row in rows if row["group"] == group]
         yield f"\n## {run}: {group}, {len(own)} phantoms\n"
         yield from case_table(own)
         yield from clot_table(own)
-    real = [row for row in rows if row["group"] == "real"]
+    real = [row for row in rows if row["group"] in REAL]
     if real:
         yield f"\n## {run}: real files\n"
         yield "| case | called, ml | components | CPU-s |"
@@ -256,6 +281,7 @@ def main() -> None:
     run.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
     run.add_argument("--phantoms", type=Path, help="folder of the simulated phantoms; OUT/phantoms unless given")
     run.add_argument("--real", nargs="*", default=[], metavar="NAME=PATH", help="real cases")
+    run.add_argument("--crops", type=Path, help="folder of real multi-echo crops without a clot")
     run.add_argument("--workers", type=int, default=1)
     write = commands.add_parser("page", help="write the tables")
     write.set_defaults(command=page)
