@@ -84,7 +84,10 @@ def model_identity(model: SegmentationModel) -> dict[str, object]:
         "thresholds": list(model.network_thresholds),
     }
     if model.second_look is not None:
-        facts["second_look"] = [network.card.sha256 for network in model.second_look.networks]
+        look = model.second_look
+        facts["second_look"] = [network.card.sha256 for network in look.networks]
+        if look.calibration is not None:
+            facts["decision"] = [look.calibration.threshold, look.calibration.vein_excess]
     identity: dict[str, object] = json.loads(json.dumps(settings | facts, default=str))
     return identity
 

@@ -123,7 +123,7 @@ class ClotPatch:
                 them where no sequence reaches it.
         """
         head = _opened(self.folder / f"{self.head}.safetensors")
-        case = self.open()
+        case = _simulated_last(self)
         prepared = _in_network_units(head, case, case.masks["thrombus"].grid, modalities, spacing_mm)
         return self._with_other_side(prepared, modalities, spacing_mm) if mirrored else prepared
 
@@ -209,6 +209,12 @@ def _opened(path: Path) -> KeptHead:
     if not path.is_file():
         raise MissingInput(path, expected="a kept head", found="no such file", do="call keep_heads first")
     return read_head(path)
+
+
+@lru_cache(maxsize=1)
+def _simulated_last(patch: ClotPatch) -> Case:
+    """The patch, which two networks ask for in turn, each at its own spacing."""
+    return patch.open()
 
 
 def keep_heads(
