@@ -14,7 +14,7 @@ interval of the draws, which has no calibration. Phantoms are not patients.
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import isnan
@@ -36,14 +36,71 @@ from adumbra.evaluation.uncertainty.intervals import (
 from adumbra.experiments.calibration_samples import model_identity, sample_of
 from adumbra.segmentation_model import load_model
 from adumbra.simulation import cohort
+from adumbra.uncertainty.calibration.base import VolumeCalibration
 from adumbra.uncertainty.calibration.case_score import ScoreCalibration, fit_score
+from adumbra.uncertainty.calibration.conformal import VolumeInterval
 from adumbra.uncertainty.calibration.io import Calibration, read_calibration
+from adumbra.uncertainty.calibration.local_interval import LocalInterval
 from adumbra.uncertainty.calibration.volume_fit import CalibrationCase, IntervalMethod, fit_volume
+from adumbra.uncertainty.calibration.volume_intervals import NormalisedInterval, QuantileInterval
 from adumbra.uncertainty.case_features import log_volume
 
 FOLDS = 5
 SEED, PRESETS, LEVEL = 97, ("monocentric", "multicentric"), 0.95
 METHODS = ("single", "normalised", "quantile", "local", "auto")
+METHOD_OF: Mapping[type[VolumeCalibration], str] = {
+    VolumeInterval: "single",
+    NormalisedInterval: "normalised",
+    QuantileInterval: "quantile",
+    LocalInterval: "local",
+}
+"""The method that gives each kind of interval."""
+CASE_SCORE = "case score"
+DEFINITIONS = f"""### Methods
+
+All but `draws` are conformal: the cases of the calibration cohort, whose true volumes are known, determine the width.
+The intervals are computed on the scale g(v) = ln(1 + v / 0.1 ml), and end at 0 ml and at the volume of the brain. They
+are explained in [Uncertainty](../explanation/uncertainty.md#intervals-of-the-volume).
+
+| method | interval |
+|---|---|
+| `draws` | the central {LEVEL:.0%} of the volumes of the draws, without a calibration |
+| `single` | around the mean of g over the draws: one factor for all cases times (their standard deviation of g + 0.1) |
+| `normalised` | around a ridge regression of g: one factor times the error that a second regression predicts |
+| `quantile` | conformalised quantile regression: between two quantile regressions of g, moved apart by one constant |
+| `local` | around the mean of g over the draws: two factors, below and above, times the error at this `member_dice` |
+| `auto` | what `adumbra calibrate` takes by default, with the method that it chose in brackets |
+| `calibration file` | the interval of the calibration file itself, with its method in brackets |
+
+### Columns
+
+| column | meaning |
+|---|---|
+| n | number of cases |
+| coverage | share of the cases whose true volume lies in the interval, with its 95 % Wilson interval |
+| ratio of ends over 5 ml | upper end over lower end, the median of the cases with a true volume above 5 ml |
+| median width, ml | upper end minus lower end, the median of all cases |
+| Winkler, ml | mean width plus {2 / (1 - LEVEL):.0f} times the distance of a missed true volume; lower is better |
+| Winkler, log | the same with the ends and the true volume on the scale g, on which large lesions do not dominate |
+"""
+SCORE_DEFINITIONS = f"""
+| score | meaning; higher stands for a better segmentation |
+|---|---|
+| {CASE_SCORE} | mean Dice of the pairs of members' masks (`member_dice`) |
+| − spread of the log volumes | minus the standard deviation of g over the draws |
+| − entropy per ml of the mask | minus the summed entropy, over the volume of the mask plus 0.1 ml |
+
+| column | meaning |
+|---|---|
+| ρ with Dice | Spearman correlation over the cases, with its 95 % bootstrap interval |
+| AURC | area under the mean of 1 − Dice over the share of cases retained, best scores first; lower is better |
+| excess AURC | AURC minus that of the best possible order |
+| failures | number of cases with a Dice below {FAILED_DICE:g} |
+| detected at 10 % referred | number and share of failures among the {REFERRED:.0%} of cases with the lowest scores |
+| at most | the share of the failures that these cases could contain |
+
+In a head without a lesion the Dice is 1 if nothing is segmented, and 0 otherwise.
+"""
 
 
 @dataclass(frozen=True)
@@ -141,9 +198,9 @@ def intervals_by_method(calibration: Calibration) -> dict[str, Callable[[CaseFea
         fit = fit_volume(
             calibration.features, generator=np.random.default_rng(0), method=name, alpha=round(1 - LEVEL, 12)
         )  # type: ignore[arg-type]
-        methods[f"auto ({type(fit.interval).__name__})" if name == "auto" else name] = fit.interval.of_case
+        methods[f"auto ({METHOD_OF[type(fit.interval)]})" if name == "auto" else name] = fit.interval.of_case
     if calibration.volume is not None and calibration.volume.level == LEVEL:
-        methods[f"calibration file ({type(calibration.volume).__name__})"] = calibration.volume.of_case
+        methods[f"calibration file ({METHOD_OF[type(calibration.volume)]})"] = calibration.volume.of_case
     return methods
 
 
@@ -158,10 +215,12 @@ def interval_tables(rows: Sequence[Row], calibration: Calibration) -> Iterator[s
     truth = [row.case.true_ml for row in rows]
     methods = {name: ends(rows, interval) for name, interval in intervals_by_method(calibration).items()}
     yield "## Intervals of the volume\n"
+    yield DEFINITIONS
+    yield "### All cases\n"
     yield from table("method", {m: interval_quality(*both, truth, level=LEVEL) for m, both in methods.items()})
     yield "\n### By cross-validation on the calibration cohort\n"
-    yield "Each fifth of its cases has intervals that were fitted to the others. The local interval was designed while"
-    yield "phantoms of the cohort above were in view, so this table is the fairer one for it.\n"
+    yield "Each fifth of its cases has intervals that were fitted to the others. The local interval was designed when"
+    yield "results on the cohort above were known, so this table is the fairer one for it.\n"
     yield from table("method", {name: cross_validated(calibration.features, name) for name in ("single", "local")})
     for name, both in methods.items():
         if name.startswith("auto"):
@@ -215,9 +274,7 @@ def score_tables(rows: Sequence[Row], calibration: Calibration) -> Iterator[str]
             most = f"{min(1.0, REFERRED * len(chosen) / d.failures):.0%}" if d.failures else "–"
             cells = (rho, f"{d.aurc:.4f}", f"{d.excess_aurc:.4f}", str(d.failures), detected, most)
             yield f"| {kind} | {name} | {len(chosen)} | " + " | ".join(cells) + " |"
-    yield f"\nA failure is a Dice below {FAILED_DICE:g}. The {REFERRED:.0%} with the lowest scores are referred;"
-    yield "*at most* is the share of the failures that they could contain. In a head without a lesion the Dice is 1 if"
-    yield "nothing is segmented, and 0 otherwise.\n"
+    yield SCORE_DEFINITIONS
     yield from meaning_table(rows, fit_score(calibration.features))
 
 
@@ -227,7 +284,7 @@ def case_scores(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     spread = [float(log_volume(np.array(f.draw_ml)).std(ddof=1)) for f in features]
     entropy = [f.entropy_nat_ml / (f.mean_mask_ml + 0.1) for f in features]
     return {
-        "pairwise Dice": np.array([f.member_dice for f in features]),
+        CASE_SCORE: np.array([f.member_dice for f in features]),
         "− spread of the log volumes": -np.array(spread),
         "− entropy per ml of the mask": -np.array(entropy),
     }
@@ -236,6 +293,8 @@ def case_scores(rows: Sequence[Row]) -> dict[str, np.ndarray]:
 def meaning_table(rows: Sequence[Row], fit: ScoreCalibration) -> Iterator[str]:
     """For each block of the score: the share of poor cases that is reported, and the share that was observed."""
     yield f"### Meaning of the score: Dice below {fit.dice_limit:g}\n"
+    yield "Each row is a range of the case score. *Reported* is the number and share of calibration cases with a Dice"
+    yield f"below {fit.dice_limit:g}, which `adumbra predict` states; *observed* is that of the held-out cases.\n"
     yield "| score | calibration cases | reported | held-out cases | observed |"
     yield "|---|---|---|---|---|"
     edges = [-np.inf, *fit.edges, np.inf]
@@ -265,11 +324,9 @@ def page(rows: Sequence[Row], calibration: Calibration, command: str) -> str:
         f"{len(rows)} phantoms of cohort {SEED} ({', '.join(dict.fromkeys(row.preset for row in rows))}), "
         f"{features.member_count} member{'s' if features.member_count > 1 else ''}, {len(features.draw_ml)} draws. "
         f"The intervals have a nominal level of {LEVEL:.0%} and were fitted to {len(calibration.features)} phantoms of "
-        f"another cohort. Mean Dice {dice.mean():.3f}, median {np.median(dice):.3f}; "
+        f"another cohort. Mean Dice {dice.mean():.3f}, median {np.median(dice):.3f}, heads without a lesion included; "
         f"median CPU seconds of a case {np.median([row.seconds for row in rows]):.0f}. "
         "Results on phantoms compare methods and do not measure clinical accuracy.\n",
-        "The ratio is that of the upper to the lower end, the median over cases with more than 5 ml. The Winkler score "
-        "is the width plus a penalty for a miss, in ml, and on the scale ln(1 + v / 0.1 ml); lower is better.\n",
         *interval_tables(rows, calibration),
         *score_tables(rows, calibration),
     ]

@@ -55,6 +55,28 @@ from adumbra.uncertainty.maps import summarise
 SEED, PRESETS = 97, ("monocentric", "multicentric", "diffusion", "lesion-both")
 SCORES = ("dice", "lesion_f1", "sensitivity", "precision", "nll", "ece_boundary", "auroc", "auroc_epistemic")
 DEFAULT = "default posterior"
+DEFINITIONS = """\
+A run is a set of weights. Its `default posterior` is the mean of its draws: those of the ensemble, or those of
+MC dropout for a single network. `member k` is the deterministic prediction of one network of the ensemble. It has no
+epistemic part, so the AUROC of that part is 0.5 by definition. All masks of a run have the threshold and the high
+threshold of its model card.
+
+| column | meaning |
+|---|---|
+| Dice, lesion-wise F1, sensitivity, precision | agreement of the mask with the true one; the F1 is that of components |
+| NLL | mean negative log-likelihood of the voxels of the brain, in nats |
+| ECE near boundary | expected calibration error within 5 mm of the border of the true or the predicted mask |
+| AUROC of errors | how well the predictive entropy of a voxel of the brain detects a wrong voxel of the mask |
+| AUROC, epistemic | the same of the epistemic part alone |
+| CPU-s | median CPU seconds of a case |
+
+A run may hold fewer than 100 phantoms of a preset; the headings count those with a lesion.
+"""
+REAL_FILES = {
+    "isles": "ISLES'22 case 0009, which was inspected while the simulator was built",
+    "philips": "a healthy head (Philips, 2 mm, b = 1000 s/mm²), in which any segmented volume is false",
+}
+"""What the real files of the released page are, by the names that they have on the command line."""
 
 
 @dataclass(frozen=True)
@@ -208,8 +230,7 @@ def introduction() -> Iterator[str]:
     yield "python benchmarks/lesion_results.py predict --out DIR --masks MASKS --presets monocentric multicentric"
     yield "python benchmarks/lesion_results.py page --runs ensemble=DIR ... --page docs/results/lesion.md"
     yield "```\n"
-    yield "A member alone is its deterministic volume, which has no epistemic part: its AUROC is 0.5 by definition."
-    yield "A run may hold fewer than 100 phantoms of a preset; the headings count those with a lesion.\n"
+    yield DEFINITIONS
 
 
 def tables(runs: dict[str, list[dict]]) -> Iterator[str]:
@@ -262,7 +283,10 @@ def real_table(runs: dict[str, list[dict]]) -> Iterator[str]:
     real = {name: [r for r in own if r["group"] == "real"] for name, own in runs.items()}
     if not any(real.values()):
         return
+    names = dict.fromkeys(row["name"] for own in real.values() for row in own)
     yield "\n## Real files\n"
+    if known := [f"`{name}` is {REAL_FILES[name]}." for name in names if name in REAL_FILES]:
+        yield " ".join(known) + "\n"
     yield "| case | run | true ml | predicted ml | Dice | lesion-wise F1 |"
     yield "|---|---|---|---|---|---|"
     for name, own in real.items():

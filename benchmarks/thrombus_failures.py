@@ -105,9 +105,9 @@ def draw(axes: Sequence[Axes], failure: Failure, prediction: Prediction, truth: 
     aspect = maps.grid.spacing_mm[1] / maps.grid.spacing_mm[0]
     for panel, (title, image, low, high) in zip(axes, panels, strict=True):
         panel.imshow(image, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
-        for outline, colour in contours:
-            if outline.any():
-                panel.contour(outline, levels=[0.5], colors=[colour], linewidths=0.9)
+        for contour_slice, colour in contours:
+            if contour_slice.any():
+                panel.contour(contour_slice, levels=[0.5], colors=[colour], linewidths=0.9)
         panel.set_title(title, fontsize=7)
         panel.set_axis_off()
     axes[0].set_title(f"{failure.kind}: {failure.what}\n{failure.row['group']} {failure.row['name']}, SWI", fontsize=7)

@@ -13,7 +13,7 @@ def simulated_cases(n: int, generator: np.random.Generator, *, healthy: float = 
     """Cases with a bias of -0.15 on the scale g, and an error whose size follows from the volume and the agreement.
 
     The error's standard deviation is 0.05 + 0.5 exp(-g / 2) times a difficulty of 0.4 to 2.5. Members differ by a
-    constant 0.05, as networks that make one and the same error do, and their pairwise Dice shows the difficulty.
+    constant 0.05, as networks that make one and the same error do, and their Dice with each other shows the difficulty.
     """
     cases = []
     for number in range(n):

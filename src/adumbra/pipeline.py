@@ -178,7 +178,7 @@ def predict_case(
         refinement = refinement_summary(refined, maps, within=region, calibrate=calibrate)
         candidates = None if decided is None else decided.decision
         notes = (*results.notes, *notes, *refinement_notes(refinement), *candidate_notes(candidates))
-        results = replace(results, notes=notes, candidates=candidates)
+        results = replace(results, notes=(*_simulated_note(aligned), *notes), candidates=candidates)
         results = _with_width_and_score(results, features, model)
     with timer.at("evaluate"):
         measures, lines = _evaluate(aligned, maps, volume_draws, results)
@@ -189,6 +189,11 @@ def predict_case(
 def _analysed_region(case: Case) -> Mask:
     """The brain and a margin around it."""
     return dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
+
+
+def _simulated_note(case: Case) -> tuple[str, ...]:
+    """The note of a result that is not that of a patient."""
+    return ("The images are simulated: a phantom, not a patient.",) if case.simulated else ()
 
 
 def _evaluate(

@@ -59,7 +59,7 @@ def test_the_draws_belong_to_the_members_in_turn(sample: CaseSample) -> None:
     features = sample.case.features
     assert features.members == (0, 1, 0, 1)
     assert features.draw_ml[:2] == features.draw_ml[2:], "a member without randomness repeats its draw"
-    assert 0.0 <= features.pairwise_dice <= 1.0
+    assert 0.0 <= features.member_dice <= 1.0
     assert features.brain_ml > 0.0
 
 

@@ -14,6 +14,7 @@ from adumbra.preprocessing.input_flags import (
     LEAST_SNR,
     MOST_BRIGHT_TAIL,
     STAGE,
+    TRAINED_B,
     bright_tail,
     fluid_to_tissue,
     input_flags,
@@ -89,7 +90,11 @@ def test_the_b_value_is_compared_with_the_card(head, b, b_range, flagged):
     assert ("b_value" in names_of(case, b_range=b_range)[0]) == flagged
     if flagged:
         (flag,) = input_flags(case, target="lesion", modalities=LESION, b_range=b_range)
-        assert f"b = {b:g} s/mm²" in flag.what
+        low, high = b_range or TRAINED_B
+        training = "the training" if b_range else "most of the training"
+        assert flag.what == (
+            f"b = {b:g} s/mm² lies outside {low:g} to {high:g} s/mm², the b-values of {training} of the networks"
+        )
 
 
 def test_an_unknown_b_value_is_no_flag(head):

@@ -184,6 +184,32 @@ def test_the_page_shows_the_sources_of_the_width_and_the_case_score(report: Repo
     assert "Case score" not in bare
 
 
+def test_notes_stand_beside_the_numbers_and_only_warnings_in_the_box(report: Report, findings: Findings) -> None:
+    noted = replace(findings, notes=("The interval was calibrated on phantoms.",))
+    quiet = report("quiet.html", findings=noted).read_text()
+    assert 'class="warnings"' not in quiet
+    assert ">Warnings<" not in quiet
+    numbers, _, rest = quiet.partition('<figure class="key">')
+    assert "<li>The interval was calibrated on phantoms.</li>" in numbers
+    assert "calibrated on phantoms" not in rest
+    moved = Conversion("preprocessing.registration", "flair", "Moved by 2.1 mm", warning=True)
+    warned = report("warned.html", findings=noted, case={"provenance": (moved,)}).read_text()
+    box = warned.partition('class="warnings"')[2].partition("</section>")[0]
+    assert "<li>flair: Moved by 2.1 mm.</li>" in box
+    assert "calibrated on phantoms" not in box
+
+
+def test_nested_options_are_printed_as_text(report: Report, run: RunRecord) -> None:
+    calibration = {"format": "adumbra-calibration-2", "weights": ["ab" * 32], "probability": {"after": [0.5] * 200}}
+    options = {"draws": 20, "calibration": calibration, "refinement": None, "state": {"from": "decoder"}}
+    page = report(run_record=replace(run, options=options)).read_text()
+    provenance = page.partition('id="provenance"')[2]
+    for trace in ("{", "[", "&#39;", "None", "True"):
+        assert trace not in provenance
+    assert re.search(r'padding-left: 18px">format</th><td><code>adumbra-calibration-2<', provenance)
+    assert re.search(r'padding-left: 36px">after</th><td><code>200 numbers, 0.5 to 0.5<', provenance)
+
+
 def test_references_are_listed(report: Report, run: RunRecord) -> None:
     page = report(run_record=replace(run, references=("Gal2016", "Dice1945"))).read_text()
     assert page.index("Dice LR. Measures") < page.index("Gal Y, Ghahramani Z.")

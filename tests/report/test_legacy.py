@@ -75,6 +75,26 @@ def test_the_findings(stored: tuple[Prediction, RunRecord], expected: Any) -> No
     assert prediction.scores == expected["scores"]
 
 
+def test_each_dice_of_earlier_findings_has_its_own_name(folder: Path) -> None:
+    (path,) = folder.rglob("*_findings.json")
+    stored = json.loads(path.read_text("utf-8"))
+    stored["findings"]["regional"]["case"]["pairwise_dice"] = 0.75
+    stored["features"] = {
+        "target": "lesion", "draw_ml": [1.0, 2.0], "members": [0, 1], "pairwise_dice": 0.25, "mean_mask_ml": 1.0,
+        "expected_ml": 1.5, "threshold_ml": [1.0] * 9, "entropy_nat_ml": 0.1, "brain_ml": 1200.0,
+    }  # fmt: skip
+    path.write_text(json.dumps(stored), "utf-8")
+    ((prediction, run),) = read_predictions(folder)
+    assert prediction.findings.regional is not None
+    assert prediction.features is not None
+    assert (prediction.findings.regional.case.draws_dice, prediction.features.member_dice) == (0.75, 0.25)
+    write_prediction(prediction, run, folder, reference="dwi", overwrite=True)
+    again = json.loads(path.read_text("utf-8"))
+    assert again["findings"]["regional"]["case"]["draws_dice"] == 0.75
+    assert again["features"]["member_dice"] == 0.25
+    assert "pairwise_dice" not in path.read_text("utf-8")
+
+
 def test_curves_and_attention(stored: tuple[Prediction, RunRecord], expected: Any) -> None:
     prediction, _ = stored
     assert prediction.curves is not None

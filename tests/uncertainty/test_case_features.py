@@ -50,7 +50,7 @@ def test_features_by_hand() -> None:
     result = features_of(TWO * 2, members=2)
     assert result.draw_ml == pytest.approx((2.0, 1.0, 2.0, 1.0))
     assert result.members == (0, 1, 0, 1)
-    assert result.pairwise_dice == pytest.approx(2 / 3)
+    assert result.member_dice == pytest.approx(2 / 3)
     assert (result.mean_mask_ml, result.brain_ml, result.member_count) == (pytest.approx(2.0), pytest.approx(3.0), 2)
     assert result.expected_ml == pytest.approx(1.6)
     assert result.threshold_ml == pytest.approx((3.0, 3.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0))
@@ -62,23 +62,23 @@ def test_the_dice_of_one_network_is_that_of_its_draws() -> None:
     """Two of four draws have the second voxel: 4 of 6 pairs differ, Σ c (c - 1) / (3 Σ c) = (12 + 2) / 18."""
     result = features_of(TWO * 2)
     assert result.members == (0, 0, 0, 0)
-    assert result.pairwise_dice == pytest.approx(14 / 18)
+    assert result.member_dice == pytest.approx(14 / 18)
 
 
 def test_a_noisy_member_is_represented_by_the_majority_of_its_draws() -> None:
     """The second member has the second voxel in one draw of three, so its mask lacks it: the Dice is 2/3 again."""
     noisy = [volume(0.9, p, 0.2, 1.0) for p in (0.1, 0.9, 0.1)]
     draws = [volume for other in noisy for volume in (TWO[0], other)]
-    assert features_of(draws, members=2).pairwise_dice == pytest.approx(2 / 3)
+    assert features_of(draws, members=2).member_dice == pytest.approx(2 / 3)
 
 
 def test_undefined_and_empty_agreement() -> None:
     nothing = volume(0.0, 0.0, 0.0, 0.0)
-    assert isnan(features_of(TWO[:1]).pairwise_dice)
-    assert isnan(features_of(TWO[:1], members=5).pairwise_dice)
-    assert features_of([nothing, nothing]).pairwise_dice == 1.0
-    assert features_of([nothing, nothing], members=2).pairwise_dice == 1.0
-    assert features_of([TWO[0], nothing], members=2).pairwise_dice == 0.0
+    assert isnan(features_of(TWO[:1]).member_dice)
+    assert isnan(features_of(TWO[:1], members=5).member_dice)
+    assert features_of([nothing, nothing]).member_dice == 1.0
+    assert features_of([nothing, nothing], members=2).member_dice == 1.0
+    assert features_of([TWO[0], nothing], members=2).member_dice == 0.0
 
 
 def test_features_of_other_draws_are_refused() -> None:

@@ -60,9 +60,9 @@ def test_two_lesions_by_hand() -> None:
     assert right.position_mm == pytest.approx((60.0, 0.0, 0.0))
     assert result.case.position_mm == pytest.approx((70.0 / 3, 0.0, 0.0))
     # counts 3 and 2: Σ c (c - 1) = 6 + 2, Σ c = 5, n - 1 = 2
-    assert left.pairwise_dice == pytest.approx(8 / 10)
-    assert right.pairwise_dice == pytest.approx(2 / 4)
-    assert result.case.pairwise_dice == pytest.approx(10 / 14)
+    assert left.draws_dice == pytest.approx(8 / 10)
+    assert right.draws_dice == pytest.approx(2 / 4)
+    assert result.case.draws_dice == pytest.approx(10 / 14)
     assert left.mean_draw_ml == pytest.approx(5 / 3)
     assert left.volume_cv == pytest.approx(sqrt(1 / 3) / (5 / 3))  # variance of 2, 2, 1 is 1/3
     assert right.volume_cv == pytest.approx(sqrt(1 / 3) / (2 / 3))
@@ -80,7 +80,7 @@ def test_voxels_within_reach_count_and_others_do_not() -> None:
     draws = [row(1, 1, 0, 0, 0, 0, 0, 0), row(1, 1, 1, 0, 0, 1, 0, 0), row(1, 1, 0, 0, 0, 0, 0, 0)]
     close, wide = (regional(draws, ROW, reach_mm=reach) for reach in (9.9, 10.0))
     assert close.components[0].mean_draw_ml == pytest.approx(2.0)
-    assert close.components[0].pairwise_dice == 1.0
+    assert close.components[0].draws_dice == 1.0
     assert close.components[0].volume_cv == 0.0
     assert wide.components[0].mean_draw_ml == pytest.approx(7 / 3)
     assert wide.components[0].volume_cv == pytest.approx(sqrt(1 / 3) / (7 / 3))
@@ -91,26 +91,24 @@ def test_voxels_within_reach_count_and_others_do_not() -> None:
 def test_the_case_agrees_with_brute_force_over_pairs(masks: np.ndarray) -> None:
     result = regional(list(masks.astype(np.float32)), Grid((4, 3, 2), np.eye(4))).case
     ratio, plain = brute_force_dice(masks)
-    assert result.pairwise_dice == pytest.approx(ratio, abs=1e-12)
+    assert result.draws_dice == pytest.approx(ratio, abs=1e-12)
     sizes = masks.reshape(5, -1).sum(axis=1)
     pairs = list(combinations(sizes, 2))
     weights = np.array([a + b for a, b in pairs], dtype=float)
     if weights.all():
         dices = [brute_force_dice(masks[[i, j]])[1] for i, j in combinations(range(5), 2)]
         bound = float(np.std(dices) * np.std(weights) / np.mean(weights))
-        assert abs(result.pairwise_dice - plain) <= bound + 1e-12
+        assert abs(result.draws_dice - plain) <= bound + 1e-12
     if sizes.sum():
         assert result.volume_cv == pytest.approx(np.std(sizes, ddof=1) / np.mean(sizes))
         assert result.positive_share == np.mean(sizes > 0)
 
 
-def test_draws_of_one_size_have_the_unweighted_mean_of_pairwise_dice(rng: np.random.Generator) -> None:
+def test_draws_of_one_size_have_the_unweighted_mean_of_draws_dice(rng: np.random.Generator) -> None:
     masks = np.array([rng.permutation(24) < 9 for _ in range(6)]).reshape(6, 4, 3, 2)
     ratio, plain = brute_force_dice(masks)
     assert ratio == pytest.approx(plain, abs=1e-12)
-    assert regional(list(masks.astype(np.float32)), Grid((4, 3, 2), np.eye(4))).case.pairwise_dice == pytest.approx(
-        plain
-    )
+    assert regional(list(masks.astype(np.float32)), Grid((4, 3, 2), np.eye(4))).case.draws_dice == pytest.approx(plain)
 
 
 @given(arrays(bool, (4, 6, 5, 2)), st.sampled_from([0.0, 1.0, 1.5, 4.0]))
@@ -125,7 +123,7 @@ def test_components_agree_with_brute_force_in_their_regions(masks: np.ndarray, r
     for number, part in enumerate(result.components, start=1):
         inside = masks & (regions == number)
         sizes = inside.reshape(4, -1).sum(axis=1)
-        assert part.pairwise_dice == pytest.approx(brute_force_dice(inside)[0], abs=1e-12)
+        assert part.draws_dice == pytest.approx(brute_force_dice(inside)[0], abs=1e-12)
         assert part.mean_draw_ml == pytest.approx(sizes.mean() * grid.voxel_ml)
         assert part.positive_share == np.mean(sizes > 0)
         if sizes.any():
@@ -154,7 +152,7 @@ def test_identical_draws_agree_exactly(rng: np.random.Generator) -> None:
     draw = (rng.random((6, 5, 4)) > 0.6).astype(np.float32)
     result = regional([draw] * 7, Grid((6, 5, 4), np.diag([0.7, 0.9, 1.1, 1.0])))
     for region in (result.case, *result.components):
-        assert (region.pairwise_dice, region.volume_cv, region.positive_share) == (1.0, 0.0, 1.0)
+        assert (region.draws_dice, region.volume_cv, region.positive_share) == (1.0, 0.0, 1.0)
         assert region.mean_entropy == 0.0
         assert region.mean_draw_ml == pytest.approx(region.volume_ml)
 
@@ -162,7 +160,7 @@ def test_identical_draws_agree_exactly(rng: np.random.Generator) -> None:
 def test_agreement_is_undefined_for_one_draw() -> None:
     result = regional([row(1, 1, 0, 0, 0, 0, 0, 0)], ROW)
     for region in (result.case, *result.components):
-        assert isnan(region.pairwise_dice)
+        assert isnan(region.draws_dice)
         assert isnan(region.volume_cv)
         assert region.mean_draw_ml == pytest.approx(2.0)
 
@@ -171,7 +169,7 @@ def test_empty_draws_agree() -> None:
     result = regional([row(*[0.1] * 8)] * 3, ROW)
     assert result.components == ()
     case = result.case
-    assert (case.volume_ml, case.position_mm, case.pairwise_dice, case.positive_share) == (0.0, None, 1.0, 0.0)
+    assert (case.volume_ml, case.position_mm, case.draws_dice, case.positive_share) == (0.0, None, 1.0, 0.0)
     assert isnan(case.mean_entropy)
     assert isnan(case.volume_cv)
 
@@ -180,7 +178,7 @@ def test_an_empty_mask_can_have_draws_that_are_not_empty() -> None:
     """Each draw has another voxel: the mean is below the threshold, and the draws do not overlap."""
     result = regional([row(1, 0, 0, 0, 0, 0, 0, 0), row(0, 0, 0, 1, 0, 0, 0, 0), row(0, 0, 0, 0, 0, 1, 0, 0)], ROW)
     assert result.components == ()
-    assert (result.case.pairwise_dice, result.case.volume_cv, result.case.positive_share) == (0.0, 0.0, 1.0)
+    assert (result.case.draws_dice, result.case.volume_cv, result.case.positive_share) == (0.0, 0.0, 1.0)
 
 
 @given(arrays(np.float32, (3, 5, 4, 2), elements=st.floats(0, 1, width=32)), st.sampled_from([0.0, 0.6, 0.8]))
@@ -212,7 +210,7 @@ def test_more_draws_than_are_stored(rng: np.random.Generator) -> None:
     assert (first.draws, first.stored_draws, everything.stored_draws) == (9, 4, 9)
     assert first.case == everything.case
     lead, whole = first.components[0], everything.components[0]
-    assert lead.pairwise_dice == whole.pairwise_dice
+    assert lead.draws_dice == whole.draws_dice
     assert lead.mean_draw_ml != whole.mean_draw_ml or lead.volume_cv != whole.volume_cv
 
 

@@ -14,7 +14,6 @@ from adumbra.cases.image_file import image_stem
 from adumbra.core.case import Conversion
 from adumbra.core.errors import AmbiguousInput, ImplausibleValues, UnreadableFile
 
-USUAL_B = (500.0, 1500.0)
 LEAST_WEIGHTED = 50.0
 """b-value in s/mm² below which a volume counts as b = 0."""
 LARGEST_B = 10_000.0
@@ -73,11 +72,11 @@ def _parsed(fields: Mapping[str, object]) -> Sidecar:
 
 
 def phantom_notes(sidecar: Sidecar) -> tuple[Conversion, ...]:
-    """A warning for the reader of the report where the image comes from Adumbra's simulator."""
+    """A line of the provenance where the image comes from Adumbra's simulator."""
     if not sidecar.is_phantom:
         return ()
     what = "Simulated by Adumbra: a phantom, not a patient"
-    return (Conversion("cases.sidecar", "case", what, warning=True),)
+    return (Conversion("cases.sidecar", "case", what, {"simulated": True}),)
 
 
 def read_bvals(image: Path) -> tuple[float, ...]:
@@ -237,9 +236,6 @@ def _b_warnings(source: str, b: float, every: Mapping[str, float]) -> list[Conve
     others = [f"{other} says {value:g}" for other, value in every.items() if abs(value - b) > 1]
     if others:
         notes.append(_warning(f"b = {b:g} s/mm² was taken from {source}, although {' and '.join(others)}", b))
-    if not USUAL_B[0] <= b <= USUAL_B[1]:
-        what = f"b = {b:g} s/mm² is outside the {USUAL_B[0]:g} to {USUAL_B[1]:g} that stroke protocols use"
-        notes.append(_warning(what, b))
     return notes
 
 

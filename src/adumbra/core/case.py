@@ -146,6 +146,11 @@ class Case:
         """The sentences of the provenance that the reader of a result must see, each once."""
         return tuple(dict.fromkeys(f"{c.subject}: {c.what}." for c in self.provenance if c.warning))
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the provenance says that the images are those of a phantom."""
+        return any(c.values.get("simulated") is True for c in self.provenance)
+
     def updated(self, *conversions: Conversion, **changes: object) -> "Case":
         """The case with fields replaced and conversions added to its provenance."""
         return replace(self, provenance=(*self.provenance, *conversions), **changes)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from math import isnan, nan
 from typing import Any, Literal
 
+from adumbra.core.legacy import current_names
 from adumbra.core.types import Target
 
 FEATURE_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -22,8 +23,8 @@ class CaseFeatures:
         target: Target of the draws.
         draw_ml: Volume of the mask of each draw, ml.
         members: Ensemble member of each draw, from 0; all 0 for one network.
-        pairwise_dice: Mean Dice of the pairs of members' masks; for one network, that of two draws. 1 where all are
-            empty, and nan for a single draw.
+        member_dice: Mean Dice of the pairs of members' masks, the value of the case score; for one network, which has
+            no other member, the expected Dice of two draws. 1 where all are empty, and nan for a single draw.
         mean_mask_ml: Volume of the mask of the mean probability, ml.
         expected_ml: Sum of the mean probability, ml.
         threshold_ml: Volume with a mean probability of at least each of ``FEATURE_THRESHOLDS``, ml.
@@ -34,7 +35,7 @@ class CaseFeatures:
     target: Target
     draw_ml: tuple[float, ...]
     members: tuple[int, ...]
-    pairwise_dice: float
+    member_dice: float
     mean_mask_ml: float
     expected_ml: float
     threshold_ml: tuple[float, ...]
@@ -49,18 +50,19 @@ class CaseFeatures:
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``json.dumps``, with null in place of nan."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return plain | {"pairwise_dice": None if isnan(self.pairwise_dice) else self.pairwise_dice}
+        return plain | {"member_dice": None if isnan(self.member_dice) else self.member_dice}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "CaseFeatures":
-        """Inverse of ``as_json``.
+        """Inverse of ``as_json``; names of earlier versions are read as well.
 
         Raises:
             TypeError: A value is missing, or has another name.
         """
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-        dice = values.get("pairwise_dice")
-        return cls(**values | {"pairwise_dice": nan if dice is None else dice})
+        current: Any = current_names("features", plain)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in current.items()}
+        dice = values.get("member_dice")
+        return cls(**values | {"member_dice": nan if dice is None else dice})
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ class CaseScore:
     """The agreement of the members, and what it meant in the calibration cases.
 
     Attributes:
-        value: Mean pairwise Dice of the members' masks, or of the draws' masks for one network.
+        value: ``CaseFeatures.member_dice``: the mean Dice of the pairs of members' masks, or the expected Dice of two
+            draws for one network.
         members: Number of members that were compared; 1 for the draws of one network.
         dice_limit: Dice below which a segmentation counts as poor.
         probability: Share of the similar calibration cases with a Dice below the limit; None without a calibration.

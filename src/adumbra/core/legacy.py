@@ -20,7 +20,8 @@ FILE_NAMES: Mapping[str, Mapping[str, str]] = {
         "softening": "uncertainty_loss",
     },
     "run": {"peak_threshold": "high_threshold", "station": "stage"},
-    "findings": {"called_share": "positive_share", "kept": "stored_draws"},
+    "features": {"pairwise_dice": "member_dice"},
+    "findings": {"called_share": "positive_share", "kept": "stored_draws", "pairwise_dice": "draws_dice"},
     "scene": {"listening": "attention", "shares": "weights"},
     "guidance": {"doubts": "guidance"},
 }

@@ -135,7 +135,7 @@ class RegionUncertainty:
         volume_ml: Volume of the mask in the region.
         position_mm: Centroid of that mask, RAS+ mm; None where there is no mask.
         mean_entropy: Mean predictive entropy over that mask, nats; nan where there is no mask.
-        pairwise_dice: Expected Dice of two draws in the region, in [0, 1], as ``uncertainty.regional`` defines it; 1
+        draws_dice: Expected Dice of two draws in the region, in [0, 1], as ``uncertainty.regional`` defines it; 1
             where all draws are empty, as the Dice of two empty masks is; nan for a single draw.
         mean_draw_ml: Mean volume of the draws in the region.
         volume_cv: Standard deviation of that volume (divided by n - 1) over its mean; nan where the mean is 0, and for
@@ -146,7 +146,7 @@ class RegionUncertainty:
     volume_ml: float
     position_mm: tuple[float, float, float] | None
     mean_entropy: float
-    pairwise_dice: float
+    draws_dice: float
     mean_draw_ml: float
     volume_cv: float
     positive_share: float
@@ -160,7 +160,7 @@ class RegionalUncertainty:
         case: All analysed voxels.
         components: Components, the largest first, in the order of ``uncertainty.regional.components_by_size``.
         reach_mm: Largest distance from a component at which voxels of a draw still belong to it.
-        draws: Number of draws; the case and every pairwise Dice use all of them.
+        draws: Number of draws; the case and every ``draws_dice`` use all of them.
         stored_draws: Number of draws whose masks were stored; the volumes of components use these.
     """
 

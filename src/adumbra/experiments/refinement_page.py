@@ -27,12 +27,13 @@ python benchmarks/refinement.py run --first lesion-1 lesion-3 lesion-4 --second 
 python benchmarks/refinement.py page
 ```
 
-`run` measures every arm on held-out phantoms, and appends a row for each case and arm to
+`run` measures every arm on held-out phantoms of cohort 95, and appends a row for each case and arm to
 `docs/results/refinement.jsonl`. `page` writes this page from the rows.
 
 - **Arms.** `first` is the first pass alone. `uncertain` reads the windows in which it is uncertain, `random` as many
   windows at random inside the brain, `all` the whole head. `error` reads where the first pass is wrong, which needs the
-  ground truth. It is a bound, and no method.
+  ground truth. It is a control and no method; it need not be the best arm, because a wrong voxel of the first pass can
+  be wrong in the second as well.
 - **Cases.** The scores are those of phantoms with a lesion. Those without one have a line of their own: the Dice of two
   empty masks is 1, and a single false voxel makes it 0.
 - **Difference.** The mean over patients of the difference from `{BASELINE}`, with its 95 % bootstrap interval by

@@ -80,9 +80,8 @@ def phantom_from(patient: SimulatedPatient, seed: int, preset_name: str, name: s
     count = 0 if patient.preset.randomised is None else patient.preset.randomised.annotators
     conventions = tuple(sample_convention(stream(seed, f"convention {n}")) for n in range(count))
     truths = ground_truths(patient, level=level, annotators=conventions)
-    note = Conversion(
-        "phantom.generate", "case", f"Simulated from seed {seed}; a phantom, not a patient", {"seed": seed}
-    )
+    what = f"Simulated from seed {seed}; a phantom, not a patient"
+    note = Conversion("phantom.generate", "case", what, {"seed": seed, "simulated": True})
     scans = {m: s for a in patient.acquisitions.values() for m, s in a.scans.items() if m in patient.setup.sequences}
     case = Case(name or f"sub-phantom{seed:06d}", scans, _target_masks(truths), (note,))
     parameters = {"seed": seed, "preset": preset_name, "rater_level": level} | _parameters(patient)

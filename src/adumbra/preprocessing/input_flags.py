@@ -63,7 +63,7 @@ def input_flags(
     used = {m: scan for m, scan in case.scans.items() if m in modalities}
     return (
         *_missing(case, target, modalities),
-        *_unusual_b(used, b_range or TRAINED_B),
+        *_unusual_b(used, b_range),
         *_unusual_adc(case, used),
         *_wrong_contrasts(case, used),
         *_partial(case),
@@ -93,13 +93,15 @@ def _missing(case: Case, target: Target, modalities: Collection[Modality]) -> li
     return flags
 
 
-def _unusual_b(used: Mapping[Modality, Scan], b_range: tuple[float, float]) -> list[Conversion]:
+def _unusual_b(used: Mapping[Modality, Scan], b_range: tuple[float, float] | None) -> list[Conversion]:
+    """The only check of the size of a b-value: readers only compare what the files state with each other."""
     b = used["dwi"].b_value if "dwi" in used else None
-    low, high = b_range
+    low, high = b_range or TRAINED_B
     if b is None or low - B_MARGIN <= b <= high + B_MARGIN:
         return []
-    what = f"b = {b:g} s/mm² lies outside the {low:g} to {high:g} s/mm² that most of the training had"
-    return [_flag("dwi", "b_value", what, b_value=b, trained=list(b_range))]
+    training = "the training" if b_range else "most of the training"
+    what = f"b = {b:g} s/mm² lies outside {low:g} to {high:g} s/mm², the b-values of {training} of the networks"
+    return [_flag("dwi", "b_value", what, b_value=b, trained=[low, high])]
 
 
 def _unusual_adc(case: Case, used: Mapping[Modality, Scan]) -> list[Conversion]:

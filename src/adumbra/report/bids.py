@@ -34,8 +34,9 @@ One image per measure, on the voxels of the reference modality of the target:
 - `_desc-variance_uncertainty`: variance of the probability over the draws
 - `_desc-margin_uncertainty`: margin of the two classes, 0 (undecided) to 1 (certain)
 
-`_findings.json` holds volumes with their intervals and the uncertain regions. `_run.json` holds what is needed to
-repeat the run.
+`_findings.json` holds volumes with their intervals and the uncertain regions. Two of its numbers are a Dice without a
+reference: `draws_dice` compares two draws, in the case and around each component; `member_dice`, the case score,
+compares the masks of the ensemble members. `_run.json` holds what is needed to repeat the run.
 """
 
 _NAMED = re.compile(r"sub-[a-zA-Z0-9]+(_ses-[a-zA-Z0-9]+)?(_acq-[a-zA-Z0-9]+)?(_run-[0-9]+)?")

@@ -29,6 +29,7 @@ from adumbra.report.number_format import (
     format_score,
     score_title,
 )
+from adumbra.report.option_rows import option_rows
 from adumbra.report.pictures import (
     ATTENTION,
     Picture,
@@ -85,7 +86,6 @@ def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrit
     case, maps, findings = prediction.case, prediction.maps, prediction.findings
     brain, truth = _mask(case, "brain"), _mask(case, maps.target)
     scene = _scene(case, maps, brain, truth)
-    warnings = [*findings.notes, *case.warnings]
     page = _template().render(
         case=case.name,
         title=TARGET_SPECS[maps.target].title,
@@ -106,8 +106,9 @@ def write_report(path: Path, prediction: Prediction, run: RunRecord, *, overwrit
         components=_components(findings.regional),
         candidates=findings.candidates,
         attention=None if prediction.attention is None else _attention(scene, prediction.attention, brain),
-        warnings=list(dict.fromkeys(warnings)),
+        warnings=list(dict.fromkeys(case.warnings)),
         run=run,
+        options=option_rows(run.options),
         references=bibliography(run.references),
     )
     return write_all_atomically({path.name: page.encode()}, path.parent, overwrite=overwrite)[0]

@@ -146,7 +146,8 @@ def _read_prediction(out: Path, manifest: Path) -> tuple[Prediction, RunRecord]:
     options: Mapping[str, Any] = run.options
     name = manifest.name.removesuffix("_run.json")
     stem = f"{out / case_folder(name, options['target'])}/{name}_label-{options['target']}"
-    stored: Any = current_names("findings", json.loads(Path(f"{stem}_findings.json").read_text("utf-8")))
+    stored: Any = json.loads(Path(f"{stem}_findings.json").read_text("utf-8"))
+    findings: Any = current_names("findings", stored["findings"])
     with np.load(f"{stem}_scene.npz", allow_pickle=False) as scene:
         metadata: Any = current_names("scene", json.loads(str(scene["about"])))
         grid = Grid(tuple(metadata["shape"]), np.asarray(scene["affine"]))
@@ -156,7 +157,7 @@ def _read_prediction(out: Path, manifest: Path) -> tuple[Prediction, RunRecord]:
         case=case,
         maps=_maps(stem, grid, options),
         draws=draws,
-        findings=_findings(stored["findings"]),
+        findings=_findings(findings),
         scores=None if metadata["scores"] is None else {k: _number(v) for k, v in metadata["scores"].items()},
         curves=Curves(**{k: _curve(v) for k, v in metadata["curves"].items()}) if "curves" in metadata else None,
         attention=_attention(stem, grid, metadata["attention"]) if "attention" in metadata else None,

@@ -58,7 +58,7 @@ class MemberMasks(DrawMasks):
         """Member of each draw."""
         return tuple(draw % self.member_count for draw in range(self.draws))
 
-    def pairwise_dice(self) -> float:
+    def member_dice(self) -> float:
         """Mean Dice of the pairs of members' masks; for one network the expected Dice of two draws.
 
         Two empty masks have a Dice of 1. nan for a single draw.
@@ -142,7 +142,7 @@ def case_features(
         draws.target,
         draws.volumes_ml,
         masks.members,
-        masks.pairwise_dice(),
+        masks.member_dice(),
         int(np.count_nonzero(mask)) * voxel_ml,
         float(mean.sum(dtype=np.float64)) * voxel_ml,
         tuple(int(np.count_nonzero(mean >= np.float32(t))) * voxel_ml for t in FEATURE_THRESHOLDS),

@@ -5,7 +5,7 @@ the draw. With c the number of the n draws that predict a voxel positive, and su
 
     expected overlap of two draws   E|A ∩ B| = Σ c (c - 1) / (n (n - 1))
     expected size of a draw         E|A|     = Σ c / n
-    pairwise Dice                   E|A ∩ B| / E|A| = Σ c (c - 1) / ((n - 1) Σ c)
+    Dice of two draws               E|A ∩ B| / E|A| = Σ c (c - 1) / ((n - 1) Σ c)
 
 This is the mean of the Dice of all pairs of draws, with each pair weighted by |A| + |B|. It equals the unweighted mean
 where the draws have one size. The two differ by at most the standard deviation of the pairs' Dice times the coefficient
@@ -206,7 +206,7 @@ def _mask_summary(
 
 
 def _dice(positive: float, pairs: float, draws: int) -> float:
-    """Pairwise Dice from Σ c and Σ c (c - 1)."""
+    """Dice of two draws from Σ c and Σ c (c - 1)."""
     if draws < 2:
         return nan
     return float(pairs / ((draws - 1) * positive)) if positive else 1.0

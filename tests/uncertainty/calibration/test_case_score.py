@@ -17,7 +17,7 @@ CASES = simulated_cases(40, np.random.default_rng(0), healthy=0.0)
 
 def scored(scores: np.ndarray, dices: np.ndarray) -> list[CalibrationCase]:
     return [
-        replace(case, dice=float(dice), features=replace(case.features, pairwise_dice=float(score)))
+        replace(case, dice=float(dice), features=replace(case.features, member_dice=float(score)))
         for case, score, dice in zip(CASES, scores, dices, strict=False)
     ]
 
@@ -29,13 +29,13 @@ def test_two_blocks_by_hand() -> None:
     fit = fit_score(scored(scores, dices))
     assert (fit.block_cases, fit.block_failures) == ((22, 18), (17, 0))
     assert fit.edges == pytest.approx((np.mean(scores[21:23]),))
-    low = case_score(replace(CASES[0].features, pairwise_dice=0.45), fit)
+    low = case_score(replace(CASES[0].features, member_dice=0.45), fit)
     assert low is not None
     assert (low.value, low.members, low.dice_limit) == (0.45, 5, 0.7)
     assert (low.probability, low.similar_cases) == (17 / 22, 22)
     wilson = binomtest(17, 22).proportion_ci(method="wilson")
     assert (low.low, low.high) == (pytest.approx(wilson.low), pytest.approx(wilson.high))
-    high = case_score(replace(CASES[0].features, pairwise_dice=0.99), fit)
+    high = case_score(replace(CASES[0].features, member_dice=0.99), fit)
     assert high is not None
     assert (high.probability, high.low) == (0.0, 0.0)
 
@@ -48,7 +48,7 @@ def test_shares_never_increase_and_rest_on_ten_cases_or_more() -> None:
         shares = np.array(fit.block_failures) / np.array(fit.block_cases)
         assert (np.diff(shares) <= 0.0).all()
         assert min(fit.block_cases) >= 10
-        grid = [case_score(replace(CASES[0].features, pairwise_dice=s), fit) for s in np.linspace(0.0, 1.0, 60)]
+        grid = [case_score(replace(CASES[0].features, member_dice=s), fit) for s in np.linspace(0.0, 1.0, 60)]
         assert (np.diff([case.probability for case in grid if case is not None]) <= 0.0).all()
 
 
@@ -63,11 +63,11 @@ def test_a_score_without_its_calibration_has_no_meaning() -> None:
     own = CASES[0].features
     plain = case_score(own, None)
     assert plain is not None
-    assert (plain.value, plain.probability, plain.similar_cases) == (own.pairwise_dice, None, 0)
+    assert (plain.value, plain.probability, plain.similar_cases) == (own.member_dice, None, 0)
     other = case_score(replace(own, draw_ml=own.draw_ml[:10], members=own.members[:10]), fit)
     assert other is not None
     assert other.probability is None
-    assert case_score(replace(own, pairwise_dice=nan), fit) is None
+    assert case_score(replace(own, member_dice=nan), fit) is None
 
 
 def test_a_calibration_goes_through_json_and_impossible_ones_are_refused() -> None:

@@ -84,7 +84,7 @@ def test_conditional_coverage_is_better_than_that_of_the_single_factor(results, 
 
 def test_healthy_heads_with_an_empty_mask_have_a_lower_end_of_zero() -> None:
     cases = simulated_cases(TRAINED, np.random.default_rng(5))
-    empty = replace(cases[0].features, draw_ml=(0.0,) * 20, pairwise_dice=1.0, threshold_ml=(0.0,) * 9, expected_ml=0.0)
+    empty = replace(cases[0].features, draw_ml=(0.0,) * 20, member_dice=1.0, threshold_ml=(0.0,) * 9, expected_ml=0.0)
     for method in METHODS:
         estimate = fitted(cases, method).interval.of_case(empty)
         assert estimate.low == 0.0 <= estimate.value <= estimate.high < 100.0
@@ -113,7 +113,7 @@ def test_the_local_interval_follows_the_agreement() -> None:
     case = simulated_cases(1, np.random.default_rng(9))[0].features
     widths = []
     for dice in (interval.agreements[0], interval.agreements[-1], 1.0, nan):
-        estimate = interval.of_case(replace(case, pairwise_dice=dice))
+        estimate = interval.of_case(replace(case, member_dice=dice))
         assert estimate.low <= estimate.value <= estimate.high
         widths.append(log_volume(estimate.high) - log_volume(estimate.low))
     assert widths[0] > widths[1] == pytest.approx(widths[2]), "nothing is extrapolated"
@@ -189,11 +189,11 @@ def test_regressors_by_hand() -> None:
     """Two draws with g of 1 and 3: a mean of 2 and a standard deviation of √2. g(1 ml) is ln 11."""
     own = simulated_cases(1, np.random.default_rng(0))[0].features
     ml = tuple(0.1 * float(np.expm1(g)) for g in (1.0, 3.0))
-    own = replace(own, draw_ml=ml, members=(0, 1), pairwise_dice=0.7, expected_ml=0.1 * float(np.expm1(2.5)),
+    own = replace(own, draw_ml=ml, members=(0, 1), member_dice=0.7, expected_ml=0.1 * float(np.expm1(2.5)),
                   threshold_ml=(0.1 * float(np.expm1(4.0)), *(1.0,) * 7, 0.0))  # fmt: skip
     expected = [2.0, 0.5, 0.3, np.log(0.02 + 2**0.5), 4.0, np.log(11.0) - 2.0]
     assert regressors(own) == pytest.approx(expected)
-    assert regressors(replace(own, pairwise_dice=nan))[2] == 0.0
+    assert regressors(replace(own, member_dice=nan))[2] == 0.0
     assert float(log_volume(1.0)) == pytest.approx(np.log(11.0))
 
 

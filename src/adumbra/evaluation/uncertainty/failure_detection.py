@@ -61,7 +61,7 @@ def failure_detection(
     """How well a score of cases detects failed segmentations.
 
     Args:
-        score: (N,), a higher one stands for a better segmentation, such as the pairwise Dice of ensemble members.
+        score: (N,), a higher one stands for a better segmentation, such as the Dice of members with each other.
         dice: (N,), Dice with the truth, 1 where mask and truth are empty.
         generator: Random generator of the bootstrap resamples.
         failed_dice: Dice below which a segmentation counts as failed.

@@ -1,10 +1,10 @@
 """The meaning of a case's score: how often the segmentation was poor in calibration cases with a similar score.
 
-The score is the pairwise Dice of the ensemble members, the best simple detector of failures in the comparison of Zenk
-et al. 2025. The probability of a Dice below a limit is a non-increasing function of it: the isotonic regression of the
-calibration cases (Zadrozny and Elkan 2002), which pools neighbouring cases into blocks. Blocks of fewer than
-``LEAST_BLOCK`` cases are joined to a neighbour, which preserves the order. The probability of a new case is then the
-share of failures in its block, with the Wilson interval of that share.
+The score is the Dice of the ensemble members with each other (``CaseFeatures.member_dice``), the best simple detector
+of failures in the comparison of Zenk et al. 2025. The probability of a Dice below a limit is a non-increasing function
+of it: the isotonic regression of the calibration cases (Zadrozny and Elkan 2002), which pools neighbouring cases into
+blocks. Blocks of fewer than ``LEAST_BLOCK`` cases are joined to a neighbour, which preserves the order. The probability
+of a new case is then the share of failures in its block, with the Wilson interval of that share.
 """
 
 from collections.abc import Sequence
@@ -70,13 +70,13 @@ class ScoreCalibration(FittedOnCases):
             None where the score is undefined, or the case has another target, number of draws or number of members.
         """
         own = self.target, self.draws, self.members
-        if isnan(features.pairwise_dice) or own != (features.target, len(features.draw_ml), features.member_count):
+        if isnan(features.member_dice) or own != (features.target, len(features.draw_ml), features.member_count):
             return None
-        block = int(np.searchsorted(self.edges, features.pairwise_dice, side="right"))
+        block = int(np.searchsorted(self.edges, features.member_dice, side="right"))
         cases, failures = self.block_cases[block], self.block_failures[block]
         wilson = binomtest(failures, cases).proportion_ci(0.95, method="wilson")
         return CaseScore(
-            features.pairwise_dice, self.members, self.dice_limit, failures / cases, float(wilson.low),
+            features.member_dice, self.members, self.dice_limit, failures / cases, float(wilson.low),
             float(wilson.high), cases,
         )  # fmt: skip
 
@@ -84,9 +84,9 @@ class ScoreCalibration(FittedOnCases):
 def case_score(features: CaseFeatures, calibration: ScoreCalibration | None) -> CaseScore | None:
     """The score of a case, with its meaning where a calibration for such cases exists; None for a single draw."""
     calibrated = None if calibration is None else calibration.of_case(features)
-    if calibrated is not None or isnan(features.pairwise_dice):
+    if calibrated is not None or isnan(features.member_dice):
         return calibrated
-    return CaseScore(features.pairwise_dice, features.member_count, POOR_DICE)
+    return CaseScore(features.member_dice, features.member_count, POOR_DICE)
 
 
 @cites("Zenk2025", "Zadrozny2002")
@@ -103,7 +103,7 @@ def fit_score(cases: Sequence[CalibrationCase], *, dice_limit: float = POOR_DICE
             ``volume_fit.require_one_kind``), a score is undefined, or the limit is outside (0, 1].
     """
     target, draws, members = require_one_kind(cases)
-    scores = np.array([case.features.pairwise_dice for case in cases])
+    scores = np.array([case.features.member_dice for case in cases])
     if len(cases) < LEAST_BLOCK or np.isnan(scores).any() or not 0.0 < dice_limit <= 1.0:
         raise InputRejected(
             "cases",

@@ -1,9 +1,9 @@
 """Volume intervals whose width follows the agreement of the members: local scales and quantiles of their scores.
 
-Let y = g(true volume) and z the mean of g over the draws' volumes, with g(v) = ln(1 + v / 0.1 ml), and a the pairwise
-Dice of the members. Gross errors lie where members disagree. The scale s(a) is the 80 % quantile of |y - z| in blocks
-of cases with a similar a, made to fall with a (isotonic regression) and interpolated between the blocks. The interval
-of a case is [z - q s(a), z + r s(a)].
+Let y = g(true volume) and z the mean of g over the draws' volumes, with g(v) = ln(1 + v / 0.1 ml), and a the mean
+Dice of the members with each other. Gross errors lie where members disagree. The scale s(a) is the 80 % quantile of
+|y - z| in blocks of cases with a similar a, made to fall with a (isotonic regression) and interpolated between the
+blocks. The interval of a case is [z - q s(a), z + r s(a)].
 
 q and r are quantiles of the scores (z - y) / s(a) and (y - z) / s(a). The scale of a score comes from all other cases
 (leave one out, as in the jackknife of Barber et al., Ann Stat 2021), so that all cases fit both. Of n scores,
@@ -36,14 +36,14 @@ _LEAST_SCALE = 0.03  # three per cent of a large volume
 @cites("Lei2018", "Barber2021")
 @dataclass(frozen=True, kw_only=True)
 class LocalInterval(VolumeCalibration):
-    """An interval on the scale g whose width is a function of the pairwise Dice.
+    """An interval on the scale g whose width is a function of the Dice of the members with each other.
 
     Attributes:
         target: Target whose volume is covered.
         level: Nominal coverage, 1 - α.
         draws: Number of draws of each case; a new case must have as many.
         members: Number of ensemble members of each case.
-        agreements: Mean pairwise Dice of each block, ascending.
+        agreements: Mean ``member_dice`` of each block, ascending.
         scales: Scale of each block, falling.
         below: q, the quantile of the scores below z.
         above: r, that of the scores above z.
@@ -86,8 +86,8 @@ class LocalInterval(VolumeCalibration):
 
 
 def agreement(features: CaseFeatures) -> float:
-    """The pairwise Dice of a case; 0, the least agreement, where it is undefined."""
-    return 0.0 if isnan(features.pairwise_dice) else features.pairwise_dice
+    """The ``member_dice`` of a case; 0, the least agreement, where it is undefined."""
+    return 0.0 if isnan(features.member_dice) else features.member_dice
 
 
 def fit_local_interval(

@@ -49,7 +49,7 @@ class Shape(Protocol):
 def regressors(features: CaseFeatures) -> np.ndarray:
     """The regressors of a case, (K,), in the order of ``REGRESSORS``.
 
-    They are: z; g of the expected volume minus z; 1 minus the pairwise Dice, 0 where it is undefined; the log of the
+    They are: z; g of the expected volume minus z; 1 minus ``member_dice``, 0 where it is undefined; the log of the
     standard deviation of g over the draws plus 0.02; g of the volume at the lowest of ``FEATURE_THRESHOLDS`` minus that
     at the highest; and max(0, g(1 ml) - z). All but the second and the fifth are the same for any increasing map of the
     probabilities; features are taken before such a map.
@@ -58,7 +58,7 @@ def regressors(features: CaseFeatures) -> np.ndarray:
     z = float(scaled.mean())
     spread = float(scaled.std(ddof=1)) if scaled.size > 1 else 0.0
     lowest, highest = (log_volume(features.threshold_ml[FEATURE_THRESHOLDS.index(t)]) for t in (0.1, 0.9))
-    disagreement = 0.0 if isnan(features.pairwise_dice) else 1.0 - features.pairwise_dice
+    disagreement = 0.0 if isnan(features.member_dice) else 1.0 - features.member_dice
     soft = float(log_volume(features.expected_ml)) - z
     below = max(0.0, float(log_volume(1.0)) - z)
     return np.array([z, soft, disagreement, np.log(_LEAST_SPREAD + spread), float(lowest - highest), below])
