@@ -1,24 +1,28 @@
 """Turns a finished training into weights for release: chooses the thresholds and measures the result.
 
 The cohorts share no case with those of the training. One cohort chooses the two thresholds, by the highest mean of Dice
-and lesion-wise F1 over its cases. Where most cases lack the target, only those that have it are used, because an empty
-prediction would be best otherwise. Other cohorts are measured with these thresholds. No real image is used.
+and lesion-wise F1 over its cases. For the thrombus the mean is that of the cases with a visible clot, among the
+thresholds with at most half a false positive per case over all cases, with and without a clot. Other cohorts are
+measured with these thresholds. No real image is used.
 
-Run: ``python trainings/finish.py TARGET --out DIR [--weights FILE ...] [--masks DIR] [--workers N]``. It reads
-``weights.safetensors`` of the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there. Several
-files are the members of an ensemble: the thresholds are those of their mean probability, and the files written are
-``TARGET-1.safetensors`` and so on.
+Run: ``python trainings/finish.py TARGET --out DIR [--weights FILE ...] [--masks DIR] [--phantoms DIR] [--workers N]``.
+It reads ``weights.safetensors`` of the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
+Several files are the members of an ensemble: the thresholds are those of their mean probability, and the files written
+are ``TARGET-1.safetensors`` and so on. Phantoms are kept in a folder (``--phantoms``), so that a second run simulates
+none.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +32,13 @@ from adumbra.evaluation.segmentation.comparison import scores
 from adumbra.inference.model_input import BEYOND_BRAIN_MM
 from adumbra.networks.weights import read_weights, save_weights
 from adumbra.segmentation_model import load_model
-from adumbra.simulation import cohort
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.simulation.stored_phantom import StoredPhantom
 
 # The threshold sets the extent of a component; the high threshold decides whether it is kept.
-LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95)
-THRESHOLDS = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
+LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+Pair = tuple[float, float]
+THRESHOLDS: tuple[Pair, ...] = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,20 @@ class Cohort:
         seed: Seed of the cohort.
         preset: Preset of the examinations.
         count: Number of patients.
+        first: Number of the first patient.
+        step: Distance of the numbers of one patient and the next.
     """
 
     seed: int
     preset: str
     count: int
+    first: int = 0
+    step: int = 1
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the patients."""
+        return range(self.first, self.first + self.count * self.step, self.step)
 
 
 @dataclass(frozen=True)
@@ -58,27 +73,29 @@ class Plan:
         choosing: The cohorts that choose the thresholds.
         measured: The cohorts that are measured with them, by name.
         metrics: The metrics of the model card.
-        kinds: The kinds of a case, from its phantom and the true volume of the target in ml.
+        kinds: The kinds of a case, from its parameters, its sequences and the true volume of the target in ml.
         omitted: A modality that is withheld from the network.
         window: Side of the windows at prediction, in voxels.
-        ignored_kind: The kind of case that does not count in the choice of the thresholds.
+        absent_kind: The kind of case that has no target; it does not count in the mean that chooses the thresholds.
+        most_false_positives: Most false positives per case over all cases at the chosen thresholds.
     """
 
     choosing: tuple[Cohort, ...]
     measured: dict[str, Cohort]
     metrics: tuple[str, ...]
-    kinds: Callable[[object, float], tuple[str, ...]]
+    kinds: Callable[[Mapping[str, Any], Collection[str], float], tuple[str, ...]]
     omitted: str = ""
     window: int = 64
-    ignored_kind: str = ""
+    absent_kind: str = ""
+    most_false_positives: float = inf
 
 
-def lesion_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
+def lesion_kinds(parameters: Mapping[str, Any], _: Collection[str], volume_ml: float) -> tuple[str, ...]:
     """The kinds of a case with respect to its infarct."""
-    subacute = phantom.parameters["stage"]["adc_factor"] > 0.85
+    subacute = parameters["stage"]["adc_factor"] > 0.85
     kinds = {
         "no lesion": volume_ml == 0,
-        "shower": phantom.parameters["pattern"] == "shower" and volume_ml > 0,
+        "shower": parameters["pattern"] == "shower" and volume_ml > 0,
         "subacute, ADC over 0.85 of normal": subacute and volume_ml > 0,
         "up to 1 ml": 0 < volume_ml <= 1,
         "over 20 ml": volume_ml > 20,
@@ -86,11 +103,11 @@ def lesion_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
     return tuple(name for name, applies in kinds.items() if applies)
 
 
-def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
+def thrombus_kinds(parameters: Mapping[str, Any], sequences: Collection[str], volume_ml: float) -> tuple[str, ...]:
     """The kinds of a case with respect to its clots."""
-    clots, sequences = phantom.parameters["clots"], phantom.case.scans
+    clots = parameters.get("clots", [])
     kinds = {
-        "no clot": volume_ml == 0,
+        NO_CLOT: volume_ml == 0,
         "central": any(c["site"] in ("ICA", "M1", "basilar") for c in clots),
         "distal": any(c["site"] not in ("ICA", "M1", "basilar") for c in clots),
         "without the vessel sign": any(not c["vessel_sign"] for c in clots),
@@ -101,6 +118,8 @@ def thrombus_kinds(phantom, volume_ml: float) -> tuple[str, ...]:
     return tuple(name for name, applies in kinds.items() if applies)
 
 
+NO_CLOT = "no clot"
+MERIT = ("dice", "lesion_f1")
 OVERLAP = ("dice", "lesion_f1", "sensitivity", "precision")
 PLANS = {
     "lesion": Plan(
@@ -111,11 +130,15 @@ PLANS = {
         omitted="b0",
     ),
     "thrombus": Plan(
-        (Cohort(23, "multicentric", 16),),
-        {name: Cohort(22, name, 30) for name in ("monocentric", "multicentric")},
+        tuple(
+            Cohort(105, preset, 15, first=first, step=3)  # the phantoms of the decision, see thrombus/second_look.py
+            for first, preset in enumerate(("monocentric", "emergency", "multicentric"))
+        ),
+        {},  # measured by benchmarks/thrombus_results.py
         (*OVERLAP, "detected", "detected_strictly", "false_positives"),
         thrombus_kinds,
-        ignored_kind="no clot",
+        absent_kind=NO_CLOT,
+        most_false_positives=0.5,
     ),
 }
 
@@ -128,17 +151,19 @@ class Measurement:
         target: The segmented target.
         weights: The weights of the training, or of the members of an ensemble.
         masks: Files of lesion shapes in MNI space.
+        phantoms: Folder of the simulated phantoms.
     """
 
     target: str
     weights: tuple[Path, ...]
     masks: tuple[Path, ...]
+    phantoms: Path
 
     def predict(self, patients: Cohort, number: int):
         """The deterministic probability of one case, its ground truth, their grid, and the kinds of the case."""
         plan, target = PLANS[self.target], self.target
-        phantom = cohort.simulate_case(patients.seed, number, self.masks, preset_name=patients.preset)
-        case = phantom.case
+        phantom = StoredPhantom(PhantomRef(patients.seed, number, self.masks, patients.preset), self.phantoms)
+        case = phantom.open()
         case = case.updated(scans={name: scan for name, scan in case.scans.items() if name != plan.omitted})
         compute = ComputeConfig(window=plan.window, threads=1)
         config = InferenceConfig(
@@ -150,7 +175,7 @@ class Measurement:
         prepared = model.prepare(model.network_cases(aligned), aligned.grid, within=within)
         probability = np.where(within, prepared.deterministic(), 0)
         truth, grid = aligned.masks[target].data, aligned.grid
-        kinds = plan.kinds(phantom, truth.sum() * grid.voxel_ml)
+        kinds = plan.kinds(phantom.parameters(), case.scans, truth.sum() * grid.voxel_ml)
         return probability, truth, grid, kinds
 
     def score(self, patients: Cohort, thresholds, number: int) -> dict:
@@ -166,13 +191,22 @@ class Measurement:
 
     def score_all(self, patients: Cohort, thresholds, pool: Executor) -> list[dict]:
         """The scores of every case of a cohort."""
-        return list(pool.map(partial(self.score, patients, thresholds), range(patients.count)))
+        return list(pool.map(partial(self.score, patients, thresholds), patients.numbers))
 
 
 def mean_metric(rows: list[dict], pair: tuple[float, float], metric: str) -> float | None:
     """The mean of a metric over the cases where it is defined; None where it is defined in none."""
     values = [row[pair][metric] for row in rows if not np.isnan(row[pair][metric])]
     return round(float(np.mean(values)), 4) if values else None
+
+
+def chosen_thresholds(rows: list[dict], plan: Plan) -> tuple[Pair, dict[Pair, float]]:
+    """The best pair of thresholds, and the merit of each; where every pair calls too much, the one that calls least."""
+    own = [row for row in rows if plan.absent_kind not in row["kinds"]]
+    merit = {pair: float(np.mean([mean_metric(own, pair, name) for name in MERIT])) for pair in THRESHOLDS}
+    excess = {pair: mean_metric(rows, pair, "false_positives") or 0.0 for pair in THRESHOLDS}
+    allowed = [pair for pair in THRESHOLDS if excess[pair] <= plan.most_false_positives]
+    return max(allowed or [min(excess, key=excess.__getitem__)], key=merit.__getitem__), merit
 
 
 def summary(rows: list[dict], pair: tuple[float, float], metrics: tuple[str, ...]) -> dict:
@@ -190,27 +224,26 @@ def main() -> None:
     parser.add_argument("target", choices=PLANS)
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--out", type=Path, required=True, help="folder of the training, and of the result")
+    parser.add_argument("--phantoms", type=Path, help="folder of the simulated phantoms; OUT/phantoms unless given")
     parser.add_argument("--weights", type=Path, nargs="+", help="weights of the members of an ensemble")
     parser.add_argument("--without-measurement", action="store_true", help="choose the thresholds only")
     parser.add_argument("--workers", type=int, default=2, help="number of processes, of one thread each")
     options = parser.parse_args()
     target, plan = options.target, PLANS[options.target]
     weights = tuple(options.weights or [options.out / "weights.safetensors"])
-    measurement = Measurement(target, weights, cohort.lesion_mask_files(options.masks))
+    measurement = Measurement(
+        target, weights, lesion_mask_files(options.masks), options.phantoms or options.out / "phantoms"
+    )
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         choosing = [row for c in plan.choosing for row in measurement.score_all(c, THRESHOLDS, pool)]
-        choosing = [row for row in choosing if plan.ignored_kind not in row["kinds"]]
-        merit = {
-            pair: np.mean([mean_metric(choosing, pair, name) for name in ("dice", "lesion_f1")]) for pair in THRESHOLDS
-        }
-        best = max(merit, key=lambda pair: merit[pair])
+        best, merit = chosen_thresholds(choosing, plan)
         measured = {
             name: summary(measurement.score_all(patients, (best,), pool), best, plan.metrics)
             for name, patients in ({} if options.without_measurement else plan.measured).items()
         }
     patients = ", ".join(f"{c.count} {c.preset} phantoms of cohort {c.seed}" for c in plan.choosing)
     facts = {
-        "thresholds_chosen_on": f"{len(choosing)} of {patients}",
+        "thresholds_chosen_on": f"{len(choosing)} cases: {patients}",
         "merit_by_thresholds": {f"{low:g} {high:g}": round(float(m), 4) for (low, high), m in merit.items()},
         "measured": measured,
     }

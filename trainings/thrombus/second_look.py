@@ -79,6 +79,7 @@ def parsed_options() -> argparse.Namespace:
     add("--steps", type=int, default=6000)
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)
+    add("--workers", type=int, default=1, help="processes of calibrate")
     return parser.parse_args()
 
 
@@ -134,6 +135,7 @@ def calibrate(options: argparse.Namespace, progress: Progress) -> None:
         config=replace(inference(options), second_look=options.second_look),
         limits=DecisionLimits(method=options.method),
         work=options.work / "decision",
+        workers=options.workers,
         progress=progress,
     )
     path = options.second_look[0].with_suffix(".decision.json")

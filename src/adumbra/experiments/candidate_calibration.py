@@ -6,7 +6,10 @@ that the veto can be fitted with the rest. With a folder, each case is computed 
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from adumbra.core.atomic_io import write_atomically
@@ -30,6 +33,7 @@ def calibrate_candidates(
     target: Target = "thrombus",
     limits: DecisionLimits | None = None,
     work: Path | None = None,
+    workers: int = 1,
     progress: Progress = quiet,
 ) -> CandidateCalibration:
     """Fits the decision of candidates.
@@ -40,6 +44,7 @@ def calibrate_candidates(
         target: Target of the masks.
         limits: What is fitted.
         work: Folder of the computed cases, so that a run that was stopped is continued; None keeps none.
+        workers: Number of processes.
         progress: Shows the progress over cases.
 
     Raises:
@@ -50,10 +55,15 @@ def calibrate_candidates(
     """
     model = undecided_model(target, config)
     identity = decision_identity(model)
-    rows = [
-        _computed(case, model, identity, work)
-        for case in progress.track(cases, what="Looking at candidates of held-out cases", total=len(cases))
-    ]
+    label = {"what": "Looking at candidates of held-out cases", "total": len(cases)}
+    if workers <= 1:
+        rows = [_computed(case, model, identity, work) for case in progress.track(cases, **label)]  # type: ignore[arg-type]
+    else:
+        compute, context = partial(_computed_in_worker, identity=identity, work=work), get_context("spawn")
+        with ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_load_in_worker, initargs=(target, config)
+        ) as pool:
+            rows = list(progress.track(pool.map(compute, cases), **label))  # type: ignore[arg-type]
     return fit_decision(rows, identity, limits)
 
 
@@ -93,6 +103,17 @@ def candidate_case(source: CaseSource, model: SegmentationModel) -> CandidateCas
         for candidate, clot in zip(case.candidates, case.clots, strict=True)
     )
     return CandidateCase(source.name, case.clot_count, candidates)
+
+
+_model_of_worker: list[SegmentationModel] = []  # of a worker process, which loads it once
+
+
+def _load_in_worker(target: Target, config: InferenceConfig) -> None:
+    _model_of_worker.append(undecided_model(target, config))
+
+
+def _computed_in_worker(source: CaseSource, identity: DecisionIdentity, work: Path | None) -> CandidateCase:
+    return _computed(source, _model_of_worker[0], identity, work)
 
 
 def _computed(
