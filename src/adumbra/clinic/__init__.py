@@ -1,1 +1,1 @@
-"""Findings for the reader: volumes with their intervals, uncertain regions, and their side of the brain."""
+"""Findings for the reader: volumes with intervals, uncertain regions, mismatch, and rules of trials and guidelines."""

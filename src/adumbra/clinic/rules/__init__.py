@@ -1,0 +1,1 @@
+"""Rules of trials and guidelines as data, and their evaluation on one case: facts about rules, no recommendation."""
