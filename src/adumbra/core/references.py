@@ -70,6 +70,14 @@ REFERENCES: dict[str, Reference] = {
         1999,
         "10.1002/(SICI)1097-0193(1999)7:4<254::AID-HBM4>3.0.CO;2-G",
     ),
+    "Barber2000": Reference(
+        "Barber PA, Demchuk AM, Zhang J, Buchan AM",
+        "Validity and reliability of a quantitative computed tomography score in predicting outcome of hyperacute "
+        "stroke before thrombolytic therapy",
+        "The Lancet 355(9216):1670–1674",
+        2000,
+        "10.1016/S0140-6736(00)02237-6",
+    ),
     "Barber2021": Reference(
         "Barber RF, Candès EJ, Ramdas A, Tibshirani RJ",
         "Predictive inference with the jackknife+",
@@ -309,6 +317,13 @@ REFERENCES: dict[str, Reference] = {
         2013,
         "10.1103/PhysRevE.87.012130",
     ),
+    "Hastie1989": Reference(
+        "Hastie T, Stuetzle W",
+        "Principal curves",
+        "Journal of the American Statistical Association 84(406):502–516",
+        1989,
+        "10.1080/01621459.1989.10478797",
+    ),
     "HernandezPetzsche2022": Reference(
         "Hernandez Petzsche MR, de la Rosa E, Hanning U, et al.",
         "ISLES 2022: a multi-center magnetic resonance imaging stroke lesion segmentation dataset",
@@ -366,6 +381,14 @@ REFERENCES: dict[str, Reference] = {
         "Magnetic Resonance in Medicine 52(3):471–477",
         2004,
         "10.1002/mrm.20194",
+    ),
+    "Kang2017": Reference(
+        "Kang DW, Jeong HG, Kim DY, Yang W, Lee SH",
+        "Prediction of stroke subtype and recanalization using susceptibility vessel sign on "
+        "susceptibility-weighted magnetic resonance imaging",
+        "Stroke 48(6):1554–1559",
+        2017,
+        "10.1161/STROKEAHA.116.016217",
     ),
     "Kendall2017": Reference(
         "Kendall A, Gal Y",
@@ -522,6 +545,13 @@ REFERENCES: dict[str, Reference] = {
         2015,
         "10.1609/aaai.v29i1.9602",
     ),
+    "Naggara2013": Reference(
+        "Naggara O, Raymond J, Domingo Ayllon M, et al.",
+        "T2* “susceptibility vessel sign” demonstrates clot location and length in acute ischemic stroke",
+        "PLoS ONE 8(10):e76727",
+        2013,
+        "10.1371/journal.pone.0076727",
+    ),
     "Nichol2021": Reference(
         "Nichol AQ, Dhariwal P",
         "Improved denoising diffusion probabilistic models",
@@ -571,6 +601,14 @@ REFERENCES: dict[str, Reference] = {
         2007,
         "10.1016/j.mri.2007.02.014",
     ),
+    "Puetz2008": Reference(
+        "Puetz V, Sylaja PN, Coutts SB, et al.",
+        "Extent of hypoattenuation on CT angiography source images predicts functional outcome in patients with "
+        "basilar artery occlusion",
+        "Stroke 39(9):2485–2490",
+        2008,
+        "10.1161/STROKEAHA.107.511162",
+    ),
     "Raina2019": Reference(
         "Raina K, Yahorau U, Schmah T",
         "Exploiting bilateral symmetry in brain lesion segmentation",
@@ -619,6 +657,21 @@ REFERENCES: dict[str, Reference] = {
         "ICLR",
         2022,
         "arXiv:2202.00512",
+    ),
+    "Sato2000": Reference(
+        "Sato M, Bitter I, Bender MA, Kaufman AE, Nakajima M",
+        "TEASAR: tree-structure extraction algorithm for accurate and robust skeletons",
+        "Proceedings of the Eighth Pacific Conference on Computer Graphics and Applications, 281–289",
+        2000,
+        "10.1109/PCCGA.2000.883951",
+    ),
+    "Schroder2018": Reference(
+        "Schröder J, Cheng B, Malherbe C, et al.",
+        "Impact of lesion load thresholds on Alberta Stroke Program Early Computed Tomographic Score in "
+        "diffusion-weighted imaging",
+        "Frontiers in Neurology 9:273",
+        2018,
+        "10.3389/fneur.2018.00273",
     ),
     "Song2021": Reference(
         "Song J, Meng C, Ermon S",
@@ -719,6 +772,14 @@ REFERENCES: dict[str, Reference] = {
         "Medical Imaging with Deep Learning, PMLR 172:1336–1348",
         2022,
         "arXiv:2112.03145",
+    ),
+    "Yamamoto2015": Reference(
+        "Yamamoto N, Satomi J, Tada Y, et al.",
+        "Two-layered susceptibility vessel sign on 3-tesla T2*-weighted imaging is a predictive biomarker of stroke "
+        "subtype",
+        "Stroke 46(1):269–271",
+        2015,
+        "10.1161/STROKEAHA.114.007227",
     ),
     "Yang2025": Reference(
         "Yang Z, Yang C, Zhang R, et al.",

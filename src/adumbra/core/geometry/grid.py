@@ -113,3 +113,18 @@ def respaced(grid: Grid, spacing_mm: tuple[float, float, float]) -> Grid:
     affine[:3, :3] = directions * new
     affine[:3, 3] = centre - affine[:3, :3] @ ((shape - 1) / 2)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def nearest_labels(labels: np.ndarray, grid: Grid, points_mm: np.ndarray) -> np.ndarray:
+    """The labels of the voxels nearest to points, of shape (...); 0 where a point lies outside the grid.
+
+    Args:
+        labels: (X, Y, Z), integer labels on the grid.
+        grid: Grid of the labels.
+        points_mm: (3, ...), the points in the space of the grid.
+    """
+    index = np.rint(grid.index(points_mm.reshape(3, -1).T)).astype(np.intp)
+    inside = ((index >= 0) & (index < grid.shape)).all(axis=1)
+    out = np.zeros(len(index), dtype=labels.dtype)
+    out[inside] = labels[tuple(index[inside].T)]
+    return out.reshape(points_mm.shape[1:])

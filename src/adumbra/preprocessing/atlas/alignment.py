@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from adumbra.core.atlas.template import slabs, template
-from adumbra.core.atlas.territories import territory_atlas
+from adumbra.core.atlas.territories import territories_at
 from adumbra.core.case import Conversion
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.grid import Grid, respaced
@@ -112,13 +112,7 @@ class AtlasAlignment:
 
     def territories(self, grid: Grid) -> Labels:
         """The arterial territory of each voxel, int16; see ``core.atlas.territories.TERRITORY_LABELS``."""
-        labels, own = territory_atlas()
-        index = own.index(self.coordinates(grid).reshape(3, -1).T)
-        nearest = np.rint(index).astype(np.intp)
-        inside = ((nearest >= 0) & (nearest < own.shape)).all(axis=1)
-        out = np.zeros(len(nearest), dtype=np.int16)
-        out[inside] = labels[tuple(nearest[inside].T)]
-        return out.reshape(grid.shape)
+        return territories_at(self.coordinates(grid))
 
 
 def align_to_atlas(
