@@ -127,6 +127,16 @@ def test_weights_that_do_not_fit_are_not_transferred_in_part(config):
     assert transferred_weights(source, network_of(config)) == source
 
 
+def test_a_network_with_further_targets_keeps_the_rows_of_the_head():
+    source = network_of(UNetConfig(("swi", "tof"), ("thrombus",), widths=(8, 8))).state_dict()
+    network = network_of(UNetConfig(("swi", "tof"), ("thrombus", "arteries", "veins"), widths=(8, 8)))
+    own = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    initial = transferred_weights(source, network)
+    assert torch.equal(initial["decoder.head.weight"][:1], source["decoder.head.weight"])
+    assert torch.equal(initial["decoder.head.weight"][1:], own["decoder.head.weight"][1:])
+    network.load_state_dict(initial)
+
+
 @pytest.mark.parametrize("targets", [(), ("arteries",), ("arteries", "thrombus")])
 def test_structures_follow_their_target(targets):
     with pytest.raises(ValueError, match="targets"):

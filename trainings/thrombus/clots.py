@@ -20,6 +20,7 @@ from adumbra.core.atlas.head_context import CONTEXT_CHANNELS
 from adumbra.experiments.clot_arms.design import HARD_VOXELS, TARGETS, ClotArm, ClotStudy
 from adumbra.experiments.clot_arms.train import link_cache, prepare
 from adumbra.networks.strided import StridedUNetConfig
+from adumbra.networks.unet_config import UNetConfig
 from adumbra.simulation.clot_patches import MODALITIES
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
 from adumbra.training.loop import train
@@ -27,12 +28,16 @@ from adumbra.training.loop import train
 
 def training_config(options: argparse.Namespace) -> TrainConfig:
     """The training; the preparation depends on its data and network alone."""
+    further = {"mirrored": options.mirrored, "context": options.context}
+    network: UNetConfig = StridedUNetConfig(MODALITIES, TARGETS, dropout=0.0, **further)
+    if options.network == "unet":
+        network = UNetConfig(MODALITIES, TARGETS, **further)
     return TrainConfig(
-        network=StridedUNetConfig(MODALITIES, TARGETS, dropout=0.0, mirrored=options.mirrored, context=options.context),
+        network=network,
         data=DataConfig(spacing_mm=1.0, patch=48, batch=4, held_out=options.held_out, registration="never"),
-        optimiser=OptimiserConfig(steps=options.steps, initial=options.initial),
+        optimiser=OptimiserConfig(steps=options.steps, learning_rate=options.learning_rate, initial=options.initial),
         loss=LossConfig(kind=options.loss, hard_voxel_fraction=HARD_VOXELS),
-        posterior="deterministic",
+        posterior="dropout" if options.network == "unet" else "deterministic",
         seed=options.seed,
         runtime=RuntimeConfig(threads=options.threads, workers=options.threads, validate_every=1000),
     )
@@ -51,7 +56,9 @@ def main() -> None:
     add("--cases", type=int, default=40, help="whole heads, half of them with several clots")
     add("--held-out", type=int, default=8)
     add("--steps", type=int, default=8000)
+    add("--network", choices=("strided-unet", "unet"), default="strided-unet", help="unet has dropout, and costs more")
     add("--initial", default="", help="weights to start from")
+    add("--learning-rate", type=float, default=OptimiserConfig.learning_rate)
     add("--loss", default="region-balanced")
     add("--seed", type=int, default=0)
     add("--threads", type=int, default=1)

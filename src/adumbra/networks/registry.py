@@ -71,17 +71,23 @@ def network_of(config: UNetConfig) -> UNet:
     return ARCHITECTURES[architecture_of(config)].build(config)
 
 
+HEAD = "decoder.head."
+"""Prefix of the parameters that give the targets their rows."""
+
+
 def transferred_weights(source: Mapping[str, Tensor], network: UNet) -> dict[str, Tensor]:
     """Initial weights of a network that is fine-tuned from weights of the same or another architecture.
 
     The encoder of a plain U-Net becomes the encoder of all modalities together. Attention and encoders of single
     modalities start from scratch, and so do the head that predicts noise and the decoder of a mask denoiser. Weights
-    that do not fit are returned as they are, for ``weights.load_into`` to refuse.
+    that do not fit are returned as they are, for ``weights.load_into`` to refuse. Where the network has further targets
+    behind those of the source, its head keeps the rows of the source; the caller knows that they are the same targets.
     """
     architecture, own = ARCHITECTURES[architecture_of(network.config)], network.state_dict()
     named = {n if n in own else n.replace("encoder.", "encoder.joint.", 1): t for n, t in source.items()}
     if network.config.mirrored or network.config.context:
         named = {n: _with_further_channels(t, own[n]) if n in own else t for n, t in named.items()}
+    named = {n: _with_further_targets(t, own[n]) if n in own and n.startswith(HEAD) else t for n, t in named.items()}
     fitting = {n: t for n, t in named.items() if n in own and t.shape == own[n].shape}
     replaced = set(architecture.replaced)
     if not network.config.has_joint_encoder:
@@ -97,6 +103,13 @@ def _with_further_channels(weight: Tensor, own: Tensor) -> Tensor:
     if missing <= 0 or weight.shape[:1] + weight.shape[2:] != own.shape[:1] + own.shape[2:]:
         return weight
     return torch.cat([weight, torch.zeros_like(own[:, :missing], dtype=weight.dtype)], dim=1)
+
+
+def _with_further_targets(weight: Tensor, own: Tensor) -> Tensor:
+    """The weight of a head, with the network's own rows for the targets that the source lacks."""
+    if weight.ndim != own.ndim or weight.shape[1:] != own.shape[1:] or len(weight) >= len(own):
+        return weight
+    return torch.cat([weight, own[len(weight) :].to(weight.dtype)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,6 +149,7 @@ def _load_initial(network: UNet, name: str) -> None:
     plain = initial.plain if architecture_of(network.config) == "unet" else None
     source = initial.network if plain is None else plain
     _require_same_order(source.config, network.config, name)
+    _require_same_targets(source.config, network.config, name)
     load_into(network, transferred_weights(source.state_dict(), network), Path(name))
 
 
@@ -164,6 +165,21 @@ def _require_same_order(source: UNetConfig, own: UNetConfig, name: str) -> None:
             expected=f"context inputs that begin those of the network: {', '.join(own.context) or 'none'}",
             found=", ".join(source.context) + (" behind mirror images" if source.mirrored else ""),
             do="start from weights without context inputs, or train a network with the same ones",
+        )
+
+
+def _require_same_targets(source: UNetConfig, own: UNetConfig, name: str) -> None:
+    """Refuses initial weights whose targets are not the first of the network's.
+
+    Raises:
+        WeightsRejected: A row of the head would learn from that of another target.
+    """
+    if len(source.targets) < len(own.targets) and source.targets != own.targets[: len(source.targets)]:
+        raise WeightsRejected(
+            Path(name).name,
+            expected=f"targets that begin those of the network: {', '.join(own.targets)}",
+            found=", ".join(source.targets),
+            do="start from weights of the first of these targets, or from scratch",
         )
 
 
