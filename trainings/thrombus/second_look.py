@@ -98,7 +98,9 @@ def sources(options: argparse.Namespace, progress: Progress) -> list[CaseSource]
     """Patches, then whole heads with several clots, then heads as nature has them."""
     masks, folder = lesion_mask_files(options.masks), options.work / "heads"
     names = keep_heads(folder, seed=HEADS_SEED, count=options.heads, lesion_masks=masks, progress=progress)
-    patches = (ClotPatch(folder, names, PATCHES_SEED, n, SIDE_MM, options.factor) for n in range(options.patches))
+    # In the order of the heads, whose images and reflection are then read once for all of their patches.
+    numbers = sorted(range(options.patches), key=lambda n: n % max(1, len(names)))
+    patches = (ClotPatch(folder, names, PATCHES_SEED, n, SIDE_MM, options.factor) for n in numbers)
     cases: list[CaseSource] = list(patches) if names else []
     several = options.cases // 3
     cases += [stored(options, PhantomRef(CLOTS_SEED, n, masks, "clots")) for n in range(several)]
