@@ -48,7 +48,7 @@ from lesion_results import SEED, Job, read_rows
 PRESETS = ("monocentric", "multicentric")
 CROP = "crop"
 REAL = ("real", CROP)
-DISTAL = ("M2", "M3+", "ACA", "PCA")
+DISTAL = ("M2", "M3+", "ACA", "PCA", "AChA", "cerebellar")
 METRICS = ("dice", "sensitivity", "precision", "detected", "detected_strictly", "false_positives")
 Row = dict[str, Any]
 

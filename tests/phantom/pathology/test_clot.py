@@ -72,6 +72,17 @@ def test_further_clots_lie_downstream_of_the_first(tree: Tree, many: list[tuple[
         assert all(tree.downstream(filled)[clot.nodes].all() for clot in more)
 
 
+def test_further_clots_are_named_by_the_artery_of_their_proximal_end(tree: Tree) -> None:
+    further = [clot for seed in range(1500) for clot in sample_clots(np.random.default_rng(seed), tree)[1:]]
+    first_word = {"M1": "M1", "M2": "M2", "M3": "M3+", "M4": "M3+", "PCA": "PCA", "basilar": "basilar"}
+    assert len(further) > 50
+    for clot in further:
+        name = tree.names[tree.segment[clot.nodes[0]]].split("_")[0].split(" ")[0]
+        assert clot.site == first_word.get(name, clot.site), name
+        assert (clot.site == "M3+") == (name in ("M3", "M4")), name
+    assert {clot.site for clot in further} > {"M3+", "PCA"}
+
+
 def test_emboli_follow_the_flow(tree: Tree) -> None:
     """Larger branches of a site have more clots."""
     starts = [sample_clot(np.random.default_rng(seed), tree, site="M3+").nodes[0] for seed in range(150)]

@@ -31,6 +31,13 @@ _SEGMENTS: Mapping[str, tuple[str, ...]] = {
     "PCA": ("P1_{}", "P2_{}", "P3_{}"),
     "basilar": ("basilar",),
 }
+_SITE_OF: Mapping[str, str] = {
+    **{name.split("_")[0].split(" ")[0]: site for site, names in _SEGMENTS.items() for name in names},
+    "ACom": "ACA", "PCom": "PCA", "AChA": "AChA", "vertebral": "vertebral",
+    "SCA": "cerebellar", "AICA": "cerebellar", "PICA": "cerebellar",
+}  # fmt: skip
+"""Site of a clot that begins in an artery, by the first word of its name. Only further clots of a patient lie at a site
+that ``SITES`` lacks."""
 LEAST_LUMEN_MM = 0.35  # radius; a clot in a narrower branch is an embolus of a shower, invisible on vessel images
 _APART_MM, _ATTEMPTS = 20.0, 60  # least distance of several clots, and clots that are sampled to find distant ones
 TERMINUS_MM = 14.0
@@ -44,7 +51,7 @@ class Clot:
     """One thrombus.
 
     Attributes:
-        site: A key of ``SITES``.
+        site: A key of ``SITES``, or ``"AChA"``, ``"vertebral"`` or ``"cerebellar"``: the artery of its proximal end.
         nodes: (K,), nodes of the arterial tree from the proximal end; each is the child of the previous one.
         points_mm: (K, 3), the centre line: the positions of the nodes, the last one moved back to the clot's end.
         radius_mm: (K,), radius of the lumen that the clot fills.
@@ -98,7 +105,7 @@ def sample_clots(rng: np.random.Generator, tree: Tree) -> tuple[Clot, ...]:
     beyond[first.nodes] = False
     candidates = np.flatnonzero(beyond)
     count = min(int(rng.integers(1, 3)), len(candidates))
-    more = (_fill_artery(rng, tree, int(start), "M3+") for start in rng.choice(candidates, count, replace=False))
+    more = (_fill_artery(rng, tree, int(start)) for start in rng.choice(candidates, count, replace=False))
     return (first, *more)
 
 
@@ -156,19 +163,23 @@ def sample_clot_at(rng: np.random.Generator, tree: Tree, start: int) -> Clot:
         tree: Arteries, in any space.
         start: Index of the node.
     """
-    name = tree.names[tree.segment[start]].split("_")[0]
-    site = next((s for s, names in _SEGMENTS.items() if any(n.split("_")[0] == name for n in names)), "M3+")
-    return _fill_artery(rng, tree, start, site)
+    return _fill_artery(rng, tree, start)
 
 
-def _fill_artery(rng: np.random.Generator, tree: Tree, start: int, site: str) -> Clot:
-    """Samples a clot that begins at a node and fills the artery along its largest branches."""
+def _site_at(tree: Tree, node: int) -> str:
+    """The site of a clot whose proximal end is a node."""
+    return _SITE_OF[tree.names[tree.segment[node]].split("_")[0].split(" ")[0]]
+
+
+def _fill_artery(rng: np.random.Generator, tree: Tree, start: int, site: str = "") -> Clot:
+    """Samples a clot that begins at a node and fills the artery along its largest branches; its artery is its site."""
     length = float(np.clip(np.exp(rng.normal(np.log(10.5), 0.50)), 2.0, 60.0))
     nodes = _nodes_along(tree, start, length)
     points, radius = _truncate(tree.points_mm[nodes], tree.radius_mm[nodes], length)
     nodes = nodes[: len(points)]  # an extension towards the root may leave the last nodes beyond the clot's end
     red = float(rng.beta(2.1, 1.5))
     layered = bool(red > 0.45 and rng.random() < 0.35)
+    site = site or _site_at(tree, int(nodes[0]))
     return Clot(site, nodes, points, radius, red, layered, float(rng.uniform(0.0, 0.35)))
 
 
