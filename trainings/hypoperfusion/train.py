@@ -1,0 +1,74 @@
+"""Trains a network that estimates hypoperfused tissue (Tmax over 6 s of the phantom) without contrast agent.
+
+Whole heads of three presets are simulated once and cached at 2 mm with the mirrored hemisphere; augmentation leaves
+sequences out, so that DWI, ADC and FLAIR must do on their own. The last ``--held-out`` heads are validated. The result
+is not released; no figure is published from it yet.
+
+Run: ``python trainings/hypoperfusion/train.py prepare --work DIR [--masks DIR] [--cases 150]``, which can be stopped
+and repeated, then ``... train --work DIR --out DIR [--steps 6000]`` with the same numbers.
+"""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from adumbra.cli.progress_bars import ProgressBars
+from adumbra.core.types import Modality
+from adumbra.networks.strided import StridedUNetConfig
+from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.training.cache import cache_cases
+from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
+from adumbra.training.loop import train
+
+SEED = 111
+PRESETS = ("monocentric", "emergency", "multicentric")
+MODALITIES: tuple[Modality, ...] = ("dwi", "adc", "flair", "swi", "phase", "tof")
+
+
+def training_config(options: argparse.Namespace) -> TrainConfig:
+    """The training; the preparation depends on its data and network alone."""
+    return TrainConfig(
+        network=StridedUNetConfig(MODALITIES, ("hypoperfusion",), dropout=0.0, mirrored=True),
+        data=DataConfig(spacing_mm=2.0, patch=64, batch=4, held_out=options.held_out, registration="never"),
+        optimiser=OptimiserConfig(steps=options.steps),
+        loss=LossConfig(kind=options.loss),
+        posterior="deterministic",
+        seed=options.seed,
+        runtime=RuntimeConfig(threads=options.threads, workers=options.workers, validate_every=1000),
+    )
+
+
+def main() -> None:
+    """Simulates what is missing, or trains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("command", choices=("prepare", "train"))
+    add("--work", type=Path, required=True, help="folder of the prepared cases")
+    add("--out", type=Path, help="folder of the training")
+    add("--masks", type=Path, help="folder of lesion masks in MNI space")
+    add("--cases", type=int, default=150)
+    add("--held-out", type=int, default=15)
+    add("--steps", type=int, default=6000)
+    add("--loss", default="dice-cross-entropy")
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, default=1)
+    add("--workers", type=int, default=1, help="processes that prepare")
+    options = parser.parse_args()
+    progress, config = ProgressBars(Console(stderr=True)), training_config(options)
+    masks = lesion_mask_files(options.masks)
+    cases = [PhantomRef(SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in range(options.cases)]
+    folder = options.work / "cache"
+    cache_cases(cases, folder, config.cache, workers=options.workers, progress=progress)
+    if options.command == "train":
+        if options.out is None:
+            parser.error("train needs --out")
+        options.out.mkdir(parents=True, exist_ok=True)
+        if not (options.out / "cache").exists():
+            (options.out / "cache").symlink_to(folder.resolve(), target_is_directory=True)
+        trained = train(cases, options.out, config, progress=progress)
+        print(trained.sha256[:16], trained.scores)
+
+
+if __name__ == "__main__":
+    main()
