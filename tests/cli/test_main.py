@@ -15,10 +15,11 @@ OUTPUT = ["--json", "--quiet", "--progress", "--no-progress", "--debug"]
 FROZEN = {
     "predict": [
         *["CASE", "--out", "-o", "--target", "--posterior", "--draws", "--standard-error", "--seed", "--threshold"],
-        *["--high-threshold", "--weights", "--calibration", "--no-calibration", "--device", "--threads"],
+        *["--high-threshold", "--weights", "--calibration", "--no-calibration", "--second-look"],
+        *["--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
-        *["--no-registration", "--refine", "--refine-windows", "--second-look", *OUTPUT],
+        *["--no-registration", "--refine", "--refine-windows", *OUTPUT],
     ],
     "simulate": [
         *["--out", "-o", "--cases", "--seed", "--first", "--preset", "--explain"],
