@@ -17,7 +17,7 @@ from adumbra.cli.progress_bars import ProgressBars
 from adumbra.core.types import Modality
 from adumbra.networks.strided import StridedUNetConfig
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
-from adumbra.training.cache import cache_cases
+from adumbra.training.cache import cache_cases, link_cache
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
 from adumbra.training.loop import train
 
@@ -63,9 +63,7 @@ def main() -> None:
     if options.command == "train":
         if options.out is None:
             parser.error("train needs --out")
-        options.out.mkdir(parents=True, exist_ok=True)
-        if not (options.out / "cache").exists():
-            (options.out / "cache").symlink_to(folder.resolve(), target_is_directory=True)
+        link_cache(folder, options.out)
         trained = train(cases, options.out, config, progress=progress)
         print(trained.sha256[:16], trained.scores)
 

@@ -18,10 +18,11 @@ from rich.console import Console
 from adumbra.cli.progress_bars import ProgressBars
 from adumbra.core.atlas.head_context import CONTEXT_CHANNELS
 from adumbra.experiments.clot_arms.design import HARD_VOXELS, TARGETS, ClotArm, ClotStudy
-from adumbra.experiments.clot_arms.train import link_cache, prepare
+from adumbra.experiments.clot_arms.train import prepare
 from adumbra.networks.strided import StridedUNetConfig
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.simulation.clot_patches import MODALITIES
+from adumbra.training.cache import link_cache
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
 from adumbra.training.loop import train
 
@@ -81,7 +82,7 @@ def main() -> None:
     if options.command == "train":
         if options.out is None:
             parser.error("train needs --out")
-        link_cache(study, options.out, mirrored=options.mirrored)
+        link_cache(study.cache_folder(mirrored=options.mirrored), options.out)
         trained = train(cases, options.out, config, progress=progress)
         print(trained.sha256[:16], trained.scores)
 

@@ -112,6 +112,18 @@ def cache_cases(
     return paths
 
 
+def link_cache(cache: Path, out: Path) -> None:
+    """Gives the folder of a training prepared cases that several trainings share, as a link.
+
+    Args:
+        cache: Folder of the prepared cases.
+        out: Folder of the training; it is made where it is missing. A cache that it has is left as it is.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "cache").exists():
+        (out / "cache").symlink_to(cache.resolve(), target_is_directory=True)
+
+
 def _write_all(
     missing: Sequence[tuple[CaseSource, Path]], config: CacheConfig, workers: int, progress: Progress
 ) -> None:

@@ -8,11 +8,10 @@ sides: the side of a place is that of its x.
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 
-import nibabel as nib
 import numpy as np
 
+from adumbra.core.atlas.territories import stored_labels
 from adumbra.core.atlas.vessels import SIDES
 from adumbra.core.geometry.grid import Grid, nearest_labels
 from adumbra.core.references import cites
@@ -56,11 +55,7 @@ SIDED_REGIONS: tuple[str, ...] = (
 @cache
 def aspects_atlas() -> tuple[Labels, Grid]:
     """The region of each voxel, (X, Y, Z) int16, an index of ``REGIONS``, and the grid, MNI152 at 2 mm."""
-    with resources.as_file(resources.files("adumbra.core.atlas") / "aspects.nii.gz") as path:
-        image = nib.Nifti1Image.from_filename(path)
-        labels = np.asarray(image.dataobj).astype(np.int16)
-    x, y, z = labels.shape
-    return labels, Grid((x, y, z), np.asarray(image.affine))
+    return stored_labels("aspects.nii.gz")
 
 
 def region_volumes_ml() -> dict[str, float]:

@@ -36,7 +36,16 @@ BORDER_ZONE_MM = 5.0
 @cache
 def territory_atlas() -> tuple[Labels, Grid]:
     """The territory label of each voxel, (X, Y, Z) int16, and the grid, MNI152 at 2 mm; read once per process."""
-    with resources.as_file(resources.files("adumbra.core.atlas") / "territories.nii.gz") as path:
+    return stored_labels("territories.nii.gz")
+
+
+def stored_labels(name: str) -> tuple[Labels, Grid]:
+    """The labels of an atlas of this package, (X, Y, Z) int16, and their grid.
+
+    Args:
+        name: Name of the file.
+    """
+    with resources.as_file(resources.files("adumbra.core.atlas") / name) as path:
         image = nib.Nifti1Image.from_filename(path)
         labels = np.asarray(image.dataobj).astype(np.int16)
     x, y, z = labels.shape

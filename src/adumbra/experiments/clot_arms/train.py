@@ -18,7 +18,7 @@ from adumbra.experiments.lesion_arms.train import steps_within
 from adumbra.networks.registry import load
 from adumbra.pipeline import predict_case
 from adumbra.segmentation_model import SegmentationModel, load_model
-from adumbra.training.cache import CaseSource, cache_cases
+from adumbra.training.cache import CaseSource, cache_cases, link_cache
 from adumbra.training.context_files import write_contexts
 from adumbra.training.loop import train
 from adumbra.training.patches import open_cached_case
@@ -51,19 +51,6 @@ def prepare(study: ClotStudy, sources: Sequence[CaseSource], arm: ClotArm, *, pr
     return list(paths)
 
 
-def link_cache(study: ClotStudy, folder: Path, *, mirrored: bool) -> None:
-    """Gives the folder of a training the prepared cases of a study, as a link.
-
-    Args:
-        study: The study.
-        folder: Folder of the training; it is made where it is missing.
-        mirrored: Whether the network takes the mirrored hemisphere.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "cache").exists():
-        (folder / "cache").symlink_to(study.cache_folder(mirrored=mirrored).resolve(), target_is_directory=True)
-
-
 def train_arm(
     study: ClotStudy, name: str, seed: int, sources: Sequence[CaseSource], *, progress: Progress = quiet
 ) -> Row:
@@ -81,7 +68,7 @@ def train_arm(
         return existing[0]
     arm, folder = ARMS[name], study.out / f"{name}-{seed}"
     paths = prepare(study, sources, arm, progress=progress)
-    link_cache(study, folder, mirrored=arm.mirrored)
+    link_cache(study.cache_folder(mirrored=arm.mirrored), folder)
     timed = arm_config(study, arm, seed=seed, steps=1000)
     steps = steps_within(folder, timed, [open_cached_case(path) for path in paths], cpu_seconds=study.cpu_seconds)
     config = arm_config(study, arm, seed=seed, steps=steps)

@@ -110,5 +110,5 @@ def _deposit(
         share = sides[corner[0]][:, 0] * sides[corner[1]][:, 1] * sides[corner[2]][:, 2]
         index = first + int(np.dot(corner, strides))
         for volume, amount in zip(volumes, carried, strict=True):
-            # NumPy adds at indices some 40 times faster where the values have the type of the array.
+            # NumPy has a fast path for values of the array's own type.
             np.add.at(volume.reshape(-1), index, share * amount)
