@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from adumbra import pipeline
+from adumbra import assessment, pipeline
 from adumbra.core.case_features import CaseFeatures, WidthShares
 from adumbra.core.errors import InputRejected, MissingInput, OutputRefused, WeightsRejected
 from adumbra.core.options import InferenceConfig, InputOptions
@@ -20,7 +20,7 @@ from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
 from adumbra.preprocessing.input_flags import STAGE
-from adumbra.report.prediction_files import read_predictions
+from adumbra.report.stored_predictions import read_predictions
 from adumbra.simulation import cohort
 from adumbra.uncertainty.calibration.conformal import VolumeInterval
 from adumbra.uncertainty.calibration.io import Calibration
@@ -74,7 +74,7 @@ def test_every_documented_file_is_written(first: tuple[pipeline.PredictionOutcom
     for part in ("mask", "probseg", *measures):
         assert Path(f"{stem}_{part}.nii.gz").is_file(), part
         assert json.loads(Path(f"{stem}_{part}.json").read_text("utf-8"))["Draws"] == 3
-    run = json.loads((out / f"{name}_run.json").read_text("utf-8"))
+    run = json.loads((out / f"{name}_label-lesion_run.json").read_text("utf-8"))
     assert run["seed"] == 4
     assert len(run["weights"]["sha256"]) == 64
     assert set(run["inputs"]) == {"dwi", "adc", "b0", "flair"}
@@ -140,7 +140,7 @@ def test_same_seed_same_bytes_and_another_seed_others(
         subject, tmp_path / "other", config=InferenceConfig(weights=weights, draws=3, seed=5, registration="never")
     )
     before, again, other = _files(out), _files(tmp_path / "again"), _files(tmp_path / "other")
-    timed = {name for name in before if name.endswith("_run.json")}  # holds the seconds of each stage
+    timed = {name for name in before if name.endswith("_label-lesion_run.json")}  # holds the seconds of each stage
     assert {n: b for n, b in before.items() if n not in timed} == {n: b for n, b in again.items() if n not in timed}
     assert {n for n in before if before[n] != other[n]} >= {n for n in before if n.endswith("probseg.nii.gz")}
 
@@ -153,13 +153,13 @@ def test_the_page_can_be_made_again_byte_for_byte(
     shutil.copytree(out, copy)
     page = copy / outcome.report.name
     page.unlink()
-    assert pipeline.report(copy) == (page,)
+    assert assessment.report(copy) == (page,)
     assert page.read_bytes() == outcome.report.read_bytes()
 
 
 def test_report_of_a_folder_without_a_prediction_says_so(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match=r"_run\.json"):
-        pipeline.report(tmp_path)
+        assessment.report(tmp_path)
 
 
 def test_an_earlier_run_is_not_replaced_unasked(
@@ -210,7 +210,7 @@ def test_a_case_without_flair_runs_and_is_told_apart(
 def test_a_case_without_adc_gets_one_from_b0_and_dwi(subject: Path, weights: Path, tmp_path: Path) -> None:
     files = {k: v for k, v in _scans(subject).items() if k in {"dwi", "b0"}}
     outcome = pipeline.predict(files, tmp_path, config=InferenceConfig(weights=weights, draws=1, registration="never"))
-    run = json.loads((tmp_path / f"{outcome.case}_run.json").read_text("utf-8"))
+    run = json.loads((tmp_path / f"{outcome.case}_label-lesion_run.json").read_text("utf-8"))
     assert any("ADC" in c["what"] and c["subject"] == "adc" for c in run["conversions"])
 
 
@@ -232,7 +232,7 @@ def test_the_real_case_goes_through_the_pipeline(isles_case_dir: Path, weights: 
     outcome = pipeline.predict(isles_case_dir, tmp_path, config=InferenceConfig(weights=weights, draws=2))
     assert nib.load(outcome.maps["mask"]).shape == (112, 112, 73)
     assert outcome.scores is not None
-    run = json.loads((tmp_path / f"{outcome.case}_run.json").read_text("utf-8"))
+    run = json.loads((tmp_path / f"{outcome.case}_label-lesion_run.json").read_text("utf-8"))
     assert any(c["stage"] == "preprocessing.registration" and c["subject"] == "flair" for c in run["conversions"])
 
 
@@ -259,7 +259,7 @@ def test_a_thrombus_is_segmented_on_the_voxels_of_the_susceptibility_weighted_im
     page = outcome.report.read_text("utf-8")
     assert "Thrombus" in page
     assert 0 < page.index("SWI, segmentation") < page.index("DWI, segmentation")
-    (manifest,) = (tmp_path / "out").glob("*_run.json")
+    (manifest,) = (tmp_path / "out").glob("*_label-lesion_run.json")
     run = json.loads(manifest.read_text("utf-8"))
     assert any(c["stage"] == "preprocessing.phase" and c["subject"] == "swi" for c in run["conversions"])
 
@@ -302,7 +302,7 @@ def test_a_guided_network_writes_its_attention_maps(subject: Path, guided: Path,
     before = outcome.report.read_bytes()
     assert b"Cross-attention weights" in before
     outcome.report.unlink()
-    assert pipeline.report(out) == (outcome.report,)
+    assert assessment.report(out) == (outcome.report,)
     assert outcome.report.read_bytes() == before
 
 
@@ -337,7 +337,7 @@ def test_flags_of_the_input_stand_in_the_outcome_the_run_record_and_the_page(
     dwi = next((subject / "dwi").glob("*_trace.nii.gz"))
     config = InferenceConfig(weights=weights, draws=1, registration="never")
     outcome = pipeline.predict({"dwi": dwi}, tmp_path, config=config, inputs=InputOptions(b_value=2500.0))
-    run = json.loads(next(tmp_path.rglob("*_run.json")).read_text("utf-8"))
+    run = json.loads(next(tmp_path.rglob("*_label-lesion_run.json")).read_text("utf-8"))
     flags = {c["values"].get("flag"): c["what"] for c in run["conversions"] if c["stage"] == STAGE}
     assert {"no_adc", "no_b0", "no_flair", "b_value"} <= flags.keys()
     page = outcome.report.read_text("utf-8")

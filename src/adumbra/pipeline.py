@@ -36,7 +36,7 @@ from adumbra.posterior.second_look import with_decision
 from adumbra.preprocessing.head_context import with_head_context
 from adumbra.preprocessing.input_flags import input_flags
 from adumbra.preprocessing.pipeline import align_case, reference_modality
-from adumbra.report.prediction_files import read_predictions, refuse_earlier, write_page, write_prediction
+from adumbra.report.prediction_files import refuse_earlier, with_stored, write_page, write_prediction
 from adumbra.segmentation_model import SegmentationModel, load_model
 from adumbra.uncertainty.calibration.case_score import case_score
 from adumbra.uncertainty.calibration.io import Calibration
@@ -111,12 +111,13 @@ def predict(
         )  # fmt: skip
         refuse_earlier(out, case.name, target, overwrite=overwrite)
     prediction = predict_case(case, model, timer=timer, progress=progress)
-    record = _run_record(prediction, model, command=command, timer=timer)
+    record = run_of(prediction, model, command=command, timer=timer)
     reference = reference_modality(case, target)
     written = write_prediction(prediction, record, out, reference=reference, overwrite=overwrite)
+    page = write_page(with_stored({target: (prediction, record)}, out, case.name), out)
     warnings = prediction.case.warnings
     return PredictionOutcome(
-        case.name, written.maps, written.page, prediction.findings, prediction.scores, prediction, warnings
+        case.name, written.maps, page, prediction.findings, prediction.scores, prediction, warnings
     )
 
 
@@ -141,7 +142,7 @@ def predict_case(
         aligned = model.align(case, progress=progress)
         flags = input_flags(aligned, target=model.target, modalities=model.modalities, b_range=model.b_range)
         aligned = aligned.updated(*flags)
-        grid, region = aligned.grid, _analysed_region(aligned)
+        grid, region = aligned.grid, analysed_region(aligned)
         network_cases = model.network_cases(aligned)
     with timer.at("sample and summarise"):
         prepared = model.prepare(network_cases, grid, within=region)
@@ -172,7 +173,9 @@ def predict_case(
             threshold=network_threshold, high_threshold=network_high,
         )  # fmt: skip
         interval, notes = calibrated_interval(features, model.calibration)
-        results = findings(maps, volume_draws, brain=region, regional=regional, calibrated_interval=interval)
+        results = findings(
+            maps, volume_draws, brain=aligned.masks["brain"].data, regional=regional, calibrated_interval=interval
+        )
         results = limited_to_brain(results, brain_ml=features.brain_ml)
         calibrate = None if model.calibration is None else model.calibration.apply
         refinement = refinement_summary(refined, maps, within=region, calibrate=calibrate)
@@ -183,10 +186,12 @@ def predict_case(
     with timer.at("evaluate"):
         measures, lines = _evaluate(aligned, maps, volume_draws, results)
     aligned = replace(aligned, provenance=next(iter(network_cases.values())).provenance)
-    return Prediction(aligned, maps, volume_draws, results, measures, lines, attention, features, refinement)
+    return Prediction(
+        aligned, maps, volume_draws, results, measures, lines, attention, features, refinement, draw_masks.packed()
+    )
 
 
-def _analysed_region(case: Case) -> Mask:
+def analysed_region(case: Case) -> Mask:
     """The brain and a margin around it."""
     return dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
 
@@ -233,7 +238,7 @@ def calibrated_interval(
     return within_brain(calibration.volume.of_case(features), brain_ml=features.brain_ml), notes
 
 
-def _run_record(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:
+def run_of(prediction: Prediction, model: SegmentationModel, *, command: str, timer: StageTimer) -> RunRecord:
     """The manifest of a prediction."""
     config, card = model.config, model.networks[0].card
     options = {
@@ -280,15 +285,3 @@ def _calibration_methods(calibration: Calibration | None) -> tuple[object, ...]:
         return ()
     parts = (calibration.probability, calibration.volume, calibration.score)
     return tuple(type(part) for part in parts if part is not None)
-
-
-def report(directory: str | Path, *, overwrite: bool = True) -> tuple[Path, ...]:
-    """Writes the page of every case in a folder of predictions again, from the files there.
-
-    Raises:
-        MissingInput: There is no finished prediction in the folder.
-        OutputRefused: A page exists and must not be replaced.
-    """
-    directory = Path(directory)
-    pages = read_predictions(directory)
-    return tuple(write_page(prediction, record, directory, overwrite=overwrite) for prediction, record in pages)

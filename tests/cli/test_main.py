@@ -19,7 +19,10 @@ FROZEN = {
         *["--device", "--threads"],
         *["--overwrite", "--dwi", "--adc", "--b0", "--flair", "--swi", "--phase", "--tof", "--row", "--column"],
         *["--brain-mask", "--truth", "--b-value", "--adc-unit", "--nan-to-zero", "--registration"],
-        *["--no-registration", "--refine", "--refine-windows", *OUTPUT],
+        *["--no-registration", "--age", "--nihss", "--prestroke-mrs", "--onset-known"],
+        *["--hours-since-last-known-well", "--hours-since-recognition", "--hours-since-sleep-midpoint"],
+        *["--occlusion-site", "--mass-effect", "--collateral-flow", "--perfusion-penumbra", "--evt-possible"],
+        *["--refine", "--refine-windows", *OUTPUT],
     ],
     "simulate": [
         *["--out", "-o", "--cases", "--seed", "--first", "--preset", "--explain"],

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from adumbra import pipeline
+from adumbra import assessment, pipeline
 from adumbra.cli.main import main
 from adumbra.core.case_features import CaseScore, WidthShares
+from adumbra.core.clinical_facts import NO_FACTS, ClinicalFacts
 from adumbra.core.options import ComputeConfig, InferenceConfig, InputOptions, RefinementConfig, SelectionConfig
 from adumbra.core.results import Estimate, Findings, Prediction
 from adumbra.simulation import cohort
@@ -17,6 +18,8 @@ from adumbra.simulation import cohort
 VOLUME = Estimate(4.18, 3.9, 4.6, 0.95, "ml")
 FINDINGS = Findings("lesion", VOLUME, Estimate(21.0, 18.0, 25.0, 0.95, ""), (), ("FLAIR is missing.",))
 
+CLINIC = {"conclusion": ["Lesion of 4 ml.", "No clot was found.", "No rule is met."], "facts": {}, "lesion": None}
+CLINIC |= {"thrombus": None, "hypoperfusion": None, "rules": [], "use": "not printed"}
 UNREAD = object.__new__(Prediction)  # The command line does not look into it.
 
 
@@ -25,17 +28,22 @@ def pipeline_calls(monkeypatch):
     """The arguments of each call of the pipeline, which always returns the same outcome."""
     calls = []
 
-    def predict(source, out, **options):
+    def assess(source, out, **options):
         calls.append({"source": source, "out": out, **options})
         scores = {"dice": 0.75, "lesion_f1": 0.6} if "truth" in str(options) or "phantom" in str(source) else None
         maps = {"mask": Path("m.nii.gz")}
-        return pipeline.PredictionOutcome(
+        outcome = pipeline.PredictionOutcome(
             case="sub-1", maps=maps, report=out / "report.html", findings=FINDINGS, scores=scores, prediction=UNREAD,
             warnings=("brain: The brain mask may be wrong.",) if "odd" in str(source) else (),
         )  # fmt: skip
+        further = replace(outcome, findings=replace(FINDINGS, target="thrombus"), scores=None)
+        targets = {"lesion": outcome} | ({} if options.get("targets") else {"thrombus": further})
+        return assessment.Assessment("sub-1", targets, CLINIC, out / "report.html")
 
-    monkeypatch.setattr(pipeline, "predict", predict)
-    monkeypatch.setattr(pipeline, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
+    monkeypatch.setattr(assessment, "assess", assess)
+    monkeypatch.setattr(
+        assessment, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",)
+    )
     monkeypatch.setattr(cohort, "simulate", lambda out, **_: [f"sub-phantom{out.name}"])
     return calls
 
@@ -49,9 +57,10 @@ def test_a_case_with_default_options(pipeline_calls):
     assert call == {
         "source": Path("case"),
         "out": Path("there"),
-        "target": "lesion",
+        "targets": None,
         "config": InferenceConfig(),
         "inputs": InputOptions(masks={}),
+        "facts": NO_FACTS,
         "overwrite": False,
     }
 
@@ -75,6 +84,7 @@ def test_files_by_name_and_every_option(pipeline_calls):
     assert main(["predict", *options, "-o", "there", "--quiet"]) == 0
     (call,) = pipeline_calls
     assert call["source"] == {"dwi": Path("d.nii"), "adc": Path("a.nii")}
+    assert call["targets"] == ["lesion"], "these options belong to the networks of one target"
     assert call["overwrite"] is True
     assert call["inputs"] == InputOptions(
         masks={"brain": Path("b.nii"), "lesion": Path("t.nii")}, b_value=800.0, adc_unit="1e-6mm2/s", nan_to_zero=True
@@ -101,8 +111,12 @@ def test_a_row_of_a_manifest_with_renamed_columns(pipeline_calls):
 
 
 def test_the_printed_text(pipeline_calls, capsys):
-    assert main(["predict", "case", "--truth", "truth.nii", "-o", "there", "--no-progress"]) == 0
+    command = ["predict", "case", "--target", "lesion", "--truth", "truth.nii", "-o", "there", "--no-progress"]
+    assert main(command) == 0
     assert capsys.readouterr().out.splitlines() == [
+        "sub-1",
+        *(f"  {line}" for line in CLINIC["conclusion"]),
+        "",
         "sub-1: lesion 4.18 ml (95% of the draws: 3.90 to 4.60 ml)",
         "Against the ground truth: Dice 0.75, lesion-wise F1 0.60",
         "Note: FLAIR is missing.",
@@ -115,7 +129,7 @@ def test_the_printed_width_and_score(pipeline_calls, capsys, monkeypatch):
     width, score = WidthShares(0.2, 0.0, 0.8, "draws"), CaseScore(0.9, 5, 0.7, 0.1, 0.03, 0.3, 30)
     monkeypatch.setattr(sys.modules[__name__], "FINDINGS", replace(FINDINGS, width=width, score=score))
     assert main(["predict", "case", "-o", "there", "--no-progress"]) == 0
-    assert capsys.readouterr().out.splitlines()[1:4] == [
+    assert capsys.readouterr().out.splitlines()[6:9] == [
         "Sources of the interval's width (squared, logarithmic scale): "
         "members 20%, draws of one member 0%, calibration 80%",
         "Case score: mean Dice of the 5 members with each other: 0.90",
@@ -135,6 +149,23 @@ def test_the_printed_json(pipeline_calls, capsys):
     assert (result["components"], result["uncertain_regions"]) == (21.0, 0)
     assert result["report"] == str(Path("there/report.html"))
     assert result["notes"] == ["FLAIR is missing.", "Research use only, not for diagnosis."]
+    assert result["target"] == "lesion"
+    assert result["further_targets"]["thrombus"]["volume_ml"] == result["volume_ml"]
+    assert result["clinic"]["conclusion"] == CLINIC["conclusion"]
+
+
+def test_facts_of_the_patient_and_several_targets(pipeline_calls, capsys):
+    facts = ["--age", "71", "--nihss", "14", "--onset-known", "no", "--hours-since-recognition", "3.5"]
+    named = ["--target", "thrombus", "--target", "lesion"]
+    assert main(["predict", "case", "-o", "there", "--quiet", "--occlusion-site", "m1", *facts, *named]) == 0
+    (call,) = pipeline_calls
+    assert call["targets"] == ["thrombus", "lesion"]
+    assert call["facts"] == ClinicalFacts(
+        age=71.0, nihss=14, onset_known=False, hours_since_recognition=3.5, occlusion_site="m1"
+    )
+    assert main(["predict", "case", "-o", "there", "--nihss", "43"]) == 2
+    assert main(["predict", "case", "-o", "there", "--high-threshold", "0", *named]) == 2
+    assert "one --target" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["predict", "odd", "-o", "there"], ["demo", "odd", "-o", "there"]])

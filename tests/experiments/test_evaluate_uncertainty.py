@@ -104,7 +104,7 @@ def test_the_file_beside_the_weights_is_used_and_recorded(tmp_path, weights, sub
     config = replace(CONFIG, weights=own)
     plain = pipeline.predict(subject, tmp_path / "plain", config=replace(config, calibration="none"))
     beside = pipeline.predict(subject, tmp_path / "beside", config=config)
-    runs = [json.loads((tmp_path / name / f"{plain.case}_run.json").read_text()) for name in ("plain", "beside")]
+    runs = [json.loads((tmp_path / name / f"{plain.case}_label-lesion_run.json").read_text()) for name in ("plain", "beside")]
     assert runs[0]["options"]["calibration"] is None
     assert runs[1]["options"]["calibration"]["cases"] == {"sub-000": "", "sub-001": "", "sub-002": ""}
     assert runs[1]["options"]["threshold"] == pytest.approx(calibration.calibrated_threshold(0.02))
@@ -172,7 +172,7 @@ def test_the_evaluation_against_masks_of_another_folder(tmp_path, weights, datas
 def test_several_weights_are_an_ensemble(tmp_path, two_members, subject):
     config = replace(CONFIG, weights=two_members, posterior="deterministic")
     outcome = pipeline.predict(subject, tmp_path, config=config)
-    options = json.loads((tmp_path / f"{outcome.case}_run.json").read_text())["options"]
+    options = json.loads((tmp_path / f"{outcome.case}_label-lesion_run.json").read_text())["options"]
     assert options["state"]["approximation"] == "ensemble"
     assert len(options["state"]["members"]) == 2
 
@@ -184,7 +184,7 @@ def test_auto_draws_until_the_standard_error_is_reached(tmp_path, weights, subje
     for error in (1.0, 1e-9):
         out = tmp_path / str(error)
         outcome = pipeline.predict(subject, out, config=replace(config, standard_error=error))
-        counts.append(json.loads((out / f"{outcome.case}_run.json").read_text())["options"]["draws"])
+        counts.append(json.loads((out / f"{outcome.case}_label-lesion_run.json").read_text())["options"]["draws"])
     assert counts == [8, 11]
 
 

@@ -136,11 +136,11 @@ def test_findings_and_manifest(findings: Findings, draws: VolumeDraws, run: RunR
     assert stored["findings"]["volume_ml"]["value"] == findings.volume_ml.value
     assert stored["findings"]["regions"][1]["side"] == "right"
     assert stored["draws"]["components"] == list(draws.components)
-    manifest = write_run(run, tmp_path, name="sub-01")
-    assert manifest == tmp_path / "sub-01_run.json"
+    manifest = write_run(run, tmp_path, name="sub-01", target="lesion")
+    assert manifest == tmp_path / "sub-01_label-lesion_run.json"
     assert json.loads(manifest.read_text())["conversions"][1]["warning"] is True
     with pytest.raises(OutputRefused, match=r"_run\.json"):
-        write_run(run, tmp_path, name="sub-01")
+        write_run(run, tmp_path, name="sub-01", target="lesion")
 
 
 def test_the_tree_is_valid_bids(
@@ -153,7 +153,7 @@ def test_the_tree_is_valid_bids(
     for name in ("sub-01_ses-2", "patient 3"):
         write_maps(maps, tmp_path, name=name, native=native, modality_source="sub-01_dwi.nii.gz", draws=draws)
         write_findings(findings, draws, tmp_path, name=name)
-        write_run(run, tmp_path, name=name)
+        write_run(run, tmp_path, name=name, target="lesion")
     (tmp_path / "sub-01_ses-2.html").write_text("<!doctype html>")
     result = subprocess.run([validator, "--json", str(tmp_path)], capture_output=True, text=True, check=False)
     issues = json.loads(result.stdout)["issues"]["issues"]

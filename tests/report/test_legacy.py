@@ -11,7 +11,8 @@ import pytest
 
 from adumbra.core.legacy import FILE_PARTS, current_names
 from adumbra.core.results import Prediction, RunRecord
-from adumbra.report.prediction_files import read_predictions, write_page, write_prediction
+from adumbra.report.prediction_files import write_page, write_prediction
+from adumbra.report.stored_predictions import read_predictions
 
 FILES = Path(__file__).parents[1] / "core" / "legacy_files"
 
@@ -123,11 +124,11 @@ def test_the_manifest(stored: tuple[Prediction, RunRecord], expected: Any) -> No
 
 def test_the_page_is_written_again(folder: Path, stored: tuple[Prediction, RunRecord]) -> None:
     prediction, run = stored
-    page = write_page(prediction, run, folder)
+    page = write_page([(prediction, run)], folder)
     text = page.read_text("utf-8")
     assert "Cross-attention weights" in text
     assert "Agreement with the reference segmentation" in text
-    assert page.read_bytes() == write_page(prediction, run, folder, overwrite=True).read_bytes()
+    assert page.read_bytes() == write_page([(prediction, run)], folder).read_bytes()
 
 
 def test_a_new_prediction_replaces_the_files_with_old_names(folder: Path, stored: tuple[Prediction, RunRecord]) -> None:

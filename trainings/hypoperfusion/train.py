@@ -1,11 +1,12 @@
 """Trains a network that estimates hypoperfused tissue (Tmax over 6 s of the phantom) without contrast agent.
 
 Whole heads of three presets are simulated once and cached at 2 mm with the mirrored hemisphere; augmentation leaves
-sequences out, so that DWI, ADC and FLAIR must do on their own. The last ``--held-out`` heads are validated. The result
-is not released; no figure is published from it yet.
+sequences out, so that DWI, ADC and FLAIR must do on their own. The last ``--held-out`` heads are validated. The heads
+are those of the second look at clots (``trainings/thrombus/second_look.py``), which keeps them in a folder; another
+target is trained on them.
 
-Run: ``python trainings/hypoperfusion/train.py prepare --work DIR [--masks DIR] [--cases 150]``, which can be stopped
-and repeated, then ``... train --work DIR --out DIR [--steps 6000]`` with the same numbers.
+Run: ``python trainings/hypoperfusion/train.py prepare --work DIR --phantoms DIR [--masks DIR] [--cases 96]``, which can
+be stopped and repeated, then ``... train --work DIR --phantoms DIR --out DIR [--steps 6000]`` with the same numbers.
 """
 
 import argparse
@@ -17,11 +18,12 @@ from adumbra.cli.progress_bars import ProgressBars
 from adumbra.core.types import Modality
 from adumbra.networks.strided import StridedUNetConfig
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
+from adumbra.simulation.stored_phantom import StoredPhantom
 from adumbra.training.cache import cache_cases, link_cache
 from adumbra.training.config import DataConfig, LossConfig, OptimiserConfig, RuntimeConfig, TrainConfig
 from adumbra.training.loop import train
 
-SEED = 111
+SEEDS = (104, 105)
 PRESETS = ("monocentric", "emergency", "multicentric")
 MODALITIES: tuple[Modality, ...] = ("dwi", "adc", "flair", "swi", "phase", "tof")
 
@@ -47,8 +49,9 @@ def main() -> None:
     add("--work", type=Path, required=True, help="folder of the prepared cases")
     add("--out", type=Path, help="folder of the training")
     add("--masks", type=Path, help="folder of lesion masks in MNI space")
-    add("--cases", type=int, default=150)
-    add("--held-out", type=int, default=15)
+    add("--phantoms", type=Path, required=True, help="folder of whole heads; those that it lacks are simulated")
+    add("--cases", type=int, default=96)
+    add("--held-out", type=int, default=9)
     add("--steps", type=int, default=6000)
     add("--loss", default="dice-cross-entropy")
     add("--seed", type=int, default=0)
@@ -57,7 +60,9 @@ def main() -> None:
     options = parser.parse_args()
     progress, config = ProgressBars(Console(stderr=True)), training_config(options)
     masks = lesion_mask_files(options.masks)
-    cases = [PhantomRef(SEED, n, masks, PRESETS[n % len(PRESETS)]) for n in range(options.cases)]
+    numbers = [divmod(n, len(SEEDS)) for n in range(options.cases)]
+    refs = [PhantomRef(SEEDS[which], number, masks, PRESETS[number % len(PRESETS)]) for number, which in numbers]
+    cases = [StoredPhantom(ref, options.phantoms) for ref in refs]
     folder = options.work / "cache"
     cache_cases(cases, folder, config.cache, workers=options.workers, progress=progress)
     if options.command == "train":

@@ -110,6 +110,26 @@ def rows_of(path: Path, *, columns: Mapping[str, str] | None = None) -> tuple[Ro
     return rows
 
 
+def cells_of(path: Path, *, row: str | None = None, columns: Mapping[str, str] | None = None) -> dict[str, str]:
+    """All cells of one row by heading, also of columns that name no file; empty cells are left out.
+
+    Args:
+        path: The manifest.
+        row: Identifier of the case; it may be left out where the table has one row.
+        columns: Role to heading, where a heading is not among the ``SYNONYMS``.
+
+    Raises:
+        MissingInput, AmbiguousInput, UnreadableFile: As in ``files_in``.
+    """
+    table = _table(path)
+    _, headings = next(table, (1, []))
+    index = _roles(path, [heading.strip() for heading in headings], columns or {})["case"]
+    for _, cells in table:
+        if any(cell.strip() for cell in cells) and row in (None, cells[index].strip() if index < len(cells) else ""):
+            return {heading: cell.strip() for heading, cell in zip(headings, cells, strict=False) if cell.strip()}
+    return {}
+
+
 def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
     text = _text(path)
     first = text.split("\n", 1)[0]

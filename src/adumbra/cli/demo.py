@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from adumbra.cli.options import DEFAULT_OUTPUT, OK, OutputOptions, command_line
-from adumbra.cli.predict import json_outcome, outcome_text
+from adumbra.cli.outcome import assessment_text, json_assessment
+from adumbra.core.clinical_facts import NO_FACTS, ClinicalFacts
 from adumbra.core.progress import Progress
 
 if TYPE_CHECKING:
-    import adumbra.pipeline
+    import adumbra.assessment
 
 SEED = 38  # An infarct of the first day, in one territory.
+FACTS = ClinicalFacts(age=71.0, nihss=14, prestroke_mrs=0, onset_known=True, hours_since_last_known_well=8.0)
+"""Facts of a patient that are invented, so that the report of the phantom shows verdicts."""
 
 
 def demo(
@@ -30,12 +33,14 @@ def demo(
         out: Folder to write to. The results of an earlier demo are replaced.
     """
     simulated = _simulate(out, output.progress_display())
-    outcomes = [_predict(simulated, out / "phantom-result", output.progress_display())]
+    outcomes = [_predict(simulated, out / "phantom-result", output.progress_display(), FACTS)]
     if case is not None:
         outcomes.append(_predict(case, out / "case-result", output.progress_display()))
     reports = "\n".join(f"Open in a browser: {outcome.report.resolve()}" for outcome in outcomes)
     output.print_warnings(warning for outcome in outcomes for warning in outcome.warnings)
-    output.print_result({"predictions": [json_outcome(o) for o in outcomes]}, *map(outcome_text, outcomes), reports)
+    output.print_result(
+        {"predictions": [json_assessment(o) for o in outcomes]}, *map(assessment_text, outcomes), reports
+    )
     return OK
 
 
@@ -48,7 +53,9 @@ def _simulate(out: Path, progress: Progress) -> Path:
     return out / "phantom" / name
 
 
-def _predict(source: Path, out: Path, progress: Progress) -> "adumbra.pipeline.PredictionOutcome":
-    from adumbra import pipeline
+def _predict(
+    source: Path, out: Path, progress: Progress, facts: ClinicalFacts = NO_FACTS
+) -> "adumbra.assessment.Assessment":
+    from adumbra.assessment import assess
 
-    return pipeline.predict(source, out, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)
+    return assess(source, out, facts=facts, overwrite=True, command=command_line(sys.argv[1:]), progress=progress)

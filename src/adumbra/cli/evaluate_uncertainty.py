@@ -40,7 +40,9 @@ def evaluate_uncertainty(
 
     truths = None if truth is None else find_masks(truth, target=target, predicted=False)
     progress = output.progress_display()
-    quality = evaluate_uncertainty(pred, truths=truths, measure=uncertainty, seed=seed, progress=progress)
+    quality = evaluate_uncertainty(
+        pred, target=target, truths=truths, measure=uncertainty, seed=seed, progress=progress
+    )
     plain = {"uncertainty": uncertainty, **plain_table(quality)}
     subtitle = f"{len(quality.cases)} case{'s' * (len(quality.cases) > 1)} · uncertainty: {uncertainty}"
     path = out or pred / "quality.html"

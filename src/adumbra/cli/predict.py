@@ -1,17 +1,17 @@
 """``adumbra predict``: segments one case and writes its maps and its report."""
 
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from adumbra.cli.clinical import NO_CLINICAL_ARGUMENTS, ClinicalArguments
 from adumbra.cli.options import (
     DEFAULT_OUTPUT,
     OK,
-    RESEARCH_USE,
     Count,
     Draws,
     Flag,
@@ -21,12 +21,9 @@ from adumbra.cli.options import (
     command_line,
     unwrap_docstring,
 )
+from adumbra.cli.outcome import assessment_text, json_assessment
 from adumbra.cli.refinement import NO_REFINEMENT, RefinementArguments
 from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, InputOptions, TrainedTarget
-
-if TYPE_CHECKING:
-    import adumbra.pipeline
-    from adumbra.core.results import Findings
 
 
 @Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
@@ -69,7 +66,8 @@ class InputArguments:
         row: Row of a CSV manifest, by the id of the case.
         column: Column of a manifest under another name, as in swi=SWAN. The option may be repeated.
         brain_mask: Brain mask to use in place of the computed one.
-        truth: Expert mask of the target. The report shows the scores of the prediction against it.
+        truth: Expert mask of the target, of the lesion where several are segmented. The report shows the scores of the
+            prediction against it.
         b_value: b-value of the DWI in s/mm², where no sidecar states it.
         adc_unit: Unit of the ADC, such as 1e-6mm2/s, where its values are ambiguous.
         nan_to_zero: Accept NaN voxels. They are set to zero and treated as not measured.
@@ -108,7 +106,7 @@ def predict(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")],
-    target: TrainedTarget = "lesion",
+    target: Annotated[list[TrainedTarget] | None, Parameter(negative=())] = None,
     posterior: Annotated[str, Parameter(show_default=False)] = "",
     draws: Draws = 20,
     standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
@@ -124,15 +122,18 @@ def predict(
     overwrite: Flag = False,
     scans: ScanFiles = NO_SCANS,
     inputs: InputArguments = DEFAULT_INPUT,
+    clinical: ClinicalArguments = NO_CLINICAL_ARGUMENTS,
     refinement: RefinementArguments = NO_REFINEMENT,
     output: OutputOptions = DEFAULT_OUTPUT,
 ) -> int:
-    """Segment the lesion or the thrombus of one case with its uncertainty, and write the maps and a report.
+    """Segment the targets of one case with their uncertainty, and write the maps and one clinical report.
 
     Args:
         case: A folder of NIfTI files, an ISLES'22 or BIDS subject, or a CSV manifest (with --row).
         out: Folder to write to.
-        target: The target to segment.
+        target: A target to segment. Repeat it for several. By default all targets that the sequences show are
+            segmented; with an option that belongs to the networks of one target, such as --weights or --threshold, it
+            is the lesion.
         posterior: The posterior to draw from, such as dropout, laplace, tta, deterministic or heteroscedastic. By
             default it is the one that the weights were trained for; the lesion has a deep ensemble. A posterior that
             is named draws from one released network.
@@ -156,12 +157,14 @@ def predict(
     if calibration is not None and no_calibration:
         raise UsageError("give either --calibration FILE or --no-calibration")
     source, columns = source_of(case, scans), inputs.columns()
-    from adumbra import pipeline
+    of_one_target = (weights, posterior or None, threshold, high_threshold, calibration, second_look, refinement.refine)
+    targets = chosen_targets(target, narrowed=any(option is not None for option in of_one_target))
+    from adumbra.assessment import assess
 
-    outcome = pipeline.predict(
+    assessment = assess(
         source,  # type: ignore[arg-type]  # The keys are modalities; importing their type would slow --help down.
         out,
-        target=target,
+        targets=targets,
         config=InferenceConfig(
             weights=weights,
             posterior=posterior,
@@ -177,20 +180,39 @@ def predict(
             second_look="beside" if second_look is None else "none" if second_look == ["none"] else second_look,
         ),
         inputs=InputOptions(
-            masks=inputs.masks(target),
+            masks=inputs.masks(targets[0] if targets is not None and len(targets) == 1 else "lesion"),
             row=inputs.row,
             columns=columns,
             b_value=inputs.b_value,
             adc_unit=inputs.adc_unit,
             nan_to_zero=inputs.nan_to_zero,
         ),
+        facts=clinical.facts(),
         overwrite=overwrite,
         command=command_line(sys.argv[1:]),
         progress=output.progress_display(),
     )
-    output.print_warnings(outcome.warnings)
-    output.print_result(json_outcome(outcome), outcome_text(outcome))
+    output.print_warnings(assessment.warnings)
+    output.print_result(json_assessment(assessment), assessment_text(assessment))
     return OK
+
+
+def chosen_targets(named: list[TrainedTarget] | None, *, narrowed: bool) -> list[TrainedTarget] | None:
+    """The targets of a prediction; None is all that the sequences show.
+
+    Args:
+        named: The targets that were named.
+        narrowed: Whether an option was given that belongs to the networks of one target.
+
+    Raises:
+        UsageError: Several targets were named beside such an option.
+    """
+    if narrowed and named is not None and len(set(named)) > 1:
+        raise UsageError(
+            "--weights, --posterior, --threshold, --high-threshold, --calibration, --second-look and --refine belong "
+            "to one target: give one --target beside them"
+        )
+    return ["lesion"] if narrowed and not named else named or None
 
 
 def source_of(case: Path | None, scans: ScanFiles) -> Path | dict[str, Path]:
@@ -203,45 +225,3 @@ def source_of(case: Path | None, scans: ScanFiles) -> Path | dict[str, Path]:
     if (case is None) == (not files):
         raise UsageError("give either CASE or the scans by name (--dwi FILE --adc FILE --flair FILE ...)")
     return case if case is not None else files
-
-
-def json_outcome(outcome: "adumbra.pipeline.PredictionOutcome") -> dict[str, object]:
-    """The result of a prediction as ``--json`` prints it."""
-    findings, volume = outcome.findings, outcome.findings.volume_ml
-    return {
-        "case": outcome.case,
-        "target": findings.target,
-        "volume_ml": {"value": volume.value, "low": volume.low, "high": volume.high, "level": volume.level},
-        "interval_width": None if findings.width is None else asdict(findings.width),
-        "case_score": None if findings.score is None else asdict(findings.score),
-        "components": findings.components.value,
-        "uncertain_regions": len(findings.regions),
-        "scores": outcome.scores,
-        "maps": dict(outcome.maps),
-        "report": outcome.report,
-        "notes": [*findings.notes, RESEARCH_USE],
-        "warnings": [*outcome.warnings],
-    }
-
-
-def outcome_text(outcome: "adumbra.pipeline.PredictionOutcome") -> str:
-    """The result of a prediction in a few lines, with the notes that belong to its numbers."""
-    volume = outcome.findings.volume_ml
-    level = f"{volume.level:.0%} " + ("of the draws" if volume.by == "draws" else "coverage, calibrated")
-    interval = f"{level}: {volume.low:.2f} to {volume.high:.2f} ml"
-    lines = [f"{outcome.case}: {outcome.findings.target} {volume.value:.2f} ml ({interval})"]
-    lines += _width_and_score(outcome.findings)
-    if outcome.scores is not None:
-        labels = {"dice": "Dice", "lesion_f1": "lesion-wise F1"}
-        scores = ", ".join(f"{label} {outcome.scores[name]:.2f}" for name, label in labels.items())
-        lines.append(f"Against the ground truth: {scores}")
-    lines += [f"Note: {note}" for note in outcome.findings.notes]
-    return "\n".join([*lines, f"Report: {outcome.report}", RESEARCH_USE])
-
-
-def _width_and_score(findings: "Findings") -> list[str]:
-    """The sources of the interval's width, and the case score with its calibrated meaning."""
-    from adumbra.report.case_summary import score_sentences, width_sentence
-
-    width = () if findings.width is None else (width_sentence(findings.width),)
-    return [*width, *(() if findings.score is None else score_sentences(findings.score))]

@@ -21,8 +21,8 @@ def report(
         directory: The folder that adumbra predict wrote.
         overwrite: Replace the existing report.
     """
-    from adumbra import pipeline
+    from adumbra import assessment
 
-    pages = pipeline.report(directory, overwrite=overwrite)
+    pages = assessment.report(directory, overwrite=overwrite)
     output.print_result({"reports": pages}, *(f"Report: {page}" for page in pages))
     return OK

@@ -36,10 +36,17 @@ GAP_MM = 5.0
 """Largest gap between two fragments of one clot. On 20 phantoms with a contour (cohort 97), each clot was one component
 and two clots of a case were 54 mm apart or more, so that the limit was not decisive there."""
 
+LARGEST_ML = 20.0
+"""Volume in ml above which a mask is no clot and has no length: the lumen of a whole carotid artery holds some 5 ml."""
+MOST_FRAGMENTS = 100
+"""Largest number of components that may belong to clots."""
+MOST_CLOTS = 10
+"""Largest number of clots that are described; the others are part of ``elsewhere``."""
+
 
 @dataclass(frozen=True)
 class ClotMeasures:
-    """One clot in one mask. All numbers but the first two are undefined (nan) where the mask is empty.
+    """One clot in one mask. All numbers but the first two are undefined (nan) where the mask is empty or is no clot.
 
     Attributes:
         volume_ml: Volume.
@@ -62,7 +69,7 @@ class ClotMeasures:
 
 @cites("Naggara2013", *citations(centre_line, max_feret_mm))
 def measure_clot(mask: Mask, grid: Grid) -> ClotMeasures:
-    """Size and shape of one clot, whose fragments are all in the mask.
+    """Size and shape of one clot, whose fragments are all in the mask. Above ``LARGEST_ML`` it has a volume only.
 
     Args:
         mask: (X, Y, Z).
@@ -71,6 +78,8 @@ def measure_clot(mask: Mask, grid: Grid) -> ClotMeasures:
     if not mask.any():
         return ClotMeasures(0.0, 0, nan, nan, nan, nan, nan)
     volume = float(np.count_nonzero(mask)) * grid.voxel_ml
+    if volume > LARGEST_ML:
+        return ClotMeasures(volume, label_components(mask)[1], nan, nan, nan, nan, nan)
     line = centre_line(mask, grid)
     filled = max(line.length_mm - line.bridged_mm, min(grid.spacing_mm))
     return ClotMeasures(
@@ -87,6 +96,8 @@ def measure_clot(mask: Mask, grid: Grid) -> ClotMeasures:
 def group_fragments(mask: Mask, grid: Grid, *, gap_mm: float = GAP_MM) -> tuple[Labels, int]:
     """Labels the clots of a mask from 1 on, the largest first; fragments with a gap up to a limit are one clot.
 
+    Of more than ``MOST_FRAGMENTS`` components, the smallest belong to no clot: a mask of noise has thousands.
+
     Args:
         mask: (X, Y, Z).
         grid: Its grid.
@@ -95,7 +106,7 @@ def group_fragments(mask: Mask, grid: Grid, *, gap_mm: float = GAP_MM) -> tuple[
     Returns:
         int32 labels of the shape of the mask, and the number of clots.
     """
-    labels, count = label_components(mask)
+    labels, count = _largest(*label_components(mask))
     points = [grid.world_mm(np.argwhere(labels == number)) for number in range(1, count + 1)]
     reach = gap_mm + float(np.mean(grid.spacing_mm))
     group = np.arange(count)
@@ -110,6 +121,17 @@ def group_fragments(mask: Mask, grid: Grid, *, gap_mm: float = GAP_MM) -> tuple[
     for place, number in enumerate(order, start=1):
         rank[1:][group == number] = place
     return rank[labels], len(order)
+
+
+def _largest(labels: Labels, count: int) -> tuple[Labels, int]:
+    """The largest components, numbered from 1 on in their order; at most ``MOST_FRAGMENTS``."""
+    if count <= MOST_FRAGMENTS:
+        return labels, count
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    chosen = np.sort(1 + np.argsort(-sizes, kind="stable")[:MOST_FRAGMENTS])
+    number = np.zeros(count + 1, dtype=labels.dtype)
+    number[chosen] = np.arange(1, MOST_FRAGMENTS + 1)
+    return number[labels], MOST_FRAGMENTS
 
 
 @dataclass(frozen=True)
@@ -184,7 +206,8 @@ class ClotDraws:
 
     def __init__(self, reference: Mask, grid: Grid, *, gap_mm: float = GAP_MM) -> None:
         check_mask(reference, grid)
-        self.labels, self.count = group_fragments(reference, grid, gap_mm=gap_mm)
+        labels, count = group_fragments(reference, grid, gap_mm=gap_mm)
+        self.labels, self.count = np.where(labels <= MOST_CLOTS, labels, 0), min(count, MOST_CLOTS)
         self._grid, self._gap = grid, gap_mm
         self._references = [measure_clot(self.labels == number, grid) for number in range(1, self.count + 1)]
         self._rows: list[list[ClotMeasures]] = []
@@ -206,20 +229,25 @@ class ClotDraws:
 
     def _owners(self, mask: Mask) -> Labels:
         """The clot that each voxel of a draw belongs to, (X, Y, Z) int32; 0 for none."""
+        if not self.count:
+            return np.zeros(mask.shape, dtype=np.int32)
         labels, count = label_components(mask)
+        voxels = np.argwhere(labels > 0)
+        component, shared = labels[tuple(voxels.T)], self.labels[tuple(voxels.T)]
         owners = np.zeros(count + 1, dtype=np.int32)
+        pairs = np.zeros((count + 1, self.count + 1), dtype=np.int64)
+        np.add.at(pairs, (component, shared), 1)
+        met = pairs[:, 1:].any(axis=1)
+        owners[met] = 1 + pairs[met, 1:].argmax(axis=1)
         own = np.argwhere(self.labels > 0)
-        tree = cKDTree(self._grid.world_mm(own)) if len(own) else None
-        reach = self._gap + float(np.mean(self._grid.spacing_mm))
-        for number in range(1, count + 1):
-            part = labels == number
-            shared = np.bincount(self.labels[part], minlength=self.count + 1)[1:]
-            if shared.any():
-                owners[number] = 1 + int(shared.argmax())
-            elif tree is not None:
-                distance, nearest = tree.query(self._grid.world_mm(np.argwhere(part)))
-                if distance.min() <= reach:
-                    owners[number] = self.labels[tuple(own[nearest[distance.argmin()]])]
+        apart = voxels[~met[component]]
+        if len(apart):
+            reach = self._gap + float(np.mean(self._grid.spacing_mm))
+            tree = cKDTree(self._grid.world_mm(own))
+            distance, nearest = tree.query(self._grid.world_mm(apart), distance_upper_bound=reach * (1.0 + 1e-9))
+            order = np.argsort(distance, kind="stable")[::-1]  # the nearest voxel of each component is written last
+            reached = order[np.isfinite(distance[order])]
+            owners[labels[tuple(apart[reached].T)]] = self.labels[tuple(own[nearest[reached]].T)]
         return owners[labels]
 
     def description(self, *, level: float = LEVEL) -> Clots:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from adumbra.clinic.uncertain_regions import uncertain_regions
+from adumbra.clinic.uncertain_regions import LEAST_ML, LEAST_SHARE, uncertain_regions
 from adumbra.core.errors import InputRejected
 from adumbra.core.geometry.components import label_components
 from adumbra.core.results import Estimate, Findings, Maps, RegionalUncertainty, VolumeDraws
@@ -37,7 +37,7 @@ def findings(
         regional: Agreement of the draws on each component of the mask; None if it is not reported.
         calibrated_interval: Calibrated interval of the volume, which replaces that of the draws; None if there is none.
         level: Level of the central intervals, between 0 and 1.
-        most: Largest number of uncertain regions.
+        most: Largest number of uncertain regions; those that could hardly change the volume are left out.
 
     Raises:
         InputRejected: The level is not between 0 and 1, or the draws are not those of the maps.
@@ -50,7 +50,8 @@ def findings(
     if calibrated_interval is not None:
         volume = replace(calibrated_interval, value=float(volume_ml), by="calibration")
     components = estimate(float(label_components(maps.mask)[1]), draws.components, level=level, unit="lesions")
-    regions = uncertain_regions(maps, brain=brain, most=most)
+    limits = {"least_share": LEAST_SHARE, "least_ml": LEAST_ML[maps.target]}
+    regions = uncertain_regions(maps, brain=brain, most=most, **limits)
     return Findings(maps.target, volume, components, regions, notes(maps, volume), regional)
 
 

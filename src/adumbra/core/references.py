@@ -183,6 +183,14 @@ REFERENCES: dict[str, Reference] = {
         1934,
         "10.1093/biomet/26.4.404",
     ),
+    "Darwish2020": Reference(
+        "Darwish EAF, Abdelhameed-El-Nouby M, Geneidy E",
+        "Mapping the ischemic penumbra and predicting stroke progression in acute ischemic stroke: the overlooked role "
+        "of susceptibility weighted imaging",
+        "Insights into Imaging 11:6",
+        2020,
+        "10.1186/s13244-019-0810-y",
+    ),
     "Daxberger2021": Reference(
         "Daxberger E, Kristiadi A, Immer A, et al.",
         "Laplace redux: effortless Bayesian deep learning",
@@ -238,6 +246,13 @@ REFERENCES: dict[str, Reference] = {
         "NeuroImage 54(1):313–327",
         2011,
         "10.1016/j.neuroimage.2010.07.033",
+    ),
+    "Frangi1998": Reference(
+        "Frangi AF, Niessen WJ, Vincken KL, Viergever MA",
+        "Multiscale vessel enhancement filtering",
+        "MICCAI, LNCS 1496:130–137",
+        1998,
+        "10.1007/BFb0056195",
     ),
     "Frenzel2007": Reference(
         "Frenzel S, Pompe B",
@@ -389,6 +404,13 @@ REFERENCES: dict[str, Reference] = {
         2004,
         "10.1002/mrm.20194",
     ),
+    "Jiang2021": Reference(
+        "Jiang HF, Zhang YQ, Pang JX, et al.",
+        "Factors associated with prominent vessel sign on susceptibility-weighted imaging in acute ischemic stroke",
+        "Scientific Reports 11:5641",
+        2021,
+        "10.1038/s41598-021-84269-8",
+    ),
     "Kang2017": Reference(
         "Kang DW, Jeong HG, Kim DY, Yang W, Lee SH",
         "Prediction of stroke subtype and recanalization using susceptibility vessel sign on "
@@ -438,6 +460,13 @@ REFERENCES: dict[str, Reference] = {
         "Radiology 161(2):401–407",
         1986,
         "10.1148/radiology.161.2.3763909",
+    ),
+    "Legge2017": Reference(
+        "Legge J, Graham A, Male S, et al.",
+        "Fluid-attenuated inversion recovery (FLAIR) signal intensity can identify stroke within 6 and 8 hours",
+        "Journal of Stroke and Cerebrovascular Diseases 26(7):1582–1587",
+        2017,
+        "10.1016/j.jstrokecerebrovasdis.2017.02.030",
     ),
     "Lei2018": Reference(
         "Lei J, G'Sell M, Rinaldo A, et al.",
@@ -680,6 +709,13 @@ REFERENCES: dict[str, Reference] = {
         2018,
         "10.3389/fneur.2018.00273",
     ),
+    "Schwamm2018": Reference(
+        "Schwamm LH, Wu O, Song SS, et al.",
+        "Intravenous thrombolysis in unwitnessed stroke onset: MR WITNESS trial results",
+        "Annals of Neurology 83(5):980–993",
+        2018,
+        "10.1002/ana.25235",
+    ),
     "Song2021": Reference(
         "Song J, Meng C, Ermon S",
         "Denoising diffusion implicit models",
@@ -817,6 +853,14 @@ REFERENCES: dict[str, Reference] = {
         "Journal of Cerebral Blood Flow and Metabolism 35(4):648–654",
         2015,
         "10.1038/jcbfm.2014.241",
+    ),
+    "Zeng2021": Reference(
+        "Zeng L, Chen J, Liao H, et al.",
+        "Fluid-attenuated inversion recovery vascular hyperintensity in cerebrovascular disease: a review for "
+        "radiologists and clinicians",
+        "Frontiers in Aging Neuroscience 13:790626",
+        2021,
+        "10.3389/fnagi.2021.790626",
     ),
     "Zenk2025": Reference(
         "Zenk M, Zimmerer D, Isensee F, et al.",

@@ -13,6 +13,7 @@ from adumbra.core.candidates import CandidateDecision
 from adumbra.core.case import Case
 from adumbra.core.case_features import CaseFeatures, CaseScore, WidthShares
 from adumbra.core.geometry.grid import Grid
+from adumbra.core.mask_draws import MaskDraws
 from adumbra.core.types import Mask, Modality, Target, Volume
 
 Curve = tuple[np.ndarray, np.ndarray]
@@ -264,6 +265,7 @@ class Prediction:
         attention: Cross-attention maps on the maps' grid; None for a network without cross-attention.
         features: Features of the draws; None where not computed.
         refinement: What a second pass changed; None without one.
+        mask_draws: Masks of the first draws on the grid of the maps; None where they were not stored.
     """
 
     case: Case
@@ -275,6 +277,7 @@ class Prediction:
     attention: AttentionMaps | None = None
     features: CaseFeatures | None = None
     refinement: RefinementSummary | None = None
+    mask_draws: MaskDraws | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from adumbra.core.errors import GridMismatch, InputRejected, MissingInput
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.results import Prediction, RunRecord
 from adumbra.core.targets import TARGET_SPECS
+from adumbra.core.types import Target
 from adumbra.evaluation.uncertainty.quality import (
     MAXIMA,
     CaseQuality,
@@ -18,12 +19,13 @@ from adumbra.evaluation.uncertainty.quality import (
     case_quality,
     uncertainty_quality,
 )
-from adumbra.report.prediction_files import read_predictions
+from adumbra.report.stored_predictions import read_predictions, targets_in
 
 
 def evaluate_uncertainty(
     predictions: Path,
     *,
+    target: Target = "lesion",
     truths: Mapping[str, Path] | None = None,
     measure: str = "entropy",
     seed: int = 0,
@@ -33,6 +35,7 @@ def evaluate_uncertainty(
 
     Args:
         predictions: Folder that ``adumbra predict`` wrote.
+        target: The target that is evaluated where the folder holds several.
         truths: Files of true masks, by case. None takes the masks that the cases came with.
         measure: Uncertainty measure that is evaluated, a key of ``evaluation.uncertainty.quality.MAXIMA``.
         seed: Seed of the bootstrap resamples.
@@ -46,8 +49,11 @@ def evaluate_uncertainty(
     if measure not in MAXIMA:
         raise InputRejected("map", expected=" or ".join(MAXIMA), found=measure, do="choose one of these")
     cases: dict[str, CaseQuality] = {}
-    total = sum(1 for _ in predictions.glob("*_run.json"))
-    for prediction, run in progress.track(read_predictions(predictions), what="Evaluating uncertainty", total=total):
+    targets = targets_in(predictions)
+    only = target if len(set(targets)) > 1 else None
+    total = sum(only in (None, name) for name in targets)
+    stored = read_predictions(predictions, target=only)
+    for prediction, run in progress.track(stored, what="Evaluating uncertainty", total=total):
         truth = _truth(prediction, truths)
         if truth is None:
             continue

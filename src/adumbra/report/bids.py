@@ -17,7 +17,10 @@ from adumbra.core.types import Target
 BIDS_VERSION = "1.10.1"
 NAME = "Adumbra"
 RESEARCH_USE = "Research use only, not for diagnosis."
-IGNORED = ("*_uncertainty.nii.gz", "*_uncertainty.json", "*_findings.json", "*_run.json", "*.html")
+IGNORED = (
+    "*_uncertainty.nii.gz", "*_uncertainty.json", "*_findings.json", "*_run.json", "*_clinic.json", "*_scene.npz",
+    "*.html", "*.pdf",
+)  # fmt: skip
 """Files for which BIDS 1.10 has no name."""
 
 README = """# Segmentations with their uncertainty
@@ -36,7 +39,8 @@ One image per measure, on the voxels of the reference modality of the target:
 
 `_findings.json` holds volumes with their intervals and the uncertain regions. Two of its numbers are a Dice without a
 reference: `draws_dice` compares two draws, in the case and around each component; `member_dice`, the case score,
-compares the masks of the ensemble members. `_run.json` holds what is needed to repeat the run.
+compares the masks of the ensemble members. `_run.json` holds what is needed to repeat the run of a target, and
+`_clinic.json` the clinical summary of a case, where it was computed.
 """
 
 _NAMED = re.compile(r"sub-[a-zA-Z0-9]+(_ses-[a-zA-Z0-9]+)?(_acq-[a-zA-Z0-9]+)?(_run-[0-9]+)?")

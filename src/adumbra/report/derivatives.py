@@ -19,7 +19,7 @@ from adumbra.core.geometry.components import touching
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.geometry.resampling import resample
 from adumbra.core.results import Findings, Maps, RunRecord, VolumeDraws
-from adumbra.core.types import Mask, Volume
+from adumbra.core.types import Mask, Target, Volume
 from adumbra.report.bids import RESEARCH_USE, bids_name, case_folder, dataset_files, json_bytes
 
 MEASURES = {
@@ -98,15 +98,16 @@ def write_findings(
     return write_all_atomically({path: json_bytes(content)}, out, overwrite=overwrite)[0]
 
 
-def write_run(run: RunRecord, out: Path, *, name: str, overwrite: bool = False) -> Path:
-    """Writes the manifest ``<case>_run.json`` at the root. It is written last: results without one are incomplete.
+def write_run(run: RunRecord, out: Path, *, name: str, target: Target, overwrite: bool = False) -> Path:
+    """Writes the manifest ``<case>_label-<target>_run.json`` at the root, after all else of its prediction.
 
     Raises:
         OutputRefused: The file exists already, or cannot be written.
         InputRejected: The name has no letter or digit.
     """
     content = json_bytes(asdict(run))
-    return write_all_atomically({f"{bids_name(name)}_run.json": content}, out, overwrite=overwrite)[0]
+    file = f"{bids_name(name)}_label-{target}_run.json"
+    return write_all_atomically({file: content}, out, overwrite=overwrite)[0]
 
 
 def sha256_by_name(paths: Iterable[Path]) -> dict[str, str]:

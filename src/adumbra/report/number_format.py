@@ -1,6 +1,8 @@
 """Numbers and names as the page prints them: the filters of its template."""
 
+from collections.abc import Mapping
 from math import isnan
+from typing import Any
 
 from adumbra.core.results import Estimate
 
@@ -15,6 +17,20 @@ def format_ml(value: float) -> str:
 def format_interval(estimate: Estimate) -> str:
     """The interval of a volume: ``"8.10 to 12.3 ml"``."""
     return f"{format_ml(estimate.low)} to {format_ml(estimate.high)} ml"
+
+
+def format_value(value: float | None) -> str:
+    """A number of the clinical summary: two decimals below 1, else one where there is any; an en dash for none."""
+    if value is None or isnan(value):
+        return EN_DASH
+    return f"{value:.2f}" if 0.0 < abs(value) < 0.995 else f"{value:.1f}".removesuffix(".0")
+
+
+def format_row_interval(row: Mapping[str, Any]) -> str:
+    """The interval of a distribution of the clinical summary: ``"8.1 to 12.3"``."""
+    if row["low"] is None or row["high"] is None:
+        return EN_DASH
+    return f"{format_value(row['low'])} to {format_value(row['high'])}"
 
 
 def format_score(value: float, name: str) -> str:

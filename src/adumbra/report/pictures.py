@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adumbra.core.results import AttentionMaps, Region
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.report.figures import (
     ENTROPY,
     Scale,
@@ -45,7 +46,7 @@ def key_pictures(scene: Scene) -> list[tuple[str, Picture]]:
     """The key slice of the reference modality, large: with contours, and with the predictive entropy."""
     modality, level = scene.reference, key_slice(scene.maps)
     at = _axial(scene, level, KEY_HEIGHT)
-    place = f"{modality.upper()}, axial slice {level}"
+    place = f"{modality.upper()}, axial slice {level + 1}"
     contours = slice_with_contours(scene, modality, at)
     entropy = slice_with_map(scene, modality, at, scene.maps.entropy, ENTROPY)
     return [
@@ -54,15 +55,22 @@ def key_pictures(scene: Scene) -> list[tuple[str, Picture]]:
     ]
 
 
-def slice_rows(scene: Scene) -> list[tuple[str, str, list[Picture]]]:
+def slice_rows(scene: Scene, *, brief: bool = False) -> list[tuple[str, str, list[Picture]]]:
     """Rows of slices as heading, CSS class and pictures.
 
-    Each scan has a row with contours and a row with the predictive entropy. The last row shows the epistemic part over
-    the reference modality.
+    Each scan that the usual network of the target takes has a row with contours and a row with the predictive entropy;
+    where it takes none of them, each scan has. The last row shows the epistemic part over the reference modality.
+
+    Args:
+        scene: What the pictures share.
+        brief: Only rows of the reference modality, for a page that has a viewer of all scans.
     """
     tiles = [_axial(scene, level, TILE_HEIGHT) for level in representative_slices(scene.maps, scene.box)]
     rows = []
-    for modality in scene.background:
+    network = TARGET_SPECS[scene.maps.target].network
+    inputs = () if network is None else network.modalities
+    shown = [name for name in scene.background if name in inputs] or [*scene.background]
+    for modality in [scene.reference] if brief else shown:
         scan = modality.upper()
         pictures = [slice_with_contours(scene, modality, at) for at in tiles]
         rows.append((f"{scan}, segmentation", "contour", _row(pictures, tiles, scene, f"{scan} with the contour")))
@@ -85,7 +93,7 @@ def attention_pictures(scene: Scene, attention: AttentionMaps) -> list[Picture]:
         _picture(
             slice_with_map(scene, modality, at, volume, ATTENTION),
             at,
-            f"Attention, axial slice {at.index}: {name}",
+            f"Attention, axial slice {at.index + 1}: {name}",
             text=name,
         )
         for name, modality, volume in layers
@@ -95,7 +103,7 @@ def attention_pictures(scene: Scene, attention: AttentionMaps) -> list[Picture]:
 def picture_of_region(scene: Scene, region: Region) -> Picture:
     """The place of an uncertain region, and the entropy around it in three planes."""
     image = region_picture(scene, region)
-    alt = f"Region {region.rank}: its place in axial slice {region.index[2]}, entropy around it in three planes"
+    alt = f"Region {region.rank}: its place in axial slice {region.index[2] + 1}, entropy around it in three planes"
     return Picture(data_uri(image), image.width, image.height, alt)
 
 
@@ -112,8 +120,8 @@ def _row(pictures: list[np.ndarray], tiles: list[Tile], scene: Scene, content: s
     for picture, at in zip(pictures, tiles, strict=True):
         middle = np.array([*((np.array(scene.maps.grid.shape[:2]) - 1) / 2), at.index])
         height_mm = float(scene.maps.grid.world_mm(middle)[2])
-        text = f"{height_mm:+.0f} mm, slice {at.index}"
-        row.append(_picture(picture, at, f"{content}, axial slice {at.index}", text=text))
+        text = f"{height_mm:+.0f} mm, slice {at.index + 1}"
+        row.append(_picture(picture, at, f"{content}, axial slice {at.index + 1}", text=text))
     return row
 
 

@@ -26,6 +26,7 @@ from scipy import ndimage
 from adumbra.core.errors import GridMismatch, InputRejected
 from adumbra.core.geometry.components import component_sizes, label_components
 from adumbra.core.geometry.grid import Grid
+from adumbra.core.mask_draws import MaskDraws
 from adumbra.core.references import cites
 from adumbra.core.results import Maps, RegionalUncertainty, RegionUncertainty, VolumeDraws
 from adumbra.core.statistics import coefficient_of_variation
@@ -70,6 +71,13 @@ class DrawMasks:
             self._bits[self.draws] = np.packbits(mask)
         self.counts += mask
         self.draws += 1
+
+    def packed(self) -> MaskDraws | None:
+        """The masks of the first draws; None before the first."""
+        if self.counts is None:
+            return None
+        x, y, z = self.counts.shape
+        return MaskDraws((x, y, z), self._bits[: min(self.draws, self._capacity)].copy())
 
     def stored_masks(self) -> Iterator[np.ndarray]:
         """Masks of the first draws, each a uint8 array of 0 and 1 for every voxel in C order."""

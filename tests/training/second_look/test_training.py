@@ -19,7 +19,7 @@ from adumbra.networks.second_look import MAPS, SecondLookConfig, SecondLookNetwo
 from adumbra.pipeline import predict, predict_case
 from adumbra.preprocessing.pipeline import network_case
 from adumbra.report.bids import plain
-from adumbra.report.prediction_files import read_predictions
+from adumbra.report.stored_predictions import read_predictions
 from adumbra.segmentation_model import load_model
 from adumbra.training.second_look.batches import ExampleAugmentation, example_refs, read_example, sample_refs
 from adumbra.training.second_look.examples import (

@@ -1,0 +1,87 @@
+"""Probability maps with one modality withheld at a time: what a segmentation rests on.
+
+The prepared case of a network is used again without one of its scans, which the network then sees as missing, as it
+does for a patient without this sequence. Alignment, brain mask, normalisation, reflection and the place in the atlas
+stay those of all sequences, so that only the network's input changes. Each pass is deterministic and uses the first
+members of an ensemble only, because a pass of each member costs seconds; the map with all modalities is computed with
+the same members. A second pass over uncertain windows and the decision on candidates are not repeated: for a thrombus
+the change is that of the first pass.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from adumbra.clinic.modality_evidence import WithheldProbabilities
+from adumbra.core.case import Case
+from adumbra.core.errors import InputRejected
+from adumbra.core.geometry.grid import Grid
+from adumbra.core.progress import Progress, quiet
+from adumbra.core.types import Mask, Modality, Volume
+from adumbra.segmentation_model import SegmentationModel
+
+MEMBERS = 1
+"""Usual number of members of an ensemble that see the case without a modality; ``docs/results/worklist.md`` states the
+cost of each."""
+
+
+def withheld_probabilities(
+    model: SegmentationModel,
+    cases: Mapping[float, Case],
+    grid: Grid,
+    *,
+    within: Mask,
+    members: int = MEMBERS,
+    progress: Progress = quiet,
+) -> WithheldProbabilities | None:
+    """The probability with all modalities, and without each of them.
+
+    Args:
+        model: As ``segmentation_model.load_model`` gives it.
+        cases: As ``SegmentationModel.network_cases`` gives them.
+        grid: Grid of the maps.
+        within: (X, Y, Z) of ``grid``, the analysed region.
+        members: Number of members, the first ones of the ensemble.
+        progress: Follows the passes.
+
+    Returns:
+        None where the case has fewer than two of the networks' modalities, since one must be left.
+
+    Raises:
+        InputRejected: ``members`` is not between 1 and the number of networks.
+    """
+    if not 1 <= members <= model.member_count:
+        raise InputRejected(
+            "members",
+            expected=f"1 to {model.member_count}, the number of networks",
+            found=f"{members}",
+            do=f"give {MEMBERS}",
+        )
+    some = replace(model, networks=model.networks[:members], members=model.members[:members])
+    used = {m for network in some.networks for m in network.network.config.modalities}
+    available = [m for m in next(iter(cases.values())).scans if m in used]
+    if len(available) < 2:
+        return None
+    passes: list[Modality | None] = [None, *available]
+    maps = {
+        modality: _probability(some, {s: without(case, modality) for s, case in cases.items()}, grid, within)
+        for modality in progress.track(passes, what="Withholding modalities", total=len(passes))
+    }
+    return WithheldProbabilities(maps[None], {modality: maps[modality] for modality in available})
+
+
+def without(case: Case, modality: Modality | None) -> Case:
+    """The case without the scan of a modality, on both sides of the head; the case itself for None."""
+    if modality is None:
+        return case
+    scans, mirrors = ({m: s for m, s in part.items() if m != modality} for part in (case.scans, case.mirrors))
+    return replace(case, scans=scans, mirrors=mirrors)
+
+
+def _probability(model: SegmentationModel, cases: Mapping[float, Case], grid: Grid, within: Mask) -> Volume:
+    """The calibrated probability without any randomness, 0 outside the analysed region."""
+    volume = model.prepare(cases, grid, within=within).deterministic()
+    if model.calibration is not None:
+        volume = model.calibration.apply(volume)
+    return np.where(within, volume, np.float32(0.0)).astype(np.float32)

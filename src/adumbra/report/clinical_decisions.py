@@ -1,0 +1,124 @@
+"""The sections of the clinical document on cues, mismatch and rules, and on regions to look at again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from adumbra.report.document import Section, Table
+from adumbra.report.number_format import EN_DASH, format_row_interval, format_value
+
+Plain = Mapping[str, Any]
+FACT_NAMES: Mapping[str, str] = {
+    "nihss": "NIHSS", "prestroke_mrs": "prestroke mRS", "evt_possible": "thrombectomy possible",
+    "perfusion_penumbra": "penumbra on automated perfusion imaging",
+}  # fmt: skip
+"""Names of facts that are not their identifiers with spaces."""
+ORDER = ("met", "borderline", "cannot be said", "not met")
+"""The order of verdicts."""
+
+
+def rule_sections(clinic: Plain) -> Iterator[Section]:
+    """The section on mismatch and rules, with the verdicts that are met first."""
+    mismatch = (clinic.get("hypoperfusion") or {}).get("mismatch")
+    paragraphs = [str(clinic["rules_note"])]
+    tables = []
+    if mismatch is not None:
+        names = (
+            "core_ml",
+            "hypoperfusion_ml",
+            "mismatch_difference_ml",
+            "mismatch_set_difference_ml",
+            "mismatch_ratio",
+        )
+        rows = tuple(
+            (str(mismatch[n]["label"]), format_value(mismatch[n]["median"]), format_row_interval(mismatch[n]))
+            for n in names
+        )
+        caption = "Core, estimated hypoperfusion and mismatch over the draws, by both definitions, in ml."
+        tables.append(Table(("Quantity", "Median", "Interval"), rows, caption, (1, 2)))
+        paragraphs += mismatch["notes"]
+    paragraphs += image_mismatch(clinic, "dwi_flair", "dwi_swi")
+    facts = clinic.get("facts") or {}
+    stated = "; ".join(
+        f"{FACT_NAMES.get(name, name.replace('_', ' '))} {_fact(value)}" for name, value in facts.items()
+    )
+    paragraphs.append(f"Known besides the images: {stated}." if stated else "Nothing is known besides the images.")
+    verdicts = sorted(clinic["rules"], key=lambda rule: ORDER.index(rule["status"]))
+    rules = tuple((str(rule["title"]), _verdict(rule), _reason(rule), str(rule["doi"])) for rule in verdicts)
+    header = ("Trial or guideline", "Verdict", "Reason", "Source")
+    tables.append(Table(header, rules, "Criteria of published rules. A verdict is no recommendation."))
+    yield Section("Mismatch and rules", tuple(dict.fromkeys(paragraphs)), tuple(tables))
+
+
+def _reason(rule: Plain) -> str:
+    """The sentence of a verdict without its title and its status, which have columns of their own."""
+    text = str(rule["sentence"]).removeprefix(f"{rule['title']}: ")
+    return text.partition(": ")[2] or text
+
+
+def _verdict(rule: Plain) -> str:
+    probability = rule["probability"]
+    return f"borderline, {probability:.2f}" if rule["status"] == "borderline" else str(rule["status"])
+
+
+def cue_rows(clinic: Plain) -> list[Plain]:
+    """The cues that were computed, as plain values."""
+    rows = (clinic.get("cues") or {}).values()
+    return [row for row in rows if isinstance(row, dict) and "sentence" in row]
+
+
+def image_mismatch(clinic: Plain, *names: str) -> list[str]:
+    """The sentences of some kinds of mismatch of images; those that were not computed are left out."""
+    mismatch = clinic.get("image_mismatch") or {}
+    return [str(mismatch[name]["sentence"]) for name in names if mismatch.get(name)]
+
+
+def worklist_section(clinic: Plain) -> Section | None:
+    """The section on regions to look at again; None where no worklist was computed."""
+    lists = clinic.get("worklist") or {}
+    if not lists:
+        return None
+    tables, paragraphs = [], []
+    for target, content in lists.items():
+        if content["items"]:
+            tables.append(_regions(str(target), content["items"]))
+        else:
+            paragraphs.append(f"No uncertain region of the {target} would change a number of this report.")
+        paragraphs += [f"{str(target).capitalize()}: {note}" for note in content["notes"]]
+    return Section("Regions to look at again", tuple(paragraphs), tuple(tables))
+
+
+def _place(item: Plain) -> str:
+    """Side, artery or territory, and ASPECTS region of an item; names with a side stand for it."""
+    names = [text for text in (item["artery"] or item["territory"], item["aspects_region"]) if text]
+    return ", ".join(names) or str(item["side"])
+
+
+def _regions(target: str, items: Sequence[Plain]) -> Table:
+    rows = tuple(
+        (
+            str(item["rank"]),
+            _place(item),
+            format_value(item["volume_ml"]), f"{item['mean_probability']:.2f}", f"{item['mean_entropy']:.2f}",
+            f"{100 * item['epistemic_share']:.0f} %", str(item["settled_by"] or EN_DASH).upper(),
+            f"{item['if_in']['sentence']} {item['if_out']['sentence']}",
+        )
+        for item in items
+    )  # fmt: skip
+    header = (
+        "", "Place", "Volume, ml", "Probability", "Entropy, nats", "Epistemic", "Informative", "What changes"
+    )  # fmt: skip
+    caption = (
+        f"Uncertain regions of the {target}, by what depends on them: first a verdict, then a score, then the volume. "
+        "Informative is the sequence that lowers the entropy there most."
+    )
+    return Table(header, rows, caption, (2, 3, 4, 5))
+
+
+def _fact(value: object) -> str:
+    return (
+        {True: "yes", False: "no"}[value]
+        if isinstance(value, bool)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )

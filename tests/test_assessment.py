@@ -1,0 +1,151 @@
+"""All targets of one case: one folder, one report, one clinical summary; facts from options and tables."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pypdfium2
+import pytest
+import torch
+
+from adumbra import assessment
+from adumbra.assessment import assess, in_view
+from adumbra.core.clinical_facts import ClinicalFacts
+from adumbra.core.errors import ImplausibleValues, MissingInput, OutputRefused
+from adumbra.core.options import InferenceConfig
+from adumbra.networks.unet import UNet
+from adumbra.networks.unet_config import UNetConfig
+from adumbra.networks.weights import save_weights
+from adumbra.report.stored_predictions import read_case, read_predictions
+from adumbra.simulation import cohort
+
+
+def tiny_weights(folder: Path, modalities: tuple[str, ...], target: str) -> Path:
+    """An untrained network: what it segments is arbitrary, and not empty."""
+    torch.manual_seed(0)
+    config = UNetConfig(modalities, (target,), widths=(16, 16, 16), dropout=0.3)
+    path = folder / f"{target}.safetensors"
+    facts = {"architecture": "unet", "config": config.as_json(), "spacing_mm": 3.0, "patch": 48, "threshold": 0.02}
+    save_weights(path, UNet(config).state_dict(), {**facts, "training": {}})
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The scans of a phantom; its FLAIR stands for the SWI, which takes long to simulate."""
+    out = tmp_path_factory.mktemp("phantom")
+    (name,) = cohort.simulate(out, cases=1, seed=5, preset_name="diffusion")
+    scans = {path.name.removesuffix(".nii.gz").rsplit("_", 1)[1]: path for path in (out / name).rglob("*.nii.gz")}
+    return {"dwi": scans["trace"], "adc": scans["ADC"], "swi": scans["FLAIR"]}
+
+
+@pytest.fixture(scope="module")
+def both(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[assessment.Assessment, Path]:
+    """The lesion, and then the thrombus in the same folder."""
+    out, weights = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("weights")
+    config = InferenceConfig(
+        weights=tiny_weights(weights, ("dwi", "adc"), "lesion"), draws=3, registration="never", calibration="none"
+    )
+    assess(files, out, targets=["lesion"], config=config, facts=ClinicalFacts(nihss=12, age=70.0))
+    clot = replace(config, weights=tiny_weights(weights, ("swi",), "thrombus"), high_threshold=0.0)
+    return assess(files, out, targets=["thrombus"], config=clot, facts=ClinicalFacts(nihss=12, age=70.0)), out
+
+
+def test_two_targets_share_a_folder_a_report_and_a_summary(both: tuple[assessment.Assessment, Path]) -> None:
+    result, out = both
+    assert set(result.targets) == {"thrombus"}
+    stored = read_case(out, result.case)
+    assert sorted(prediction.maps.target for prediction, _ in stored) == ["lesion", "thrombus"]
+    page = result.report.read_text("utf-8")
+    assert [path.name for path in out.glob("*.html")] == [result.report.name]
+    for line in result.clinic["conclusion"]:
+        assert line.replace("&", "&amp;").split(" (")[0] in page
+    for title in ("Diffusion", "Susceptibility-weighted image and clot", "Mismatch and rules", "Quality and provenance"):
+        assert f">{title}" in page
+    summary = json.loads((out / f"{result.case}_clinic.json").read_text("utf-8"))
+    assert summary["facts"] == {"age": 70.0, "nihss": 12}
+    assert summary["lesion"]["volume_ml"]["draws"] == 3
+    assert summary["thrombus"] is not None
+    assert len(summary["conclusion"]) == 3
+
+
+def test_the_summary_follows_its_published_schema(
+    both: tuple[assessment.Assessment, Path], project_root: Path
+) -> None:
+    result, out = both
+    schema = json.loads((project_root / "src/adumbra/report/assets/clinic.schema.json").read_text("utf-8"))
+    summary = json.loads((out / f"{result.case}_clinic.json").read_text("utf-8"))
+    jsonschema.validate(summary, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**summary, "conclusion": ["one line"]}, schema)
+
+
+def test_the_pdf_states_the_conclusion(both: tuple[assessment.Assessment, Path]) -> None:
+    result, out = both
+    document = pypdfium2.PdfDocument(out / f"{result.case}.pdf")
+    pages = [" ".join(page.get_textpage().get_text_range().split()) for page in document]
+    assert result.clinic["conclusion"][0].split(" (")[0] in pages[0]
+    assert all("Research use only, not for diagnosis." in text for text in pages)
+
+
+def test_rules_use_the_draws_and_name_what_is_missing(both: tuple[assessment.Assessment, Path]) -> None:
+    rules = {rule["id"]: rule for rule in both[0].clinic["rules"]}
+    assert len(rules) == 24
+    missing = {name for rule in rules.values() for name in rule["missing"]}
+    assert "hours_since_last_known_well" in missing
+    assert not {"age", "nihss", "core_ml"} & missing
+
+
+def test_the_territories_of_every_draw_sum_to_the_lesion(both: tuple[assessment.Assessment, Path]) -> None:
+    lesion = both[0].clinic["lesion"]
+    if "territories" not in lesion:
+        pytest.fail(f"the phantom was not placed in the atlas: {lesion['notes']}")
+    medians = [row["median"] for row in lesion["territories"]["sides_ml"].values()]
+    assert sum(medians) == pytest.approx(lesion["territories"]["whole_ml"]["median"], rel=0.05)
+
+
+def test_the_report_can_be_written_again_byte_for_byte(both: tuple[assessment.Assessment, Path]) -> None:
+    result, out = both
+    before = result.report.read_bytes()
+    result.report.unlink()
+    assert assessment.report(out) == (result.report,)
+    assert result.report.read_bytes() == before
+
+
+def test_a_target_is_not_replaced_unasked(both: tuple[assessment.Assessment, Path], files: dict[str, Path]) -> None:
+    _, out = both
+    with pytest.raises(OutputRefused, match="lesion"):
+        assess(files, out, targets=["lesion"])
+    assert [p.maps.target for p, _ in read_predictions(out, target="thrombus")] == ["thrombus"]
+
+
+def test_targets_follow_from_the_sequences(files: dict[str, Path]) -> None:
+    assert in_view(files, "case") == ("lesion", "thrombus")
+    assert in_view({"swi": files["swi"]}, "case") == ("thrombus",)
+    assert in_view({"adc": files["adc"]}, "case") == ("lesion",)
+    with pytest.raises(MissingInput, match="dwi or adc"):
+        in_view({"flair": files["swi"]}, "case")
+
+
+def test_an_impossible_fact_is_refused_before_any_work(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(ImplausibleValues, match="nihss"):
+        assess(files, tmp_path / "out", facts=ClinicalFacts(nihss=60))
+    assert not (tmp_path / "out").exists()
+
+
+def test_facts_in_the_row_of_a_manifest_complete_those_that_are_given(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "cohort.csv"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "dwi", "adc", "Age", "NIHSS admission", "onset-known", "lkw hours"])
+        writer.writerow(["7", files["dwi"], files["adc"], "89+", "9", "no", "soon"])
+    config = InferenceConfig(
+        weights=tiny_weights(tmp_path, ("dwi", "adc"), "lesion"), draws=2, registration="never", calibration="none"
+    )
+    result = assess(table, tmp_path / "out", targets=["lesion"], config=config, facts=ClinicalFacts(nihss=5))
+    assert result.clinic["facts"] == {"age": 89.0, "nihss": 5, "onset_known": False}
+    assert any("hours_since_last_known_well was not understood" in warning for warning in result.warnings)
