@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,9 +49,9 @@ def both(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tu
     config = InferenceConfig(
         weights=tiny_weights(weights, ("dwi", "adc"), "lesion"), draws=3, registration="never", calibration="none"
     )
-    assess(files, out, targets=["lesion"], config=config, facts=ClinicalFacts(nihss=12, age=70.0))
+    assess(files, out, targets=["lesion"], config=config, facts=ClinicalFacts(nihss=30, age=70.0))
     clot = replace(config, weights=tiny_weights(weights, ("swi",), "thrombus"), high_threshold=0.0)
-    return assess(files, out, targets=["thrombus"], config=clot, facts=ClinicalFacts(nihss=12, age=70.0)), out
+    return assess(files, out, targets=["thrombus"], config=clot, facts=ClinicalFacts(nihss=12)), out
 
 
 def test_two_targets_share_a_folder_a_report_and_a_summary(both: tuple[assessment.Assessment, Path]) -> None:
@@ -62,7 +63,12 @@ def test_two_targets_share_a_folder_a_report_and_a_summary(both: tuple[assessmen
     assert [path.name for path in out.glob("*.html")] == [result.report.name]
     for line in result.clinic["conclusion"]:
         assert line.replace("&", "&amp;").split(" (")[0] in page
-    for title in ("Diffusion", "Susceptibility-weighted image and clot", "Mismatch and rules", "Quality and provenance"):
+    for title in (
+        "Diffusion",
+        "Susceptibility-weighted image and clot",
+        "Mismatch and rules",
+        "Quality and provenance",
+    ):
         assert f">{title}" in page
     summary = json.loads((out / f"{result.case}_clinic.json").read_text("utf-8"))
     assert summary["facts"] == {"age": 70.0, "nihss": 12}
@@ -71,9 +77,7 @@ def test_two_targets_share_a_folder_a_report_and_a_summary(both: tuple[assessmen
     assert len(summary["conclusion"]) == 3
 
 
-def test_the_summary_follows_its_published_schema(
-    both: tuple[assessment.Assessment, Path], project_root: Path
-) -> None:
+def test_the_summary_follows_its_published_schema(both: tuple[assessment.Assessment, Path], project_root: Path) -> None:
     result, out = both
     schema = json.loads((project_root / "src/adumbra/report/assets/clinic.schema.json").read_text("utf-8"))
     summary = json.loads((out / f"{result.case}_clinic.json").read_text("utf-8"))
@@ -88,6 +92,33 @@ def test_the_pdf_states_the_conclusion(both: tuple[assessment.Assessment, Path])
     pages = [" ".join(page.get_textpage().get_text_range().split()) for page in document]
     assert result.clinic["conclusion"][0].split(" (")[0] in pages[0]
     assert all("Research use only, not for diagnosis." in text for text in pages)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_report_opens_alone_and_fits_the_screen(both: tuple[assessment.Assessment, Path], width: int) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    result, _ = both
+    assert result.report.stat().st_size <= 6_000_000
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        requests: list[str] = []
+        messages: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.goto(result.report.as_uri())
+        first = page.evaluate("document.querySelector('.conclusion').getBoundingClientRect().top")
+        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        identifiers = page.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
+        browser.close()
+    assert [url for url in requests if not url.startswith(("data:", "blob:"))] == [result.report.as_uri()]
+    assert messages == []
+    assert overflow <= 0
+    assert first < 500, "the conclusion is on the first screen"
+    assert len(identifiers) == len(set(identifiers)), "the targets do not share identifiers"
 
 
 def test_rules_use_the_draws_and_name_what_is_missing(both: tuple[assessment.Assessment, Path]) -> None:
@@ -135,9 +166,7 @@ def test_an_impossible_fact_is_refused_before_any_work(files: dict[str, Path], t
     assert not (tmp_path / "out").exists()
 
 
-def test_facts_in_the_row_of_a_manifest_complete_those_that_are_given(
-    files: dict[str, Path], tmp_path: Path
-) -> None:
+def test_facts_in_the_row_of_a_manifest_complete_those_that_are_given(files: dict[str, Path], tmp_path: Path) -> None:
     table = tmp_path / "cohort.csv"
     with table.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -1,9 +1,10 @@
 """Turns a finished training into weights for release: chooses the thresholds and measures the result.
 
-The cohorts share no case with those of the training. One cohort chooses the two thresholds, by the highest mean of Dice
-and lesion-wise F1 over its cases. For the thrombus the mean is that of the cases with a visible clot, among the
-thresholds with at most half a false positive per case over all cases, with and without a clot. Other cohorts are
-measured with these thresholds. No real image is used.
+The cohorts share no case with those of the training; those of hypoperfusion are the heads that its training validates
+and does not learn from. One cohort chooses the two thresholds, by the highest mean of Dice and lesion-wise F1 over its
+cases. For the thrombus the mean is that of the cases with a visible clot, among the thresholds with at most half a
+false positive per case over all cases, with and without a clot. Other cohorts are measured with these thresholds. No
+real image is used.
 
 Run: ``python trainings/finish.py TARGET --out DIR [--weights FILE ...] [--masks DIR] [--phantoms DIR] [--workers N]``.
 It reads ``weights.safetensors`` of the training in DIR and writes ``TARGET.safetensors`` and ``TARGET.json`` there.
@@ -36,7 +37,8 @@ from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
 from adumbra.simulation.stored_phantom import StoredPhantom
 
 # The threshold sets the extent of a component; the high threshold decides whether it is kept.
-LOW, HIGH = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+LOW = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+HIGH = (0.0, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 Pair = tuple[float, float]
 THRESHOLDS: tuple[Pair, ...] = tuple((low, high) for low, high in product(LOW, HIGH) if high == 0.0 or high > low)
 
@@ -118,7 +120,18 @@ def thrombus_kinds(parameters: Mapping[str, Any], sequences: Collection[str], vo
     return tuple(name for name, applies in kinds.items() if applies)
 
 
+def hypoperfusion_kinds(_: Mapping[str, Any], sequences: Collection[str], volume_ml: float) -> tuple[str, ...]:
+    """The kinds of a case with respect to its hypoperfusion."""
+    kinds = {
+        NO_HYPOPERFUSION: volume_ml == 0,
+        "without TOF": "tof" not in sequences,
+        "without SWI": "swi" not in sequences,
+    }
+    return tuple(name for name, applies in kinds.items() if applies)
+
+
 NO_CLOT = "no clot"
+NO_HYPOPERFUSION = "no hypoperfusion"
 MERIT = ("dice", "lesion_f1")
 OVERLAP = ("dice", "lesion_f1", "sensitivity", "precision")
 PLANS = {
@@ -139,6 +152,20 @@ PLANS = {
         thrombus_kinds,
         absent_kind=NO_CLOT,
         most_false_positives=0.5,
+    ),
+    "hypoperfusion": Plan(
+        (  # the heads that hypoperfusion/train.py validates
+            Cohort(104, "multicentric", 2, first=44, step=3),
+            Cohort(104, "monocentric", 1, first=45),
+            Cohort(104, "emergency", 1, first=46),
+            Cohort(105, "emergency", 2, first=43, step=3),
+            Cohort(105, "multicentric", 2, first=44, step=3),
+            Cohort(105, "monocentric", 1, first=45),
+        ),
+        {},  # measured by benchmarks/clinic_results.py
+        OVERLAP,
+        hypoperfusion_kinds,
+        absent_kind=NO_HYPOPERFUSION,
     ),
 }
 

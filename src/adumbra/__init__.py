@@ -9,9 +9,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from adumbra.assessment import assess
     from adumbra.blur.focused_blur import focused_blur
     from adumbra.cases.registry import find_cases, open_case
     from adumbra.core.case import Case, Scan
+    from adumbra.core.clinical_facts import ClinicalFacts
     from adumbra.core.options import ComputeConfig, InferenceConfig, InputOptions
     from adumbra.core.results import Findings, Maps, Prediction
     from adumbra.evaluation.segmentation.comparison import scores as evaluate
@@ -29,6 +31,7 @@ __version__ = version("adumbra")
 
 _HOMES = {
     "Case": "adumbra.core.case",
+    "ClinicalFacts": "adumbra.core.clinical_facts",
     "ComputeConfig": "adumbra.core.options",
     "Findings": "adumbra.core.results",
     "InferenceConfig": "adumbra.core.options",
@@ -36,6 +39,7 @@ _HOMES = {
     "Maps": "adumbra.core.results",
     "Prediction": "adumbra.core.results",
     "Scan": "adumbra.core.case",
+    "assess": "adumbra.assessment",
     "calibrate": "adumbra.experiments.calibration",
     "evaluate": "adumbra.evaluation.segmentation.comparison:scores",
     "find_cases": "adumbra.cases.registry",
@@ -56,6 +60,7 @@ _HOMES = {
 
 __all__ = [
     "Case",
+    "ClinicalFacts",
     "ComputeConfig",
     "Findings",
     "InferenceConfig",
@@ -64,6 +69,7 @@ __all__ = [
     "Prediction",
     "Scan",
     "__version__",
+    "assess",
     "calibrate",
     "evaluate",
     "find_cases",

@@ -25,6 +25,7 @@ from adumbra.core.types import Modality, Target
 from adumbra.modality_change import withheld_probabilities
 from adumbra.pipeline import PredictionOutcome, analysed_region, predict_case, run_of
 from adumbra.preprocessing.pipeline import reference_modality
+from adumbra.report.bids import bids_name
 from adumbra.report.prediction_files import clinic_name, refuse_earlier, with_stored, write_page, write_prediction
 from adumbra.report.stored_predictions import StoredPrediction, read_cases, read_clinic
 from adumbra.segmentation_model import SegmentationModel, load_model
@@ -72,8 +73,8 @@ def assess(
         targets: The targets; None takes all that have a released network and a scan that shows them.
         config: Settings of the prediction of every target.
         inputs: How the files are read.
-        facts: What is known of the patient besides the images. What it lacks is taken from the row of a manifest, and
-            from the participants file of a BIDS data set.
+        facts: What is known of the patient besides the images. What it lacks is taken from the row of a manifest or
+            the participants file of a BIDS data set, and then from the earlier summary of the case in ``out``.
         overwrite: Replace the results of an earlier run.
         command: Command line, for the manifests.
         progress: Shows the progress of registrations and draws.
@@ -90,7 +91,8 @@ def assess(
         b_value=inputs.b_value, adc_unit=inputs.adc_unit,
     )  # fmt: skip
     beside, notes = facts_beside(source, case.name, row=inputs.row, columns=inputs.columns)
-    case, facts = case.updated(*notes), facts.completed_by(beside)
+    earlier = ClinicalFacts.from_json(read_clinic(out / clinic_name(bids_name(case.name))).get("facts", {}))
+    case, facts = case.updated(*notes), facts.completed_by(beside).completed_by(earlier)
     chosen = in_view(case.scans, case.name) if targets is None else tuple(dict.fromkeys(targets))
     for target in chosen:
         reference_modality(case, target)

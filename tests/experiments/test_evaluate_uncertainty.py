@@ -104,7 +104,10 @@ def test_the_file_beside_the_weights_is_used_and_recorded(tmp_path, weights, sub
     config = replace(CONFIG, weights=own)
     plain = pipeline.predict(subject, tmp_path / "plain", config=replace(config, calibration="none"))
     beside = pipeline.predict(subject, tmp_path / "beside", config=config)
-    runs = [json.loads((tmp_path / name / f"{plain.case}_label-lesion_run.json").read_text()) for name in ("plain", "beside")]
+    runs = [
+        json.loads((tmp_path / name / f"{plain.case}_label-lesion_run.json").read_text())
+        for name in ("plain", "beside")
+    ]
     assert runs[0]["options"]["calibration"] is None
     assert runs[1]["options"]["calibration"]["cases"] == {"sub-000": "", "sub-001": "", "sub-002": ""}
     assert runs[1]["options"]["threshold"] == pytest.approx(calibration.calibrated_threshold(0.02))

@@ -14,8 +14,8 @@ from adumbra.core.progress import Progress
 if TYPE_CHECKING:
     import adumbra.assessment
 
-SEED = 38  # An infarct of the first day, in one territory.
-FACTS = ClinicalFacts(age=71.0, nihss=14, prestroke_mrs=0, onset_known=True, hours_since_last_known_well=8.0)
+SEED, PRESET = 38, "monocentric"  # A clot in the M1 with the vessel sign, and a small infarct in its territory.
+FACTS = ClinicalFacts(age=71.0, nihss=14, prestroke_mrs=0, onset_known=True, hours_since_last_known_well=20.5)
 """Facts of a patient that are invented, so that the report of the phantom shows verdicts."""
 
 
@@ -48,7 +48,7 @@ def _simulate(out: Path, progress: Progress) -> Path:
     from adumbra.simulation import cohort
 
     (name,) = cohort.simulate(
-        out / "phantom", cases=1, seed=SEED, preset_name="diffusion", overwrite=True, progress=progress
+        out / "phantom", cases=1, seed=SEED, preset_name=PRESET, overwrite=True, progress=progress
     )
     return out / "phantom" / name
 

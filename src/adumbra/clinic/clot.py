@@ -237,7 +237,7 @@ class ClotDraws:
         owners = np.zeros(count + 1, dtype=np.int32)
         pairs = np.zeros((count + 1, self.count + 1), dtype=np.int64)
         np.add.at(pairs, (component, shared), 1)
-        met = pairs[:, 1:].any(axis=1)
+        met = np.asarray(pairs[:, 1:].any(axis=1))
         owners[met] = 1 + pairs[met, 1:].argmax(axis=1)
         own = np.argwhere(self.labels > 0)
         apart = voxels[~met[component]]

@@ -57,7 +57,8 @@ def clinical_summary(
             thrombus = thrombus_part(prediction, place)
         else:
             hypoperfusion = hypoperfusion_part(prediction, usable.get("lesion"))
-    own_signs = signs(placed_cases.get("lesion"), placed_cases.get("thrombus"))
+    clot = None if thrombus is None else thrombus.largest
+    own_signs = signs(placed_cases.get("lesion"), placed_cases.get("thrombus"), clot)
     values = rule_values(lesion, thrombus, hypoperfusion, facts, own_signs.rule_draws)
     rules = verdicts(values)
     lists = worklists(placed_cases, lesion, values, withheld or {})
@@ -66,7 +67,7 @@ def clinical_summary(
         "schema": SCHEMA,
         "use": RESEARCH_USE,
         "case": next(iter(predictions.values())).case.name,
-        "conclusion": conclusion(dict(usable), lesion, thrombus, hypoperfusion, rules),
+        "conclusion": conclusion(usable, lesion, thrombus, hypoperfusion, rules),
         "facts": facts.known(),
         **{name: None if part is None else part.plain for name, part in parts.items()},
         **own_signs.as_json(),

@@ -1,5 +1,6 @@
 """The conclusion of a report: three lines on the lesion, the clot, and mismatch with the rules."""
 
+from collections.abc import Mapping
 from math import isnan
 
 from adumbra.clinic.clot_artery import ClotArtery
@@ -11,13 +12,14 @@ from adumbra.clinical_summary.mismatch import HypoperfusionPart
 from adumbra.clinical_summary.rules import counts_sentence
 from adumbra.clinical_summary.thrombus import ThrombusPart
 from adumbra.core.results import Estimate, Prediction
+from adumbra.core.types import Target
 
 POSTERIOR = ("PCA", "vertebrobasilar")
 """Beginnings of the names of posterior territories, for which PC-ASPECTS is stated."""
 
 
 def conclusion(
-    predictions: dict[str, Prediction],
+    predictions: Mapping[Target, Prediction],
     lesion: LesionPart | None,
     thrombus: ThrombusPart | None,
     hypoperfusion: HypoperfusionPart | None,

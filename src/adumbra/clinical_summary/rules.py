@@ -64,6 +64,6 @@ def verdicts(values: CaseValues) -> tuple[RuleVerdict, ...]:
 
 def counts_sentence(rules: Sequence[RuleVerdict]) -> str:
     """How many rules have each verdict, and what is missing most often."""
-    number = Counter(rule.status for rule in rules)
+    number = Counter[str](rule.status for rule in rules)
     parts = [f"{number[status]} {status}" for status in ORDER if number[status]]
     return f"Of {len(rules)} published rules: {', '.join(parts)}."

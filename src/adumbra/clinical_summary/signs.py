@@ -12,6 +12,7 @@ from adumbra.clinic.swi_mismatch import SwiMismatch, swi_mismatch
 from adumbra.clinical_summary.place import PlacedCase
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.geometry.resampling import resample
+from adumbra.core.mask_draws import MaskDraws
 from adumbra.core.results import Prediction
 
 
@@ -40,20 +41,24 @@ class Signs:
         }
 
 
-def signs(lesion: tuple[Prediction, PlacedCase] | None, thrombus: tuple[Prediction, PlacedCase] | None) -> Signs:
+def signs(
+    lesion: tuple[Prediction, PlacedCase] | None,
+    thrombus: tuple[Prediction, PlacedCase] | None,
+    clot: MaskDraws | None,
+) -> Signs:
     """The signs of a case. Cues of vessels are computed on the grid of the thrombus where there is one.
 
     Args:
         lesion: The prediction of the lesion and the place of its case; None where it was not predicted.
         thrombus: The same of the thrombus.
+        clot: The largest clot in each draw, on the grid of the thrombus; None where no clot was sought.
     """
     chosen = thrombus or lesion
     if chosen is None or chosen[1].deformation is None:
         return Signs()
     images = CueImages.of(chosen[1].case, chosen[1].deformation)
-    clots = None if thrombus is None else thrombus[0].mask_draws
     core = None if lesion is None else _on(lesion[0].maps.mask, lesion[0].maps.grid, images.grid)
-    cues = hypoperfusion_cues(images, clots=clots, lesion=core)
+    cues = hypoperfusion_cues(images, clots=clot, lesion=core)
     if lesion is None or lesion[1].deformation is None or lesion[0].mask_draws is None:
         return Signs(cues)
     own = images if thrombus is None else CueImages.of(lesion[1].case, lesion[1].deformation)

@@ -14,6 +14,7 @@ from adumbra.clinical_summary.place import PlacedCase
 from adumbra.core.atlas.lumen import lumen_atlas
 from adumbra.core.errors import MissingInput
 from adumbra.core.geometry.grid import Grid
+from adumbra.core.mask_draws import MaskDraws
 from adumbra.core.results import Prediction
 from adumbra.core.types import Mask
 
@@ -31,12 +32,15 @@ class ThrombusPart:
         visible: Whether each draw contains a clot, (N,) bool.
         arteries: The artery of each clot of the segmentation, the largest clot first; None where it is not known.
         clots: Size of each clot; None where the segmentation is empty.
+        largest: The largest clot in each draw; empty masks where the segmentation is empty, and None where it is larger
+            than any clot.
     """
 
     plain: dict[str, Any]
     visible: np.ndarray
     arteries: tuple[ClotArtery | None, ...] = ()
     clots: Clots | None = None
+    largest: MaskDraws | None = None
 
     @property
     def site(self) -> str | None:
@@ -60,7 +64,8 @@ def thrombus_part(prediction: Prediction, place: PlacedCase) -> ThrombusPart:
         "notes": list(place.notes),
     }
     if not maps.mask.any():
-        return ThrombusPart({**plain, "clots": []}, visible)
+        nothing = MaskDraws.of([np.zeros(maps.grid.shape, dtype=bool)])
+        return ThrombusPart({**plain, "clots": []}, visible, largest=nothing)
     window, grid = window_around(chain([maps.mask], draws), maps.grid)
     measured = ClotDraws(_cut(maps.mask, window), grid)
     parts = [measured.add(_cut(mask, window)) for mask in draws]
@@ -81,7 +86,11 @@ def thrombus_part(prediction: Prediction, place: PlacedCase) -> ThrombusPart:
             )
         rows.append(row)
     totals = {"volume_ml": clots.volume.as_json(), "elsewhere_ml": clots.elsewhere.as_json()}
-    return ThrombusPart({**plain, **totals, "clots": rows}, visible, tuple(arteries), clots)
+    first = clots.clots[0]
+    largest = None
+    if max((first.reference.volume_ml, *first.volume.draws)) <= LARGEST_ML:
+        largest = MaskDraws.of(_whole(part[0], window, maps.grid) for part in parts)
+    return ThrombusPart({**plain, **totals, "clots": rows}, visible, tuple(arteries), clots, largest)
 
 
 def window_around(masks: Iterable[Mask], grid: Grid, *, margin_mm: float = MARGIN_MM) -> tuple[Window, Grid]:
@@ -131,6 +140,13 @@ def _sign(
     tof = _cut(case.scans["tof"].data, window) if "tof" in case.scans else None
     images = SignImages(_cut(case.scans["swi"].data, window), grid, tof, case.reflection)
     return vessel_sign(inside, images, lumen=lumen).as_json()
+
+
+def _whole(mask: np.ndarray, window: Window, grid: Grid) -> np.ndarray:
+    """A mask of a window on the whole grid."""
+    whole = np.zeros(grid.shape, dtype=bool)
+    whole[window] = mask
+    return whole
 
 
 def _cut(volume: np.ndarray, window: Window) -> np.ndarray:

@@ -28,7 +28,7 @@ def worklists(
         values: The quantities that the rules of the report are evaluated with.
         withheld: Probabilities without each modality, where they were computed.
     """
-    lists = {}
+    lists: dict[Target, Worklist] = {}
     for target, (prediction, place) in predictions.items():
         if target == "hypoperfusion":
             continue

@@ -38,9 +38,12 @@ class MaskDraws:
     @classmethod
     def of(cls, masks: Iterable[Mask]) -> "MaskDraws":
         """The draws of some masks, (X, Y, Z) each and at least one."""
-        rows = list(masks)
-        x, y, z = rows[0].shape
-        return cls((x, y, z), np.stack([np.packbits(mask) for mask in rows]))
+        rows, shape = [], (0, 0, 0)
+        for mask in masks:  # one at a time: unpacked masks take eight times the memory
+            x, y, z = mask.shape
+            shape = (x, y, z)
+            rows.append(np.packbits(mask))
+        return cls(shape, np.stack(rows))
 
     def __len__(self) -> int:
         return len(self.bits)

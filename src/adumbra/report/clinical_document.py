@@ -17,6 +17,8 @@ from adumbra.report.tiles import key_slice, pixels_per_mm, tile
 
 TITLE = "Acute stroke MRI"
 PICTURE_HEIGHT = 420
+WIDE_RATIO, WIDE_FROM_ML = 10.0, 0.5
+"""Ratio of the ends of an interval from which the report says that it is wide, and the least lower end that counts."""
 LEAST_SHARE = 0.05
 """Share of the draws from which a region or territory is listed."""
 LEAST_TERRITORY_ML = 0.1
@@ -58,6 +60,8 @@ def _diffusion(clinic: Plain, view: TargetView | None) -> Section | None:
         f"Segmented volume {volume.value:.1f} ml; {volume.level:.0%} interval {volume.low:.1f} to {volume.high:.1f} ml "
         f"({source})."
     ]
+    if volume.high >= WIDE_RATIO * max(volume.low, WIDE_FROM_ML):
+        paragraphs.append("The interval is so wide that the volume is hardly known.")
     if (restricted := lesion.get("adc_below_620_ml")) is not None:
         paragraphs.append(f"Of it, with ADC below 0.62 × 10⁻³ mm²/s: {_ml(restricted)}.")
     if "adc" not in view.scene.background:

@@ -69,7 +69,7 @@ def slice_rows(scene: Scene, *, brief: bool = False) -> list[tuple[str, str, lis
     rows = []
     network = TARGET_SPECS[scene.maps.target].network
     inputs = () if network is None else network.modalities
-    shown = [name for name in scene.background if name in inputs] or [*scene.background]
+    shown: list[str] = [name for name in scene.background if name in inputs] or list(scene.background)
     for modality in [scene.reference] if brief else shown:
         scan = modality.upper()
         pictures = [slice_with_contours(scene, modality, at) for at in tiles]
