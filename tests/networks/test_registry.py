@@ -51,9 +51,11 @@ def test_the_card_may_state_the_b_values_of_the_training(tmp_path):
     assert stated.card.b_range == (800.0, 2500.0)
 
 
-SPACING_MM = {"lesion": 2.0, "thrombus": 1.0} | {
+SPACING_MM = {"lesion": 2.0, "thrombus": 1.0, "thrombus-1": 1.0, "thrombus-2": 1.0, "thrombus-3": 1.0} | {
     f"lesion-{number}": spacing_mm for number, spacing_mm in enumerate((2.0, 1.5, 2.0, 2.0, 1.5), start=1)
 }
+STRUCTURES = ("arteries", "veins", "flow")
+"""What the members of the thrombus ensemble segment beside the clot."""
 
 
 def test_a_named_posterior_draws_from_one_network():
@@ -66,6 +68,12 @@ def test_a_named_posterior_draws_from_one_network():
     assert [network.card.name for network in single.networks] == list(SINGLE_WEIGHTS["lesion"])
 
 
+def test_the_members_of_the_thrombus_ensemble_have_one_pair_of_thresholds():
+    cards = [load(name).card for name in DEFAULT_WEIGHTS["thrombus"]]
+    assert len({(card.threshold, card.high_threshold) for card in cards}) == 1
+    assert len({card.sha256 for card in cards}) == len(cards)
+
+
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_released_weights_are_as_their_card_states(name):
     folder, target = resources.files("adumbra.networks") / "weights", name.split("-")[0]
@@ -74,9 +82,11 @@ def test_the_released_weights_are_as_their_card_states(name):
     loaded = load(name)
     assert loaded.card.name == name
     assert loaded.card.spacing_mm == SPACING_MM[name]
-    assert loaded.network.config.targets == (target,)
+    assert loaded.network.config.targets == (target, *(STRUCTURES if name.startswith("thrombus-") else ()))
     with torch.inference_mode():
-        logits = loaded.network(torch.zeros(1, len(loaded.network.config.modalities), 32, 32, 32), torch.ones(1, 4))
+        config = loaded.network.config
+        sides = torch.zeros(1, config.image_channels, 32, 32, 32)
+        logits = loaded.network(sides, torch.ones(1, len(config.modalities)))
     assert torch.isfinite(logits).all()
 
 

@@ -52,12 +52,14 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 """Architectures by name."""
 DEFAULT_WEIGHTS: Mapping[Target, tuple[str, ...]] = {
     "lesion": ("lesion-1", "lesion-2", "lesion-3", "lesion-4", "lesion-5"),
-    "thrombus": ("thrombus",),
+    "thrombus": ("thrombus-1", "thrombus-2", "thrombus-3"),
 }
 """Names of the weights that segment each target by default; several are the members of a deep ensemble."""
 SINGLE_WEIGHTS: Mapping[Target, tuple[str, ...]] = {"lesion": ("lesion",), "thrombus": ("thrombus",)}
 """Name of the one network of each target, from which a posterior that is named explicitly draws."""
-RELEASED: tuple[str, ...] = ("lesion", *DEFAULT_WEIGHTS["lesion"], "thrombus")
+RELEASED: tuple[str, ...] = tuple(
+    dict.fromkeys(name for target in SINGLE_WEIGHTS for name in (*SINGLE_WEIGHTS[target], *DEFAULT_WEIGHTS[target]))
+)
 """Names of the weights that are part of the package."""
 
 

@@ -69,7 +69,8 @@ def cue_rows(clinic: Plain) -> list[Plain]:
 def image_mismatch(clinic: Plain, *names: str) -> list[str]:
     """The sentences of some kinds of mismatch of images; those that were not computed are left out."""
     mismatch = clinic.get("image_mismatch") or {}
-    return [str(mismatch[name]["sentence"]) for name in names if mismatch.get(name)]
+    sentences = [str(mismatch[name]["sentence"]) for name in names if mismatch.get(name)]
+    return [f"{text[:1].upper()}{text[1:]}" for text in sentences]
 
 
 def worklist_section(clinic: Plain) -> Section | None:
