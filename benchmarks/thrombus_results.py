@@ -46,6 +46,7 @@ from adumbra.simulation.stored_phantom import StoredPhantom
 from lesion_results import SEED, Job, read_rows
 
 PRESETS = ("monocentric", "multicentric")
+PICTURE = "../images/thrombus-failures.jpg"
 CROP = "crop"
 REAL = ("real", CROP)
 DISTAL = ("M2", "M3+", "ACA", "PCA", "AChA", "cerebellar")
@@ -181,7 +182,8 @@ def predict(options: argparse.Namespace) -> None:
 def page(options: argparse.Namespace) -> None:
     """Writes the tables of the runs."""
     runs = {name: read_rows(Path(folder)) for name, folder in (text.split("=", 1) for text in options.runs)}
-    text = "\n".join([*introduction(), *(line for name, rows in runs.items() for line in tables(name, rows))])
+    tabled = (line for name, rows in runs.items() for line in tables(name, rows))
+    text = "\n".join([*introduction(), *tabled, *failures(options.page)])
     options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
 
@@ -195,6 +197,16 @@ def introduction() -> Iterator[str]:
     yield "intersection over union of at least 0.1, or centroids within 5 mm. Phantoms are not patients: the figures"
     yield "compare methods and do not measure clinical accuracy. On patients, Dice 0.65 at a detection of 0.97 was"
     yield "published for one centre, and 0.35 at 0.80 across centres; a phantom is not a patient."
+
+
+def failures(page: Path) -> Iterator[str]:
+    """The pictures of ``thrombus_failures.py`` where they are beside the page."""
+    if (page.parent / PICTURE).is_file():
+        yield "\n## Where it fails\n"
+        yield "Missed clots, false positives and poor contours (`benchmarks/thrombus_failures.py`): SWI (least value of a slab"
+        yield "of 6 mm), TOF (highest value) and mean probability (highest value). Yellow is the contour of the expert, blue the"
+        yield "predicted mask. At missed clots the probability is often above its surroundings, and below the high threshold.\n"
+        yield f"![Missed clots, false positives and poor contours on SWI, TOF and probability]({PICTURE})"
 
 
 def tables(run: str, rows: Sequence[Row]) -> Iterator[str]:

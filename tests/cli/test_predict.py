@@ -41,9 +41,7 @@ def pipeline_calls(monkeypatch):
         return assessment.Assessment("sub-1", targets, CLINIC, out / "report.html")
 
     monkeypatch.setattr(assessment, "assess", assess)
-    monkeypatch.setattr(
-        assessment, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",)
-    )
+    monkeypatch.setattr(assessment, "report", lambda directory, *, overwrite: (directory / f"{overwrite}.html",))
     monkeypatch.setattr(cohort, "simulate", lambda out, **_: [f"sub-phantom{out.name}"])
     return calls
 
