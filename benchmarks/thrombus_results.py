@@ -203,9 +203,10 @@ def failures(page: Path) -> Iterator[str]:
     """The pictures of ``thrombus_failures.py`` where they are beside the page."""
     if (page.parent / PICTURE).is_file():
         yield "\n## Where it fails\n"
-        yield "Missed clots, false positives and poor contours (`benchmarks/thrombus_failures.py`): SWI (least value of a slab"
-        yield "of 6 mm), TOF (highest value) and mean probability (highest value). Yellow is the contour of the expert, blue the"
-        yield "predicted mask. At missed clots the probability is often above its surroundings, and below the high threshold.\n"
+        yield "Missed clots, false positives and poor contours (`benchmarks/thrombus_failures.py`): SWI (least value of"
+        yield "a slab of 6 mm), TOF (highest value) and mean probability (highest value). Yellow is the contour of the"
+        yield "expert, blue the predicted mask. At missed clots the probability is often above its surroundings, and"
+        yield "below the high threshold.\n"
         yield f"![Missed clots, false positives and poor contours on SWI, TOF and probability]({PICTURE})"
 
 
