@@ -1,14 +1,14 @@
-"""Estimated hypoperfusion, ASPECTS and verdicts on rules, on held-out phantoms, and the page of them.
+"""ASPECTS on held-out phantoms, and with weights for it estimated hypoperfusion and verdicts on rules, and their page.
 
     python benchmarks/clinic_results.py predict --out DIR --phantoms DIR [--masks DIR] [--cases N] [--weights FILE ...]
     python benchmarks/clinic_results.py page --out DIR --page docs/results/clinic.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
-there is not predicted again. Hypoperfusion is predicted twice: from all sequences, and from DWI, ADC and FLAIR alone.
-The verdicts are those on the predicted draws and those on the true masks, with the same facts of the patient
-(``FACTS``), so that only the images differ. ASPECTS of the truth is that of the true mask with the same atlas. The
-phantoms are those of cohort 97, as in ``lesion_results.py``; no training has seen them. Phantoms are not patients:
-these results compare methods and do not measure clinical accuracy.
+there is not predicted again. ASPECTS of the truth is that of the true mask with the same atlas. Hypoperfusion, whose
+weights must be named since none are released, is predicted twice: from all sequences, and from DWI, ADC and FLAIR
+alone. The verdicts are those on the predicted draws and those on the true masks, with the same facts of the patient
+(``FACTS``), so that only the images differ. The phantoms are those of cohort 97, as in ``lesion_results.py``; no
+training has seen them. Phantoms are not patients: these results compare methods and do not measure clinical accuracy.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def predicted_row(phantom: StoredPhantom, weights: Sequence[Path] | None) -> Row
     if core.scores is not None and reference.scores is not None:
         own, true = core.scores.score.distribution, reference.scores.score.distribution
         row["aspects"] = {"median": own.median, "low": own.low, "high": own.high, "true": true.median}
-    config = InferenceConfig(compute=compute, weights=None if weights is None else tuple(weights))
+    if not weights:
+        return row | {"cpu_s": round(time.process_time() - start, 1)}
+    config = InferenceConfig(compute=compute, weights=tuple(weights))
     model = load_model("hypoperfusion", config)
     for name, inputs in INPUTS.items():
         prediction = predict_case(restricted(case, inputs), model)
@@ -125,7 +127,8 @@ def predict(options: argparse.Namespace) -> None:
             row = predicted_row(phantom, options.weights)
             with (options.out / "rows.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-            print(preset, number, {name: round(row[name]["dice"], 2) for name in INPUTS}, flush=True)
+            dice = {name: round(row[name]["dice"], 2) for name in INPUTS if name in row}
+            print(preset, number, row.get("aspects"), dice, flush=True)
 
 
 def page(options: argparse.Namespace) -> None:
@@ -139,16 +142,20 @@ def page(options: argparse.Namespace) -> None:
 def lines(rows: Sequence[Row]) -> Iterator[str]:
     """The lines of the page."""
     counts = ", ".join(f"{sum(row['group'] == preset for row in rows)} {preset}" for preset in PRESETS)
-    yield "# Estimated hypoperfusion, ASPECTS and verdicts on phantoms"
+    yield "# ASPECTS, estimated hypoperfusion and verdicts on phantoms"
     yield ""
     yield (
         f"{counts} phantoms of cohort 97, by `benchmarks/clinic_results.py`. Intervals are those of the bootstrap by "
         "patient (95 %). Phantoms are not patients, and nothing here is measured perfusion: these figures compare "
         "methods."
     )
-    yield from hypoperfusion_lines(rows)
     yield from aspects_lines(rows)
-    yield from rule_lines(rows)
+    estimated = [row for row in rows if all(name in row for name in INPUTS)]
+    if estimated:
+        yield from hypoperfusion_lines(estimated)
+        yield from rule_lines(estimated)
+    else:
+        yield "\nNo weights for hypoperfusion are released, so that neither it nor verdicts on mismatch were measured."
 
 
 def hypoperfusion_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -248,7 +255,7 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
     parser.add_argument(
-        "--weights", type=Path, nargs="+", help="weights of hypoperfusion; the released ones by default"
+        "--weights", type=Path, nargs="+", help="weights for hypoperfusion; without them it is left out"
     )
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()

@@ -259,7 +259,7 @@ def test_a_thrombus_is_segmented_on_the_voxels_of_the_susceptibility_weighted_im
     page = outcome.report.read_text("utf-8")
     assert "Thrombus" in page
     assert 0 < page.index("SWI, segmentation") < page.index("DWI, segmentation")
-    (manifest,) = (tmp_path / "out").glob("*_label-lesion_run.json")
+    (manifest,) = (tmp_path / "out").glob("*_label-thrombus_run.json")
     run = json.loads(manifest.read_text("utf-8"))
     assert any(c["stage"] == "preprocessing.phase" and c["subject"] == "swi" for c in run["conversions"])
 

@@ -5,8 +5,9 @@ the whole head; augmentation leaves sequences out, so that DWI, ADC and FLAIR mu
 ``--held-out`` heads are validated. The heads are those of the second look at clots
 (``trainings/thrombus/second_look.py``), which keeps them in a folder; another target is trained on them.
 
-The result is not released. At 2 mm with patches of 96 mm, 4,000 steps of two patches gave a Dice of 0.44 where the
-true core alone had 0.77, and 15 to 180 ml in heads without hypoperfusion.
+The result is not released. With 87 heads, 2,600 steps at 4 mm reach a loss of 0.29 on the training heads and a Dice of
+0.00 to 0.16 on validated heads with hypoperfusion. At 2 mm with patches of 96 mm, 4,000 steps gave 0.21 to 0.44, where
+the true core alone has 0.14 to 0.77, and 15 to 180 ml in heads without hypoperfusion. More heads are needed.
 
 Run: ``python trainings/hypoperfusion/train.py prepare --work DIR --phantoms DIR [--masks DIR] [--cases 96]``, which can
 be stopped and repeated, then ``... train --work DIR --phantoms DIR --out DIR [--steps 6000]`` with the same numbers. A
