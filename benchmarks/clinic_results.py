@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def predict(options: argparse.Namespace) -> None:
 def page(options: argparse.Namespace) -> None:
     """Writes the page."""
     rows = read_rows(options.out)
-    text = "\n".join(lines(rows))
+    wrapped = (line if line.startswith("|") else fill(line, 120, replace_whitespace=False) for line in lines(rows))
+    text = "\n".join(wrapped)
     options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
 
