@@ -135,7 +135,8 @@ def predict(options: argparse.Namespace) -> None:
 def page(options: argparse.Namespace) -> None:
     """Writes the page."""
     rows = read_rows(options.out)
-    wrapped = (line if line.startswith("|") else fill(line, 120, replace_whitespace=False) for line in lines(rows))
+    plain = ("|", "#", "\n")  # tables and headings keep their lines
+    wrapped = (line if line.startswith(plain) else fill(line, 120) for line in lines(rows))
     text = "\n".join(wrapped)
     options.page.write_text(text + "\n", encoding="utf-8")
     print(text)
