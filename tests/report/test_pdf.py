@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from adumbra.core.errors import OutputRefused
-from adumbra.report.document import ESTIMATED_PERFUSION, RESEARCH_USE_ONLY, Document, Figure, Section, Table
+from adumbra.report.bids import RESEARCH_USE
+from adumbra.report.document import ESTIMATED_PERFUSION, Document, Figure, Section, Table
 from adumbra.report.pdf import pdf_bytes, write_pdf
 
 HASH = "0123456789abcdef" * 4
@@ -67,7 +68,7 @@ def test_every_page_states_its_use(document: Document) -> None:
     rows = tuple((f"criterion {k}", "borderline") for k in range(120))
     texts = pages(replace(document, sections=(Section("Rules", tables=(Table(("Rule", "Verdict"), rows),)),)))
     assert len(texts) > 2
-    assert all(RESEARCH_USE_ONLY in text and "sub-01" in text for text in texts)
+    assert all(RESEARCH_USE in text and "sub-01" in text for text in texts)
     assert all("Rule Verdict" in text for text in texts), "the header of a table is repeated"
     assert f"Page 1 of {len(texts)}" in texts[0]
 
@@ -93,7 +94,7 @@ def test_texts_are_printed_and_never_evaluated(document: Document) -> None:
 
 @pytest.mark.parametrize("case", ["", " ", "患者 甲", "sub-" + "x" * 300, "a\nb", "é\u0000\u202e"])
 def test_any_name_of_a_case_gives_a_pdf(document: Document, case: str) -> None:
-    assert pages(replace(document, case=case))[0].startswith(RESEARCH_USE_ONLY)
+    assert pages(replace(document, case=case))[0].startswith(RESEARCH_USE)
 
 
 def test_equal_documents_give_equal_bytes_without_a_date(document: Document, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from adumbra.cases import bids, manifest
 from adumbra.cases.names import pseudonym, words_of
 from adumbra.core.case import Conversion
-from adumbra.core.clinical_facts import NO_FACTS, ClinicalFacts
+from adumbra.core.clinical_facts import NO_FACTS, OCCLUSION_SITES, ClinicalFacts
 
 STAGE = "cases.facts"
 PARTICIPANTS = "participants.tsv"
@@ -38,11 +38,6 @@ _FLAGS = {"true": True, "yes": True, "1": True, "oui": True, "false": False, "no
 _NOTHING = ("", "-", "na", "n/a", "nan", "unknown")
 _INTEGERS = ("nihss", "prestroke_mrs")
 _BOOLEANS = ("onset_known", "mass_effect", "collateral_flow", "perfusion_penumbra", "evt_possible")
-OCCLUSION_SITES = (
-    "ica_cervical", "ica_intracranial", "ica", "m1", "m2_dominant", "m2_other", "m2", "mca_distal", "aca", "pca",
-    "basilar", "vertebral", "none",
-)  # fmt: skip
-"""The names of ``clinic.rules.quantities``; a test compares them."""
 _LIMITS = {"age": 125.0, "nihss": 42.0, "prestroke_mrs": 5.0}
 _LEVELS = 4  # Folders above a subject's files in which the participants file is sought.
 

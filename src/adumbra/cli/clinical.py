@@ -7,12 +7,8 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from adumbra.cli.options import unwrap_docstring
-from adumbra.core.clinical_facts import ClinicalFacts
+from adumbra.core.clinical_facts import ClinicalFacts, OcclusionSite
 
-SiteName = Literal[
-    "ica_cervical", "ica_intracranial", "ica", "m1", "m2_dominant", "m2_other", "m2", "mca_distal", "aca", "pca",
-    "basilar", "vertebral", "none",
-]  # fmt: skip
 Hours = Annotated[float | None, Parameter(validator=Number(gte=0))]
 YesNo = Literal["yes", "no"] | None
 
@@ -45,7 +41,7 @@ class ClinicalArguments:
     hours_since_last_known_well: Hours = None
     hours_since_recognition: Hours = None
     hours_since_sleep_midpoint: Hours = None
-    occlusion_site: SiteName | None = None
+    occlusion_site: OcclusionSite | None = None
     mass_effect: YesNo = None
     collateral_flow: YesNo = None
     perfusion_penumbra: YesNo = None

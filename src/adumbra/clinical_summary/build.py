@@ -17,10 +17,10 @@ from adumbra.core.clinical_facts import NO_FACTS, ClinicalFacts
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.results import Prediction
 from adumbra.core.types import Target
+from adumbra.report.bids import RESEARCH_USE
 
 SCHEMA = "https://adumbra.invalid/clinical-summary-1"
 """Identifier of the schema; it is a name and no address."""
-RESEARCH_USE = "Research use only, not for diagnosis."
 
 
 def clinical_summary(

@@ -58,8 +58,8 @@ def rule_values(
 
 
 def verdicts(values: CaseValues) -> tuple[RuleVerdict, ...]:
-    """The verdicts on all rules of the package, in the order of their file."""
-    return evaluate_rules(load_rules(), values)
+    """The verdicts on all rules of the package, by ``ORDER``, then in the order of their file."""
+    return tuple(sorted(evaluate_rules(load_rules(), values), key=lambda rule: ORDER.index(rule.status)))
 
 
 def counts_sentence(rules: Sequence[RuleVerdict]) -> str:

@@ -5,6 +5,14 @@ Nothing here identifies a patient: no date, no place, no name. A time is a durat
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+OcclusionSite = Literal[
+    "ica_cervical", "ica_intracranial", "ica", "m1", "m2_dominant", "m2_other", "m2", "mca_distal", "aca", "pca",
+    "basilar", "vertebral", "none",
+]  # fmt: skip
+"""An occlusion site, or a group of sites where the segment is not known; a test compares the rules."""
+OCCLUSION_SITES: tuple[OcclusionSite, ...] = get_args(OcclusionSite)
 
 
 @dataclass(frozen=True)

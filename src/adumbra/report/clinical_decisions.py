@@ -12,8 +12,6 @@ FACT_NAMES: Mapping[str, str] = {
     "perfusion_penumbra": "penumbra on automated perfusion imaging",
 }  # fmt: skip
 """Names of facts that are not their identifiers with spaces."""
-ORDER = ("met", "borderline", "cannot be said", "not met")
-"""The order of verdicts."""
 
 
 def rule_sections(clinic: Plain) -> Iterator[Section]:
@@ -42,8 +40,7 @@ def rule_sections(clinic: Plain) -> Iterator[Section]:
         f"{FACT_NAMES.get(name, name.replace('_', ' '))} {_fact(value)}" for name, value in facts.items()
     )
     paragraphs.append(f"Known besides the images: {stated}." if stated else "Nothing is known besides the images.")
-    verdicts = sorted(clinic["rules"], key=lambda rule: ORDER.index(rule["status"]))
-    rules = tuple((str(rule["title"]), _verdict(rule), _reason(rule), str(rule["doi"])) for rule in verdicts)
+    rules = tuple((str(rule["title"]), _verdict(rule), _reason(rule), str(rule["doi"])) for rule in clinic["rules"])
     header = ("Trial or guideline", "Verdict", "Reason", "Source")
     tables.append(Table(header, rules, "Criteria of published rules. A verdict is no recommendation."))
     yield Section("Mismatch and rules", tuple(dict.fromkeys(paragraphs)), tuple(tables))

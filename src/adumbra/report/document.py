@@ -6,9 +6,6 @@ text of a user is printed as it was written.
 
 from dataclasses import dataclass
 
-RESEARCH_USE_ONLY = "Research use only, not for diagnosis."
-"""The sentence of every page."""
-
 ESTIMATED_PERFUSION = "Estimated, not measured perfusion"
 """The label of every section on hypoperfusion without contrast agent."""
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from matplotlib import get_data_path
 
 from adumbra.core.atomic_io import write_all_atomically
-from adumbra.report.document import RESEARCH_USE_ONLY, Document, Figure, Section, Table
+from adumbra.report.bids import RESEARCH_USE
+from adumbra.report.document import Document, Figure, Section, Table
 
 _TEMPLATE = "report.typ"
 _LONGEST_HEADER = 60
@@ -58,7 +59,7 @@ def _content(document: Document, root: Path) -> dict[str, object]:
     """The document as JSON values; its pictures are written into the folder."""
     figures = iter(range(sum(len(section.figures) for section in document.sections)))
     return {
-        "notice": RESEARCH_USE_ONLY,
+        "notice": RESEARCH_USE,
         "title": document.title,
         "case": document.case,
         "page_header": document.case[:_LONGEST_HEADER],

@@ -93,11 +93,6 @@ def write_prediction(
     return WrittenPrediction(images, manifest)
 
 
-def in_order(predictions: Mapping[Target, StoredPrediction]) -> list[StoredPrediction]:
-    """Predictions in the order of ``core.targets``."""
-    return [predictions[target] for target in TARGET_SPECS if target in predictions]
-
-
 def with_stored(predictions: Mapping[Target, StoredPrediction], out: Path, name: str) -> list[StoredPrediction]:
     """The predictions of a case with those of its further targets that the folder holds, in the order of the targets.
 
@@ -105,7 +100,8 @@ def with_stored(predictions: Mapping[Target, StoredPrediction], out: Path, name:
         UnreadableFile: A file of a further target is missing or damaged.
     """
     stored = {pair[0].maps.target: pair for pair in read_case(out, name, but=tuple(predictions))}
-    return in_order({**stored, **predictions})
+    joined = {**stored, **predictions}
+    return [joined[target] for target in TARGET_SPECS if target in joined]
 
 
 def write_page(
