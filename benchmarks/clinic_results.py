@@ -1,13 +1,15 @@
-"""ASPECTS on held-out phantoms, and with weights for it estimated hypoperfusion and verdicts on rules, and their page.
+"""ASPECTS, estimated hypoperfusion and verdicts on rules on held-out phantoms, and their page.
 
     python benchmarks/clinic_results.py predict --out DIR --phantoms DIR [--masks DIR] [--cases N] [--weights FILE ...]
     python benchmarks/clinic_results.py page --out DIR --page docs/results/clinic.md
 
 ``predict`` appends one line per case to ``DIR/rows.jsonl`` with the pipeline of ``adumbra predict``; a case that is
-there is not predicted again. ASPECTS of the truth is that of the true mask with the same atlas. Hypoperfusion, whose
-weights must be named since none are released, is predicted twice: from all sequences, and from DWI, ADC and FLAIR
-alone. The verdicts are those on the predicted draws and those on the true masks, with the same facts of the patient
-(``FACTS``), so that only the images differ. The phantoms are those of cohort 97, as in ``lesion_results.py``; no
+there is not predicted again. ASPECTS of the truth is that of the true mask with the same atlas. Hypoperfusion is
+estimated twice: from all sequences, that is from the lesion, the thrombus and the distal flow, and from the lesion
+alone, that is from DWI, ADC and FLAIR. The onset is not known in either. The verdicts are those on the predicted draws
+and those on the true masks, with the same facts of the patient (``FACTS``), so that only the images differ.
+
+The phantoms are those of cohort 97, as in ``lesion_results.py``; no
 training has seen them. Phantoms are not patients: these results compare methods and do not measure clinical accuracy.
 """
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from adumbra.clinical_summary.lesion import lesion_part
 from adumbra.clinical_summary.mismatch import hypoperfusion_part
-from adumbra.clinical_summary.place import placed
+from adumbra.clinical_summary.place import PlacedCase, placed
 from adumbra.clinical_summary.rules import rule_values, verdicts
 from adumbra.core.case import Case
 from adumbra.core.clinical_facts import ClinicalFacts
@@ -33,6 +35,8 @@ from adumbra.core.options import ComputeConfig, InferenceConfig
 from adumbra.core.results import Prediction
 from adumbra.core.types import Mask
 from adumbra.evaluation.statistics import bootstrap_mean
+from adumbra.hypoperfusion.estimate import estimate_hypoperfusion
+from adumbra.networks.perfusion import load_perfusion, released_perfusion
 from adumbra.pipeline import predict_case
 from adumbra.segmentation_model import load_model
 from adumbra.simulation.cohort import PhantomRef, lesion_mask_files
@@ -40,8 +44,8 @@ from adumbra.simulation.stored_phantom import StoredPhantom
 from lesion_results import SEED, read_rows
 
 PRESETS = ("monocentric", "multicentric")
-MINIMAL = ("dwi", "adc", "b0", "flair")
-INPUTS = {"all sequences": None, "DWI, ADC and FLAIR": MINIMAL}
+ALL = "all sequences"
+INPUTS = (ALL, "DWI, ADC and FLAIR")
 RULES = ("defuse-3", "extend", "select2")
 FACTS = ClinicalFacts(
     age=70.0, nihss=12, prestroke_mrs=0, onset_known=True, hours_since_last_known_well=8.0, occlusion_site="m1",
@@ -83,20 +87,23 @@ def predicted_row(phantom: StoredPhantom, weights: Sequence[Path] | None) -> Row
     if core.scores is not None and reference.scores is not None:
         own, true = core.scores.score.distribution, reference.scores.score.distribution
         row["aspects"] = {"median": own.median, "low": own.low, "high": own.high, "true": true.median}
-    if not weights:
+    if place.deformation is None:
         return row | {"cpu_s": round(time.process_time() - start, 1)}
-    config = InferenceConfig(compute=compute, weights=tuple(weights))
-    model = load_model("hypoperfusion", config)
-    for name, inputs in INPUTS.items():
-        prediction = predict_case(restricted(case, inputs), model)
+    networks = released_perfusion() if not weights else [load_perfusion(path) for path in weights]
+    thrombus = thrombus_of(case, InferenceConfig(compute=compute))
+    for name in INPUTS:
+        shown = thrombus if name == ALL else None
+        estimate = estimate_hypoperfusion(networks, (lesion, place), shown)
+        prediction = estimate.prediction
         volume = prediction.findings.volume_ml
         row[name] = {
             "dice": overlap(prediction.maps.mask, truth), "ml": volume.value, "low": volume.low, "high": volume.high,
+            "closed": estimate.closed, "sources": list(estimate.sources),
         }  # fmt: skip
-        own_part = hypoperfusion_part(prediction, lesion)
-        true_part = hypoperfusion_part(with_draws(prediction, truth), with_draws(lesion, true_core))
+        own_part = hypoperfusion_part(prediction, lesion, {})
+        true_part = hypoperfusion_part(with_draws(prediction, truth), with_draws(lesion, true_core), {})
         mask_part = hypoperfusion_part(
-            with_draws(prediction, prediction.maps.mask), with_draws(lesion, lesion.maps.mask)
+            with_draws(prediction, prediction.maps.mask), with_draws(lesion, lesion.maps.mask), {}
         )
         mask_core = lesion_part(with_draws(lesion, lesion.maps.mask), place)
         row[name]["rules"] = {
@@ -110,10 +117,12 @@ def predicted_row(phantom: StoredPhantom, weights: Sequence[Path] | None) -> Row
     return row | {"cpu_s": round(time.process_time() - start, 1)}
 
 
-def restricted(case: Case, inputs: Sequence[str] | None) -> Case:
-    """A case without its ground truth, and with some of its sequences only."""
-    scans = {name: scan for name, scan in case.scans.items() if inputs is None or name in inputs}
-    return case.updated(masks={}, scans=scans)
+def thrombus_of(case: Case, config: InferenceConfig) -> tuple[Prediction, PlacedCase] | None:
+    """The prediction of the thrombus with its place; None where no image shows one."""
+    if not {"swi", "tof"} & set(case.scans):
+        return None
+    prediction = predict_case(case.updated(masks={}), load_model("thrombus", config))
+    return prediction, placed(prediction.case)
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -157,8 +166,6 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     if estimated:
         yield from hypoperfusion_lines(estimated)
         yield from rule_lines(estimated)
-    else:
-        yield "\nNo weights for hypoperfusion are released, so that neither it nor verdicts on mismatch were measured."
 
 
 def hypoperfusion_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -258,7 +265,10 @@ def main() -> None:
     parser.add_argument("--masks", type=Path, help="folder of lesion masks in MNI space")
     parser.add_argument("--cases", type=int, default=100, help="phantoms of each preset")
     parser.add_argument(
-        "--weights", type=Path, nargs="+", help="weights for hypoperfusion; without them it is left out"
+        "--weights",
+        type=Path,
+        nargs="+",
+        help="weights of the estimate of hypoperfusion, in place of the released ones",
     )
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()

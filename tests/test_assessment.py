@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import nibabel as nib
 import pypdfium2
 import pytest
 import torch
@@ -39,7 +40,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("phantom")
     (name,) = cohort.simulate(out, cases=1, seed=5, preset_name="diffusion")
     scans = {path.name.removesuffix(".nii.gz").rsplit("_", 1)[1]: path for path in (out / name).rglob("*.nii.gz")}
-    return {"dwi": scans["trace"], "adc": scans["ADC"], "swi": scans["FLAIR"]}
+    swi = out / f"{name}_swi.nii.gz"
+    shutil.copy(scans["FLAIR"], swi)  # without its sidecar, which says what it is
+    return {"dwi": scans["trace"], "adc": scans["ADC"], "swi": swi}
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +148,49 @@ def test_the_report_can_be_written_again_byte_for_byte(both: tuple[assessment.As
     assert result.report.read_bytes() == before
 
 
+@pytest.fixture(scope="module")
+def estimated(
+    files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[assessment.Assessment, assessment.Assessment, Path]:
+    """Hypoperfusion alone, and then the thrombus in the same folder."""
+    out, weights = tmp_path_factory.mktemp("out"), tmp_path_factory.mktemp("weights")
+    config = InferenceConfig(
+        weights=tiny_weights(weights, ("dwi", "adc"), "lesion"), draws=3, registration="never", calibration="none"
+    )
+    first = assess(files, out, targets=["hypoperfusion"], config=config)
+    clot = replace(config, weights=tiny_weights(weights, ("swi",), "thrombus"), high_threshold=0.0)
+    return first, assess(files, out, targets=["thrombus"], config=clot), out
+
+
+def test_hypoperfusion_brings_the_lesion_that_it_is_estimated_from(
+    estimated: tuple[assessment.Assessment, assessment.Assessment, Path],
+) -> None:
+    first, _, out = estimated
+    assert set(first.targets) == {"lesion", "hypoperfusion"}
+    lesion, own = (first.targets[name].prediction for name in ("lesion", "hypoperfusion"))
+    assert own.maps.grid.coincides(lesion.maps.grid)
+    part = first.clinic["hypoperfusion"]
+    assert part["mismatch"]["core_ml"]["draws"] == part["volume_ml"]["draws"] == 3
+    assert 0.0 <= part["closed_probability"] <= 1.0
+    assert "severe_ml" in part
+    image = nib.load(first.targets["hypoperfusion"].maps["tmax"])
+    assert image.shape == nib.load(first.targets["hypoperfusion"].maps["mask"]).shape
+    assert "not measured perfusion" in (out / f"{first.case}.html").read_text("utf-8")
+
+
+def test_a_further_target_renews_the_estimate(
+    estimated: tuple[assessment.Assessment, assessment.Assessment, Path],
+) -> None:
+    first, second, out = estimated
+    assert "sought clots" not in first.clinic["hypoperfusion"]["sources"]
+    assert "sought clots" in second.clinic["hypoperfusion"]["sources"]
+    assert set(second.targets) == {"thrombus", "hypoperfusion"}
+    stored = read_case(out, second.case)
+    assert sorted(prediction.maps.target for prediction, _ in stored) == ["hypoperfusion", "lesion", "thrombus"]
+    volumes = second.targets["hypoperfusion"].prediction.draws.volumes_ml
+    assert next(p for p, _ in stored if p.maps.target == "hypoperfusion").draws.volumes_ml == volumes
+
+
 def test_a_target_is_not_replaced_unasked(both: tuple[assessment.Assessment, Path], files: dict[str, Path]) -> None:
     _, out = both
     with pytest.raises(OutputRefused, match="lesion"):
@@ -153,9 +199,9 @@ def test_a_target_is_not_replaced_unasked(both: tuple[assessment.Assessment, Pat
 
 
 def test_targets_follow_from_the_sequences(files: dict[str, Path]) -> None:
-    assert in_view(files, "case") == ("lesion", "thrombus")
+    assert in_view(files, "case") == ("lesion", "thrombus", "hypoperfusion")
     assert in_view({"swi": files["swi"]}, "case") == ("thrombus",)
-    assert in_view({"adc": files["adc"]}, "case") == ("lesion",)
+    assert in_view({"adc": files["adc"]}, "case") == ("lesion", "hypoperfusion")
     with pytest.raises(MissingInput, match="dwi or adc"):
         in_view({"flair": files["swi"]}, "case")
 
@@ -167,7 +213,7 @@ def test_an_impossible_fact_is_refused_before_any_work(files: dict[str, Path], t
 
 
 def test_facts_in_the_row_of_a_manifest_complete_those_that_are_given(files: dict[str, Path], tmp_path: Path) -> None:
-    table = tmp_path / "cohort.csv"
+    table = files["swi"].parent / "cohort.csv"
     with table.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "dwi", "adc", "Age", "NIHSS admission", "onset-known", "lkw hours"])

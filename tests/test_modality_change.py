@@ -8,8 +8,11 @@ import torch
 
 from adumbra.core.case import Case, Scan, scan_from_array
 from adumbra.core.errors import InputRejected
+from adumbra.core.geometry.grid import Grid
 from adumbra.core.options import InferenceConfig
-from adumbra.modality_change import withheld_probabilities, without
+from adumbra.inference.model_input import model_input
+from adumbra.inference.sliding_window import LARGEST_LOSS
+from adumbra.modality_change import requesting, withheld_probabilities, without
 from adumbra.networks.unet import UNet
 from adumbra.networks.unet_config import UNetConfig
 from adumbra.networks.weights import save_weights
@@ -70,3 +73,36 @@ def test_more_members_than_there_are_is_refused(model: SegmentationModel) -> Non
     dwi = scan(0)
     with pytest.raises(InputRejected, match="members"):
         withheld_probabilities(model, cases(dwi=dwi, adc=scan(1)), dwi.grid, within=BRAIN, members=2)
+
+
+def long_cases() -> Mapping[float, Case]:
+    """A case of three windows in a row."""
+    brain = np.zeros((66, 20, 20), dtype=bool)
+    brain[4:62, 6:14, 6:14] = True
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    values = np.random.default_rng(5).normal(size=(2, *brain.shape)).astype(np.float32)
+    scans = {name: scan_from_array(part, affine) for name, part in zip(("dwi", "adc"), values, strict=True)}
+    return {2.0: Case("case", scans, {"brain": scan_from_array(brain, affine)})}
+
+
+def test_regions_are_read_in_fewer_windows_with_the_probability_of_the_whole_pass(model: SegmentationModel) -> None:
+    """On thick slices, which each network voxel within a slice contributes to."""
+    cases = long_cases()
+    grid = Grid((66, 20, 8), np.array([[2.0, 0, 0, 0], [0, 2.0, 0, 0], [0, 0, 5.0, 1.5], [0, 0, 0, 1.0]]))
+    regions = np.zeros(grid.shape, dtype=bool)
+    regions[8:12, 8:11, 3:5] = True
+    everywhere = np.ones(grid.shape, dtype=bool)
+    whole = withheld_probabilities(model, cases, grid, within=everywhere)
+    part = withheld_probabilities(model, cases, grid, within=everywhere, regions=regions)
+    assert whole is not None
+    assert part is not None
+    for one, other in ((whole.complete, part.complete), *((whole.without[m], part.without[m]) for m in whole.without)):
+        assert np.abs(one - other)[regions].max() <= LARGEST_LOSS
+        assert one[regions].std() > 0.0
+        assert not other[~regions].any()
+    config = model.networks[0].network.config
+    every, few = (
+        len(model_input(case, config, spacing_mm=2.0, side=24, overlap=0.25).windows.corners)
+        for case in (cases[2.0], requesting(cases[2.0], regions, grid))
+    )
+    assert few < every

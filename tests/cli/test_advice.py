@@ -10,7 +10,8 @@ from adumbra.cli.advice import MANIFEST, adapted_advice, adapted_error
 from adumbra.cli.main import _accepted, app, main
 from adumbra.core.errors import MissingInput
 
-COMMANDS = ("predict", "simulate", "train", "calibrate", "evaluate", "evaluate-uncertainty", "information", "report")
+COMMANDS = ("predict", "simulate", "train", "calibrate", "evaluate", "evaluate-uncertainty", "information", "report",
+            "validate")  # fmt: skip
 OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 
 

@@ -53,6 +53,7 @@ FROZEN = {
     ],
     "report": ["DIRECTORY", "--overwrite", "--no-overwrite", *OUTPUT],
     "demo": ["CASE", "--out", "-o", *OUTPUT],
+    "validate": ["PATHS", "--as", "--modality", *OUTPUT],
 }
 
 

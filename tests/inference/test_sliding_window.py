@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adumbra.inference.sliding_window import gaussian_bell, windows_over
+from adumbra.inference.sliding_window import LARGEST_LOSS, gaussian_bell, windows_over
 
 
 def test_a_volume_of_one_window_is_that_window():
@@ -74,3 +74,19 @@ def test_volumes_blended_together_are_those_blended_alone():
     pieces = np.random.default_rng(0).random((len(windows.corners), 3, 8, 8, 8), dtype=np.float32)
     together = windows.blend_channels(pieces, count=3)
     assert all(np.array_equal(together[n], windows.blend(pieces[:, n])) for n in range(3))
+
+
+def test_fewer_windows_change_requested_probabilities_within_the_loss():
+    generator = np.random.default_rng(0)
+    windows = windows_over(np.ones((40, 24, 24), dtype=bool), side=16, overlap=0.5)
+    pieces = dict(zip(windows.corners, generator.random((len(windows.corners), 16, 16, 16)), strict=True))
+    requested = np.zeros(windows.shape, dtype=bool)
+    requested[1:4, 2:5, 2:5] = requested[20, 12, 12] = True
+    fewer = windows.restricted(requested)
+    assert 0 < len(fewer.corners) < len(windows.corners)
+    whole, part = (each.blend([pieces[corner] for corner in each.corners]) for each in (windows, fewer))
+    assert np.abs(whole - part)[requested].max() <= LARGEST_LOSS + 1e-6
+    assert windows.restricted(np.ones(windows.shape, dtype=bool)).corners == windows.corners
+    assert windows.restricted(np.zeros(windows.shape, dtype=bool)).corners == ()
+    exact = windows.restricted(requested, largest_loss=0.0)
+    assert np.array_equal(exact.blend([pieces[c] for c in exact.corners])[requested], whole[requested])

@@ -15,6 +15,9 @@ MOST_SHEAR_DEG = 1.0
 NOTED_SHEAR_DEG = 0.1
 SPACING_RANGE_MM = (0.02, 50.0)
 FARTHEST_MM = 10_000.0
+LARGEST_VIEW_MM = 600.0
+"""Largest field of view along an axis; that of a head is 250 mm, with the neck 400 mm."""
+_FLAT = 0.5  # Determinant of the directions of the axes; 1 at right angles, 0 where they lie in one plane.
 _STAGE = "cases.geometry"
 
 
@@ -27,7 +30,8 @@ def checked_affine(where: str, shape: tuple[int, ...], affine: Affine) -> tuple[
         affine: Voxel index to RAS+ mm.
 
     Raises:
-        ImplausibleValues: Not finite, not invertible, voxel sizes that no scanner produces, or an origin too far away.
+        ImplausibleValues: Not finite, not invertible, voxel sizes that no scanner produces, a field of view that no
+            head has, or an origin too far away.
         GridMismatch: Axes sheared by more than ``MOST_SHEAR_DEG``.
     """
     columns = affine[:3, :3]
@@ -35,9 +39,14 @@ def checked_affine(where: str, shape: tuple[int, ...], affine: Affine) -> tuple[
     low, high = SPACING_RANGE_MM
     if not ((sizes >= low) & (sizes <= high)).all():
         _implausible(where, f"voxels of {low} to {high} mm", f"voxel sizes {np.round(sizes, 6).tolist()} mm")
+    view_mm = np.round(sizes * shape[:3], 1)
+    if view_mm.max() > LARGEST_VIEW_MM:
+        _implausible(
+            where, f"a field of view of at most {LARGEST_VIEW_MM:g} mm along each axis", f"{view_mm.tolist()} mm"
+        )
     if np.abs(affine[:3, 3]).max() > FARTHEST_MM:
         _implausible(where, f"an origin within {FARTHEST_MM:g} mm", f"origin {affine[:3, 3].tolist()} mm")
-    if abs(np.linalg.det(columns / sizes)) < 0.5:
+    if abs(np.linalg.det(columns / sizes)) < _FLAT:
         _implausible(where, "an affine that can be inverted", f"affine {np.round(affine, 4).tolist()}")
     return (*_shear(where, columns / sizes), *_thin(shape))
 
@@ -89,7 +98,7 @@ def reconciled(
     if not np.isfinite(affine).all():
         _implausible(where, "a finite affine", f"affine {affine.tolist()}")
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
-    if not (sizes > 0).all():
+    if not (sizes > 0).all() or abs(np.linalg.det(affine[:3, :3] / sizes)) < _FLAT:
         _implausible(where, "an affine that can be inverted", f"affine {np.round(affine, 4).tolist()}")
     if (np.abs(sizes / spacing_mm - 1) > 0.01).any():
         raise AmbiguousInput(
@@ -109,10 +118,11 @@ def _disagreement(
     cosines = ((sform[:3, :3] / spacing_mm) * (qform[:3, :3] / spacing_mm)).sum(axis=0)
     by_sform, by_qform = Grid(shape[:3], sform), Grid(shape[:3], qform)  # type: ignore[arg-type]
     if cosines.min() < np.cos(np.radians(45)):
+        turned_deg = float(np.degrees(np.arccos(np.clip(cosines.min(), -1, 1))))
         raise AmbiguousInput(
             where,
             expected="a sform and a qform that agree on the patient's directions (left/right among them)",
-            found=f"axes {by_sform.axcodes} by the sform, {by_qform.axcodes} by the qform",
+            found=f"axes {by_sform.axcodes} by the sform, {by_qform.axcodes} by the qform: {turned_deg:.0f} degrees",
             do="find out which is right (from a marker or the DICOM files), and store it in both",
         )
     apart_mm = by_sform.distance_mm(by_qform)

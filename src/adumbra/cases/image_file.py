@@ -5,6 +5,7 @@ and a header that claims 65535³ voxels exhausts the memory. Here the file is re
 What was checked (``ImageFile.content``) is what is decoded.
 """
 
+import errno
 import gzip
 import hashlib
 import io
@@ -96,12 +97,24 @@ def _bytes_of(path: Path) -> bytes:
     if path.is_dir():
         _refuse(path, actual="a folder", do="name the file inside it, or open the folder as a case")
     if not path.exists():
-        raise MissingInput(path.name, expected="an image file", found="no such file", do="check the path")
+        raise MissingInput(path.name, expected="an image file", found=absence_of(path), do="check the path")
     if not is_image_name(path):
         _refuse(path, actual=f"the name {path.name!r}", do=_converting(path))
     if not path.is_file():
         _refuse(path, actual="a device, pipe or socket", do="give a regular file")
     return _read(path)
+
+
+def absence_of(path: Path) -> str:
+    """Why a path does not exist: there is nothing, or a symbolic link that leads to nothing or to itself."""
+    if not path.is_symlink():
+        return "no such file"
+    try:
+        path.resolve(strict=True)
+    except (OSError, RuntimeError) as problem:  # Python 3.11 and 3.12 raise RuntimeError for a loop.
+        if isinstance(problem, RuntimeError) or problem.errno == errno.ELOOP:
+            return "a symbolic link that leads to itself"
+    return "a symbolic link to a file that does not exist"
 
 
 def _read(path: Path) -> bytes:
@@ -117,13 +130,14 @@ def _read(path: Path) -> bytes:
 def _nifti(path: Path, stored: bytes) -> tuple[bytes, Layout]:
     zipped, named_zipped = stored[:2] == b"\x1f\x8b", path.name.lower().endswith(".gz")
     if zipped and not named_zipped:
-        _refuse(path, actual="gzip-compressed bytes under the name .nii", do="rename it to .nii.gz")
+        _refuse(path, actual=f"{len(stored)} gzip-compressed bytes under the name .nii", do="rename it to .nii.gz")
     if named_zipped and not zipped:
-        _refuse(path, actual=f"no gzip: {_kind_of(stored)}", do="copy it again, or rename it to .nii")
+        actual = f"{len(stored)} bytes that are no gzip: {_kind_of(stored)}"
+        _refuse(path, actual=actual, do="copy it again, or rename it to .nii")
     stream = gzip.GzipFile(fileobj=io.BytesIO(stored)) if zipped else io.BytesIO(stored)
     head = _piecewise(path, stream, nifti.LONGEST)
     if _kind_of(head) != "bytes of an unknown kind":
-        _refuse(path, actual=_kind_of(head), do=_converting(path))
+        _refuse(path, actual=f"{len(stored)} bytes of {_kind_of(head)}", do=_converting(path))
     layout = nifti.layout_of(path.name, head)
     content = head + _piecewise(path, stream, layout.end + _PIECE - len(head))
     return _whole(path, content, layout), layout
@@ -204,11 +218,19 @@ def _kind_of(content: bytes) -> str:
         b"/annex/objects/": "a git-annex pointer (run: git annex get)",
         b"PK\x03\x04": "a zip archive",
         b"\x1f\x8b": "gzip within gzip",
-        b"<!DOCTYPE": "a web page",
+        b"<!doctype": "a web page",
         b"<html": "a web page",
+        b"<?xml": "an XML text",
+        b"%pdf-": "a PDF document",
+        b"\x89png": "a PNG picture",
+        b"\xff\xd8\xff": "a JPEG picture",
+        b"\x89hdf": "an HDF5 file (MINC 2 or other)",
+        b"nrrd": "an NRRD image",
+        b"{": "a JSON text",
     }
+    beginning = content[:40].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for start, name in known.items():
-        if content.startswith(start):
+        if beginning.startswith(start.lower()):
             return name
     return "a DICOM file" if content[128:132] == b"DICM" else "bytes of an unknown kind"
 

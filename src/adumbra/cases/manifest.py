@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adumbra.cases.files import CaseFiles
+from adumbra.cases.image_file import absence_of
+from adumbra.cases.manifest_cells import refuse_formula, refuse_outside
 from adumbra.cases.names import MASKS, pseudonym, words_of
 from adumbra.core.errors import AmbiguousInput, MissingInput, UnreadableFile
 from adumbra.core.targets import TARGET_SPECS
@@ -15,6 +17,7 @@ from adumbra.core.types import MODALITIES, Modality
 
 _EMPTY_CELLS = ("", "-", "na", "n/a", "nan")
 _OTHER = ("case", "b_value", "adc_unit")
+_LARGEST_TABLE = 2**26
 ROLES = (*MODALITIES, *MASKS, *_OTHER)
 # Headings that need no mapping: words joined, lower case, without accents.
 SYNONYMS: Mapping[str, str] = {
@@ -110,6 +113,22 @@ def rows_of(path: Path, *, columns: Mapping[str, str] | None = None) -> tuple[Ro
     return rows
 
 
+def require_files(path: Path, row: Row) -> None:
+    """Refuses a row that names a file which does not exist or lies outside the folder, or a b-value that is no number.
+
+    Args:
+        path: The manifest.
+        row: One of ``rows_of``.
+
+    Raises:
+        MissingInput, UnreadableFile: As in ``files_in``.
+    """
+    for role in (*MODALITIES, *MASKS):
+        if role in row.cells:
+            _file(path, row.line, role, row.cells[role])
+    _b_value(path, row.line, row.cells.get("b_value"))
+
+
 def cells_of(path: Path, *, row: str | None = None, columns: Mapping[str, str] | None = None) -> dict[str, str]:
     """All cells of one row by heading, also of columns that name no file; empty cells are left out.
 
@@ -145,15 +164,22 @@ def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise MissingInput(path.name, expected="a manifest (.csv, .tsv)", found="no such file", do="check the path")
+        actual = "a folder" if path.is_dir() else absence_of(path)
+        raise MissingInput(path.name, expected="a manifest (.csv, .tsv)", found=actual, do="check the path")
     try:
+        if (size := path.stat().st_size) > _LARGEST_TABLE:
+            actual = f"{size:,} bytes"
+            expected = f"a table of at most {_LARGEST_TABLE:,} bytes"
+            raise UnreadableFile(path.name, expected=expected, found=actual, do="split it")
         stored = path.read_bytes()
     except OSError as problem:
         raise UnreadableFile(
             path.name, expected="a readable file", found=str(problem.strerror), do="check its permissions"
         ) from problem
     if b"\0" in stored:
-        raise UnreadableFile(path.name, expected="a text table", found="binary bytes", do="save it as CSV (UTF-8)")
+        kind = "UTF-16 text" if stored[:2] in (b"\xff\xfe", b"\xfe\xff") else "a spreadsheet or binary bytes"
+        actual = f"{len(stored):,} bytes of {kind}"
+        raise UnreadableFile(path.name, expected="a text table in UTF-8", found=actual, do="save it as CSV (UTF-8)")
     try:
         return stored.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -219,6 +245,8 @@ def _row(path: Path, line: int, headings: list[str], roles: Mapping[str, int], c
         )
     by_role = {role: cells[i].strip() for role, i in roles.items() if i < len(cells)}
     by_role = {role: cell for role, cell in by_role.items() if cell.lower() not in _EMPTY_CELLS}
+    for role, cell in by_role.items():
+        refuse_formula(f"{where}, column for {role}", cell)
     if "case" not in by_role:
         raise MissingInput(
             f"{where}, column {headings[roles['case']]}",
@@ -230,9 +258,11 @@ def _row(path: Path, line: int, headings: list[str], roles: Mapping[str, int], c
 
 
 def _file(manifest: Path, line: int, role: str, cell: str) -> Path:
-    """The file that a cell names, relative to the manifest; Windows separators are accepted."""
+    """The file that a cell names, inside the folder of the manifest; Windows separators are accepted."""
+    where = f"{manifest.name}, line {line}, column for {role}"
+    refuse_outside(where, cell, manifest.parent)
     for written in (cell, cell.replace("\\", "/")):
-        path = manifest.parent / Path(written).expanduser()
+        path = manifest.parent / written
         if path.is_file():
             return path
     raise MissingInput(

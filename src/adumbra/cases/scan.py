@@ -1,6 +1,5 @@
 """Reads one file as a ``Scan``: the image of a modality, or a mask, with a record of what was done to it."""
 
-import re
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from adumbra.cases import masks, units
-from adumbra.cases.image_file import ImageFile, image_stem, read_image_file
-from adumbra.cases.names import modality_in
+from adumbra.cases.byte_order import refuse_swapped_bytes
+from adumbra.cases.contrast import contrast_notes, refuse_labels, refuse_other_sequence
+from adumbra.cases.image_file import ImageFile, read_image_file
 from adumbra.cases.sidecar import (
-    Sidecar,
     b0_warnings,
     b_value_of,
     phantom_notes,
@@ -56,13 +55,15 @@ def read_scan(
         InputRejected: The branch of it that names what is wrong with the file.
     """
     sidecar = read_sidecar(path)
-    _refuse_other_modality(path, modality, sidecar)
+    refuse_other_sequence(path, modality, sidecar)
     file = read_image_file(path)
     if modality in ("dwi", "b0"):
         require_one_b_value_per_volume(path, prod(file.shape[3:]))
-    values, notes = _volume(file, modality, volume)
+    values, notes = _volume(file, modality, volume, is_image=True)
     values, valid_mask, filled = _finite(path.name, modality, values, nan_to_zero=nan_to_zero)
     _refuse_flat(path.name, modality, values, valid_mask)
+    refuse_labels(path.name, modality, values)
+    filled = (*filled, *contrast_notes(path.name, modality, values))
     metadata: dict[str, object] = {"source": path.name, "sha256": file.sha256}
     more: Notes = ()
     if modality == "adc":
@@ -81,6 +82,23 @@ def read_scan(
     if valid_mask is not None:
         metadata["valid_mask"] = scan_from_array(valid_mask, file.affine).data
     return scan_from_array(values.astype(np.float32), file.affine, **metadata), (*notes, *filled, *more)
+
+
+def read_image(path: Path) -> tuple[Scan, Notes]:
+    """Reads an image whose modality is not known: no unit is converted, and its contrast is not evaluated.
+
+    Args:
+        path: NIfTI or MetaImage.
+
+    Raises:
+        InputRejected: As ``read_scan``, for what is wrong in any image of a head.
+    """
+    file = read_image_file(path)
+    values, notes = _volume(file, "head", None, is_image=True)
+    values, _, _ = _finite(path.name, "head", values, nan_to_zero=False)
+    _refuse_flat(path.name, "head", values, None)
+    refuse_labels(path.name, "head", values)
+    return scan_from_array(values.astype(np.float32), file.affine, source=path.name, sha256=file.sha256), notes
 
 
 def read_mask(path: Path, name: str, *, nan_to_zero: bool = False) -> tuple[Scan, Notes]:
@@ -111,7 +129,7 @@ def has_two_values(path: Path) -> bool:
     return bool(values.min() == 0 and _at_most_two(values) and values.max() > 0)
 
 
-def _volume(file: ImageFile, subject: str, volume: int | None) -> tuple[np.ndarray, Notes]:
+def _volume(file: ImageFile, subject: str, volume: int | None, *, is_image: bool = False) -> tuple[np.ndarray, Notes]:
     """The stored values of one volume, scaled as the header says; axes as in the file."""
     layout, stage = file.layout, f"cases.{file.kind}"
     count = prod(layout.shape[3:])
@@ -126,6 +144,8 @@ def _volume(file: ImageFile, subject: str, volume: int | None) -> tuple[np.ndarr
         )
     flat = np.frombuffer(file.content, layout.dtype, prod(layout.shape), layout.offset)
     stored = flat.reshape((*layout.shape[:3], count), order="F")[..., volume or 0]
+    if is_image:
+        refuse_swapped_bytes(file.path.name, stored)
     notes = [replace(note, stage=stage, subject=subject) for note in layout.notes]
     if len(layout.shape) > 3:
         what = f"Volume {(volume or 0) + 1} of {count} was read from a file of shape {layout.shape}"
@@ -192,21 +212,4 @@ def _refuse_flat(where: str, modality: str, values: np.ndarray, valid_mask: np.n
             if low == high
             else f"only the values {low:g} and {high:g}, as of a mask",
             do=f"give the {modality} image itself; give a mask with --truth or --brain-mask",
-        )
-
-
-def _refuse_other_modality(path: Path, modality: Modality, sidecar: Sidecar) -> None:
-    """Refuses a diffusion-weighted image given as its ADC map, or the other way round.
-
-    The swap is easy to make and gives plausible values, so the name and the sidecar are trusted. The names of
-    nnU-Net's channels (``dwi_case7_0001``) are not: there a number says what the file holds.
-    """
-    stem = image_stem(path)
-    named = "adc" if sidecar.is_adc else None if re.search(r"_\d{4}$", stem) else modality_in(stem)
-    if {named, modality} in ({"dwi", "adc"}, {"b0", "adc"}):
-        raise AmbiguousInput(
-            path.name,
-            expected=f"the {modality} image",
-            found=f"a file that its name or sidecar calls {named}",
-            do=f"give it as {named}, or rename it if the name is wrong",
         )

@@ -94,9 +94,9 @@ def read_bvals(image: Path) -> tuple[float, ...]:
     try:
         bvals = tuple(float(word) for word in words)
     except ValueError as problem:
-        raise _not_bvals(path, str(problem)) from problem
+        raise _not_bvals(path, f"{problem} (among {len(words)} words)"[:200]) from problem
     if not all(math.isfinite(b) and b >= 0 for b in bvals):
-        raise _not_bvals(path, ", ".join(f"{b:g}" for b in bvals[:8]))
+        raise _not_bvals(path, ", ".join(f"{b:g}" for b in bvals[:8]) + f" ({len(bvals)} values)")
     return bvals
 
 

@@ -87,7 +87,7 @@ def phase_in_radians(
     if _RADIANS[0] < max(-low, high) <= _RADIANS[1]:
         what = "Phase values taken as they are (file in radians)"
         return values, (Conversion("cases.units", "phase", what, {"unit": "rad", "turn": 2 * np.pi, "zero": 0.0}),)
-    wraps, steps = _wraps(valid, high - low)
+    wraps, steps = count_wraps(valid, high - low)
     if wraps <= _LEAST_WRAPS * steps:
         raise PhaseUnitUnknown(
             where,
@@ -102,8 +102,13 @@ def phase_in_radians(
     return np.nan_to_num(radians_of(valid, encoding)), (note,)
 
 
-def _wraps(values: np.ndarray, span: float) -> tuple[int, int]:
-    """The number of steps between neighbours over nearly the whole span, and the number of all steps."""
+def count_wraps(values: np.ndarray, span: float) -> tuple[int, int]:
+    """The number of steps between neighbours over nearly the whole span, and the number of all steps.
+
+    Args:
+        values: (X, Y, Z); steps from or to NaN are not counted.
+        span: Difference of the largest and the least value.
+    """
     wraps = count = 0
     for axis in range(3):
         steps = np.abs(np.diff(values, axis=axis))
@@ -136,7 +141,9 @@ def head_median(values: np.ndarray, *, where: str) -> float:
     """
     positive = [np.flatnonzero((values > 0).any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     if not all(len(along) for along in positive):
-        raise ImplausibleValues(where, expected="an ADC map", found="no voxel above zero", do="export it again")
+        raise ImplausibleValues(
+            where, expected="an ADC map", found=f"no voxel above zero, of {values.size:,}", do="export it again"
+        )
     middle = tuple(_middle_half(int(along[0]), int(along[-1]) + 1) for along in positive)
     inner = values[middle]
     chosen = inner[inner > 0] if np.count_nonzero(inner > 0) else values[values > 0]

@@ -24,6 +24,7 @@ from adumbra.cli.renamed import rename_hint
 from adumbra.cli.report import report
 from adumbra.cli.simulate import simulate
 from adumbra.cli.train import train
+from adumbra.cli.validate import validate
 from adumbra.core.errors import AdumbraError, InputRejected
 
 app = App(
@@ -35,7 +36,18 @@ app = App(
     # main() handles Control-C itself and returns the exit code that shells expect.
     suppress_keyboard_interrupt=False,
 )
-for command in (predict, simulate, train, calibrate, evaluate, evaluate_uncertainty, information, report, demo):
+for command in (
+    predict,
+    simulate,
+    train,
+    calibrate,
+    evaluate,
+    evaluate_uncertainty,
+    information,
+    report,
+    demo,
+    validate,
+):
     app.command(options.unwrap_docstring(command))
 _COMMANDS = app
 

@@ -23,7 +23,7 @@ from adumbra.cli.options import (
 )
 from adumbra.cli.outcome import assessment_text, json_assessment
 from adumbra.cli.refinement import NO_REFINEMENT, RefinementArguments
-from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, InputOptions, TrainedTarget
+from adumbra.core.options import ComputeConfig, DeviceName, InferenceConfig, InputOptions, PredictedTarget
 
 
 @Parameter(name="*", group=Group("Scans by name, in place of CASE", sort_key=1))
@@ -106,7 +106,7 @@ def predict(
     /,
     *,
     out: Annotated[Path, Parameter(alias="-o")],
-    target: Annotated[list[TrainedTarget] | None, Parameter(negative=())] = None,
+    target: Annotated[list[PredictedTarget] | None, Parameter(negative=())] = None,
     posterior: Annotated[str, Parameter(show_default=False)] = "",
     draws: Draws = 20,
     standard_error: Annotated[float, Parameter(validator=Number(gt=0))] = 0.01,
@@ -133,7 +133,8 @@ def predict(
         out: Folder to write to.
         target: A target to segment. Repeat it for several. By default all targets that the sequences show are
             segmented; with an option that belongs to the networks of one target, such as --weights or --threshold, it
-            is the lesion.
+            is the lesion. Hypoperfusion is estimated from the lesion, which is segmented with it, and from the
+            thrombus where it is segmented too.
         posterior: The posterior to draw from, such as dropout, laplace, tta, deterministic or heteroscedastic. By
             default it is the one that the weights were trained for; the lesion has a deep ensemble. A posterior that
             is named draws from one released network.
@@ -197,7 +198,7 @@ def predict(
     return OK
 
 
-def chosen_targets(named: list[TrainedTarget] | None, *, narrowed: bool) -> list[TrainedTarget] | None:
+def chosen_targets(named: list[PredictedTarget] | None, *, narrowed: bool) -> list[PredictedTarget] | None:
     """The targets of a prediction; None is all that the sequences show.
 
     Args:

@@ -219,13 +219,21 @@ class ClotDraws:
         Raises:
             GridMismatch: The mask does not have the shape of the grid.
         """
+        parts = self.parts(mask)
+        self._rows.append([measure_clot(part, self._grid) for part in parts])
+        whole, own = np.count_nonzero(mask), sum(np.count_nonzero(part) for part in parts)
+        self._totals.append((whole * self._grid.voxel_ml, (whole - own) * self._grid.voxel_ml))
+        return parts
+
+    def parts(self, mask: Mask) -> list[Mask]:
+        """The part of a draw that is each clot, without measuring it; each (X, Y, Z).
+
+        Raises:
+            GridMismatch: The mask does not have the shape of the grid.
+        """
         check_mask(mask, self._grid)
         owner = self._owners(mask)
-        parts = [owner == number for number in range(1, self.count + 1)]
-        self._rows.append([measure_clot(part, self._grid) for part in parts])
-        whole = np.count_nonzero(mask) * self._grid.voxel_ml
-        self._totals.append((whole, np.count_nonzero(mask & (owner == 0)) * self._grid.voxel_ml))
-        return parts
+        return [owner == number for number in range(1, self.count + 1)]
 
     def _owners(self, mask: Mask) -> Labels:
         """The clot that each voxel of a draw belongs to, (X, Y, Z) int32; 0 for none."""

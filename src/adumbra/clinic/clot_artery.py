@@ -1,33 +1,33 @@
 r"""The artery that holds a clot, with its probability over the draws and over the place of the head in the atlas.
 
-A draw gives a mask, and the alignment its place in MNI152 space. The alignment is off by some millimetres, by the same
-ones for the whole clot. The clot is therefore shifted over a lattice, with a weight of a Gaussian of ``PLACE_MM`` along
-each axis times the mean probability of an artery at the shifted place: a clot lies in an artery. At each shift the clot
-covers arteries of the atlas. It is named by its **proximal** one: of those that hold at least ``LEAST_SHARE`` of the
-labelled voxels, the first one on the way of the blood, and the larger share among equals. Unnamed branches are named by
-their artery, except those of the M2, which are branches of the M3.
+A draw gives a mask, and the alignment of the head its centre line in MNI152 space. The alignment is off by some
+millimetres there: ``clinic.local_alignment`` samples how the arteries lie about the clot. In each sample every point of
+the line lies in an artery of the atlas, or in none. The clot is named by its **proximal** segment: of those that hold
+at least ``LEAST_SHARE`` of the labelled points, the first one on the way of the blood, and the larger share among
+equals. So is the site of an occlusion named in the literature, by the most proximal place of the clot; the share keeps
+out what only the blooming or half a voxel reaches. The name is that of the artery with most points in that segment.
 
 The atlas is that of the phantom and not of a population of patients, see ``core.atlas.vessels``.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from adumbra.clinic.artery_maps import artery_maps
 from adumbra.clinic.distribution import percent
 from adumbra.clinic.draw_checks import check_draws, check_mask
+from adumbra.clinic.local_alignment import local_alignments
 from adumbra.core.atlas.deformation import Deformation
-from adumbra.core.atlas.vessels import BASILAR, BRANCHES_OF, SEGMENTS, artery_numbers, vessel_atlas
-from adumbra.core.geometry.grid import Grid, nearest_labels
+from adumbra.core.atlas.vessels import BASILAR, BRANCHES_OF
+from adumbra.core.geometry.centre_line import centre_line
+from adumbra.core.geometry.grid import Grid
 from adumbra.core.references import citations, cites
 from adumbra.core.types import Mask
 
-PLACE_MM = 2.7
-"""Standard deviation of the place along each axis. The median error of the alignment of SWI is 4.1 mm on phantoms
-(``docs/results/atlas.md``), which is that of a Gaussian with 2.7 mm along each of three axes."""
 LEAST_SHARE = 0.25
 """Share of a clot from which it is said to reach into an artery. Blooming reaches beyond the ends of a clot."""
 SURE = 0.6
@@ -42,22 +42,9 @@ INTRACRANIAL_Z_MM = -40.0
 CATEGORIES = ("proximal", "M2", "distal")
 """Proximal is ICA, M1, basilar and vertebral artery, distal what lies beyond the M2, and ACA, PCA and the arteries of
 the cerebellum."""
-_STEPS = np.array([-4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 4.5])  # Shifts along each axis, in mm.
-_TWIGS = " branches"
-_PROXIMAL = ("ICA", "M1", "M1 perforators", BASILAR, "vertebral")
+_PROXIMAL = ("ICA", "M1", BASILAR, "vertebral")
 _BRANCHES_OF_M2 = "M3"
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    """The name that each label of the atlas stands for, with its side."""
-    names = []
-    for label, segment in enumerate(SEGMENTS):
-        artery = SEGMENTS[artery_numbers()[label]]
-        if _TWIGS in segment and artery.startswith("M2"):
-            artery = f"{_BRANCHES_OF_M2} {artery.rsplit(' ', 1)[1]}"
-        names.append(artery.replace(" perforators", ""))
-    return tuple(names)
+_STEP_MM = 1.0  # Distance between the points of a centre line.
 
 
 @cache
@@ -168,12 +155,15 @@ class ArteryDraws:
     Args:
         deformation: Subject mm to MNI152 mm, see ``preprocessing.atlas.alignment``.
         grid: Grid of the case.
+        vessels_mm: (V, 3), bright vessels near the clot in subject mm, see ``clinic.bright_vessels``; None without TOF.
     """
 
-    def __init__(self, deformation: Deformation, grid: Grid) -> None:
+    def __init__(self, deformation: Deformation, grid: Grid, vessels_mm: np.ndarray | None = None) -> None:
         self._deformation, self._grid = deformation, grid
+        self._vessels = None if vessels_mm is None else deformation(vessels_mm.T).T
         self._totals: defaultdict[str, float] = defaultdict(float)
         self._z: list[float] = []
+        self._known: dict[bytes, dict[str, float]] = {}  # draws of one network are often alike
 
     def add(self, mask: Mask) -> None:
         """Counts a draw, the part (X, Y, Z) of its mask that is the clot.
@@ -184,9 +174,12 @@ class ArteryDraws:
         check_mask(mask, self._grid)
         if not mask.any():
             return
-        points = self._deformation(self._grid.world_mm(np.argwhere(mask)).T)
-        self._z.append(float(points[2].mean()))
-        for name, probability in artery_at(points).items():
+        line = self._deformation(centre_line(mask, self._grid).resampled(_STEP_MM).points_mm.T).T
+        self._z.append(float(line[:, 2].mean()))
+        key = line.tobytes()
+        if key not in self._known:
+            self._known[key] = artery_along(line, self._vessels)
+        for name, probability in self._known[key].items():
             self._totals[name] += probability
 
     def artery(self) -> ClotArtery:
@@ -200,53 +193,65 @@ class ArteryDraws:
         return ClotArtery({name: total / len(self._z) for name, total in ordered}, float(np.mean(self._z)))
 
 
-def artery_at(mni_mm: np.ndarray) -> dict[str, float]:
-    """The probability of each artery for a clot at given places, over the shifts; it sums to 1.
+def artery_along(line_mm: np.ndarray, vessels_mm: np.ndarray | None = None) -> dict[str, float]:
+    """The probability of each artery for a clot with a given centre line; it sums to 1.
 
     Args:
-        mni_mm: (3, N), the voxels of the clot in MNI152 mm.
+        line_mm: (K, 3), the centre line from one end to the other, MNI152 mm by the alignment of the head.
+        vessels_mm: (V, 3), bright vessels near it, likewise; None where there are none.
     """
-    atlas, names = vessel_atlas(), _names()
-    shifts = np.stack(np.meshgrid(_STEPS, _STEPS, _STEPS, indexing="ij")).reshape(3, -1)
-    weights = np.exp(-0.5 * (shifts**2).sum(axis=0) / PLACE_MM**2)
-    places = mni_mm[:, None, :] + shifts[:, :, None]
-    labels = nearest_labels(atlas.segments, atlas.grid, places)
-    passes = nearest_labels(atlas.probability[0], atlas.grid, places).mean(axis=1)
-    weights = weights * passes
-    if weights.sum() <= 0.0:
-        return {NO_ARTERY: 1.0}
-    totals: defaultdict[str, float] = defaultdict(float)
-    for own, weight in zip(labels, weights / weights.sum(), strict=True):
-        if weight > 0.0:
-            totals[_proximal(Counter(names[label] for label in own[own > 0].tolist()))] += float(weight)
-    return dict(totals)
+    maps, (segments, depths) = artery_maps(), _segments()
+    places = local_alignments(line_mm, vessels_mm)(line_mm)
+    artery = maps.artery[maps.index(places)]
+    counts = np.zeros((len(artery), len(maps.names)), dtype=np.int64)
+    np.add.at(counts, (np.arange(len(artery))[:, None], artery), 1)
+    counts[:, 0] = 0
+    shares = counts @ segments
+    reached = (shares > 0) & (shares >= LEAST_SHARE * shares.sum(axis=1, keepdims=True))
+    # The least depth wins, and the larger count among equals.
+    rank = np.where(reached, depths * (len(line_mm) + 1.0) - shares, np.inf).argmin(axis=1)
+    best = np.where(segments.T[rank], counts, 0).argmax(axis=1)
+    names, frequency = np.unique(best, return_counts=True)
+    return {maps.names[n] or NO_ARTERY: int(f) / len(best) for n, f in zip(names.tolist(), frequency, strict=True)}
 
 
-def _proximal(counts: Counter[str]) -> str:
-    """The first artery on the way of the blood among those that hold enough of a clot."""
-    whole = sum(counts.values())
-    if not whole:
-        return NO_ARTERY
-    reached = [name for name, count in counts.items() if count >= LEAST_SHARE * whole]
-    if not reached:
-        return max(sorted(counts), key=counts.__getitem__)
-    return min(reached, key=lambda name: (_depths()[without_side(name)], -counts[name], name))
+@cache
+def _segments() -> tuple[np.ndarray, np.ndarray]:
+    """Which arteries of the maps belong to each segment with its side, (names, segments) bool, and the depth of each.
+
+    Segments are as M2: its superior and its inferior artery are one. The first name means no artery.
+    """
+    names = artery_maps().names
+    own = [segment_of(name) for name in names]
+    segments = sorted(set(own[1:]))
+    depths = [min(_depths()[without_side(n)] for n, s in zip(names, own, strict=True) if s == row) for row in segments]
+    members = [[s == row and bool(n) for row in segments] for n, s in zip(names, own, strict=True)]
+    return np.array(members), np.array(depths, dtype=np.float64)
 
 
-@cites(*citations(Deformation))
-def clot_artery(masks: Iterable[Mask], grid: Grid, deformation: Deformation) -> ClotArtery:
+def segment_of(name: str) -> str:
+    """The segment of an artery, such as M2, with its side; the arteries of one segment are not distinguished."""
+    artery = without_side(name)
+    return name.replace(artery, artery[:2]) if artery[1:2].isdigit() else name
+
+
+@cites(*citations(Deformation), *citations(local_alignments))
+def clot_artery(
+    masks: Iterable[Mask], grid: Grid, deformation: Deformation, vessels_mm: np.ndarray | None = None
+) -> ClotArtery:
     """The artery that holds a clot.
 
     Args:
         masks: The clot in each draw, (X, Y, Z) on the grid of the case. Each is used once and released.
         grid: Grid of the case.
         deformation: Subject mm to MNI152 mm.
+        vessels_mm: (V, 3), bright vessels near the clot in subject mm; None without TOF.
 
     Raises:
         MissingInput: No mask contains a voxel.
         GridMismatch: A mask does not have the shape of the grid.
     """
-    draws = ArteryDraws(deformation, grid)
+    draws = ArteryDraws(deformation, grid, vessels_mm)
     for mask in masks:
         draws.add(mask)
     return draws.artery()

@@ -106,6 +106,40 @@ class RuleChange:
 
 
 @dataclass(frozen=True)
+class ArteryChange:
+    """The artery of the largest clot before and after a decision.
+
+    Attributes:
+        before: Its name; empty where it is uncertain, or where there is no clot.
+        after: The same after.
+        site_before: Its site for the rules; None where it is uncertain or unknown.
+        site_after: The same after.
+    """
+
+    before: str
+    after: str
+    site_before: str | None
+    site_after: str | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the artery or the site is another one."""
+        return self.before != self.after or self.site_before != self.site_after
+
+    @property
+    def sentence(self) -> str:
+        """The change in words, such as "largest clot in M1 right instead of M2 inferior right"; empty where none is."""
+        if self.before == self.after:
+            return ""
+        after, before = (name or "an uncertain artery" for name in (self.after, self.before))
+        return f"largest clot in {after} instead of {before}"
+
+    def as_json(self) -> dict[str, object]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Consequence:
     """What changes if a region belongs to the segmentation, or does not.
 
@@ -116,6 +150,7 @@ class Consequence:
         change_ml: Its change, in ml; negative where voxels leave the mask.
         quantities: Quantities of the rules that depend on the segmentation, by name.
         rules: Rules whose verdict changes, those that flip first.
+        artery: The artery of the largest clot; None for a core, and where it is not known.
     """
 
     belongs: bool
@@ -124,6 +159,12 @@ class Consequence:
     change_ml: float
     quantities: Mapping[str, QuantityChange] = field(default_factory=dict)
     rules: tuple[RuleChange, ...] = ()
+    artery: ArteryChange | None = None
+
+    @property
+    def changes_artery(self) -> bool:
+        """Whether the artery or the site of the largest clot changes."""
+        return self.artery is not None and self.artery.changes
 
     @property
     def score_change(self) -> float:
@@ -155,6 +196,8 @@ class Consequence:
             sign = "+" if self.change_ml > 0 else "−"
             change = f"{sign}{printed(float(f'{abs(self.change_ml):.2g}'), 'ml')}"
             parts = [f"{self.noun} {printed(self.volume_ml, 'ml')} ({change})"]
+        if self.artery is not None and self.volume_ml and self.volume_ml != self.change_ml and self.artery.sentence:
+            parts.append(self.artery.sentence)
         parts += [text for name in STATED if name in self.quantities and (text := self.quantities[name].sentence)]
         titles: dict[str, list[str]] = {}
         for rule in self.rules:
@@ -170,6 +213,7 @@ class Consequence:
             "change_ml": self.change_ml,
             "quantities": {name: quantity.as_json() for name, quantity in self.quantities.items()},
             "rules": [rule.as_json() for rule in self.rules],
+            "artery": None if self.artery is None else self.artery.as_json(),
             "sentence": self.sentence,
         }
 

@@ -11,8 +11,9 @@ from itertools import islice, repeat
 import numpy as np
 
 from adumbra.clinic.aspects import RegionMap
-from adumbra.clinic.consequences import Consequence, Noun, QuantityChange, RuleChange
+from adumbra.clinic.consequences import ArteryChange, Consequence, Noun, QuantityChange, RuleChange
 from adumbra.clinic.draw_checks import check_draws, check_mask
+from adumbra.clinic.largest_clot import ClotSite, LargestClot
 from adumbra.clinic.rules.case_values import CaseValues
 from adumbra.clinic.rules.criteria import Rule
 from adumbra.clinic.rules.truth import truth
@@ -37,6 +38,8 @@ class Surroundings:
         values: All quantities of the case, as the rules of the report are evaluated with. Those that depend on the
             segmentation are replaced where they are given in draws; a fact that was given stays.
         rules: The rules to evaluate.
+        clot: The largest clot and its artery, for the site of the occlusion where it is not known otherwise; for a
+            thrombus only.
     """
 
     territory_map: TerritoryMap | None = None
@@ -45,6 +48,7 @@ class Surroundings:
     hypoperfusion: MaskDraws | None = None
     values: CaseValues | None = None
     rules: Sequence[Rule] = ()
+    clot: LargestClot | None = None
 
 
 class Decisions:
@@ -95,8 +99,14 @@ class Decisions:
         inside = int(np.count_nonzero(self._mask[region]))
         change = region.size - inside if belongs else -inside
         volume_ml = (int(np.count_nonzero(self._mask)) + change) * self._voxel_ml
-        rules = self._changed_rules(after)
-        return Consequence(belongs, self.noun, volume_ml, change * self._voxel_ml, changes, rules)
+        clot = self._around.clot
+        if clot is None:
+            rules = self._changed_rules(after)
+            return Consequence(belongs, self.noun, volume_ml, change * self._voxel_ml, changes, rules)
+        place = clot.after(region, belongs=belongs)
+        rules = self._changed_rules(after, place if place.site != clot.before.site else None)
+        artery = ArteryChange(clot.before.artery, place.artery, clot.before.site, place.site)
+        return Consequence(belongs, self.noun, volume_ml, change * self._voxel_ml, changes, rules, artery)
 
     def _pairs(self, masks: MaskDraws) -> Iterator[tuple[Mask, np.ndarray | None]]:
         """The mask of each draw, and the hypoperfusion of the same draw, flat; None without it."""
@@ -139,24 +149,35 @@ class Decisions:
             result["mismatch_set_difference_ml"] = np.maximum(hypoperfusion - intersection, 0.0)
         return result
 
-    def _verdicts(self, quantities: Mapping[str, np.ndarray]) -> list[tuple[Status, float]]:
-        """Status and lower probability of every rule; empty where the quantities of the case are not given."""
+    def _verdicts(
+        self, quantities: Mapping[str, np.ndarray], place: ClotSite | None = None
+    ) -> list[tuple[Status, float]]:
+        """Status and lower probability of every rule; empty where the quantities of the case are not given.
+
+        Args:
+            quantities: Those that depend on the segmentation.
+            place: The largest clot where its site is another one than that of the case; None leaves the site as it is.
+        """
         values = self._around.values
         if values is None:
             return []
         own = {name: column for name, column in quantities.items() if name not in values.known}
         stale = {"mismatch_set_difference_ml"} - own.keys() if "mismatch_ratio" in own else set()
         others = {name: column[: self._n] for name, column in values.draws.items() if name not in stale}
-        decided = replace(values, draws={**others, **own}, n_draws=self._n)
+        known = dict(values.known)
+        if place is not None:
+            known.pop("occlusion_site", None)
+            known |= {} if place.site is None else {"occlusion_site": place.site}
+        decided = replace(values, known=known, draws={**others, **own}, n_draws=self._n)
         truths = [truth(rule.root, decided) for rule in self._around.rules]
         bounds = [(float(each.holds.mean()), float((~each.fails).mean())) for each in truths]
         return [(status_of(low, high, BORDERLINE), low) for low, high in bounds]
 
-    def _changed_rules(self, after: Mapping[str, np.ndarray]) -> tuple[RuleChange, ...]:
-        """The rules whose verdict changes, those that flip first."""
+    def _changed_rules(self, after: Mapping[str, np.ndarray], place: ClotSite | None = None) -> tuple[RuleChange, ...]:
+        """The rules whose verdict changes, those that flip first; see ``_verdicts``."""
         if not self._verdicts_before:
             return ()
-        rows = zip(self._around.rules, self._verdicts_before, self._verdicts(after), strict=True)
+        rows = zip(self._around.rules, self._verdicts_before, self._verdicts(after, place), strict=True)
         changes = [
             RuleChange(rule.id, rule.title, before, status, low_before, low)
             for rule, (before, low_before), (status, low) in rows

@@ -4,19 +4,19 @@ The uncertain voxels are cut into pieces (``clinic.region_pieces``) inside the b
 what is uncertain elsewhere, such as in an orbit, is no candidate and only counted. Pieces of a thrombus lie near an
 artery of the atlas. A piece is listed where a decision could matter:
 
-- the verdict of a rule changes, or ASPECTS or PC-ASPECTS, or whether anything is segmented at all, if it is in or if it
-  is out; or
+- the verdict of a rule changes, or ASPECTS or PC-ASPECTS, or the artery of the largest clot, or whether anything is
+  segmented at all, if it is in or if it is out; or
 - its expected change of the volume, the sum of min(p, 1 - p) over its voxels, is at least ``LEAST_SHARE`` of the volume
   of the mask and at least ``LEAST_ML``.
 
 Listed pieces are sorted by consequence: a rule that flips between *met* and *not met*, another change of a verdict, the
-change of the scores, the change of the volume in whole ml; then by the sum of the entropy. Rank and order say what
-depends on a region, and not how likely it is: the mean probability stands beside it. The list states facts and
-recommends nothing.
+change of the scores, the artery of the largest clot, the change of the volume in whole ml; then by the sum of the
+entropy. Rank and order say what depends on a region, and not how likely it is: the mean probability stands beside it.
+The list states facts and recommends nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from adumbra.clinic.modality_evidence import (
 )
 from adumbra.clinic.region_pieces import LONGEST_MM, uncertain_pieces
 from adumbra.clinic.region_places import RegionPlaces
+from adumbra.clinic.shared_information import SharedInformation
 from adumbra.clinic.uncertain_regions import LEAST_ML, LEAST_SHARE, described, expected_change_ml
 from adumbra.core.geometry.midline import Plane, midsagittal_plane
 from adumbra.core.mask_draws import MaskDraws
@@ -54,6 +55,8 @@ class WorklistItem:
         if_in: What changes if it belongs to the segmentation.
         if_out: What changes if it does not.
         modalities: What each modality contributes there; empty where not computed.
+        information: What the reference modality and each other one tell together; empty where not computed.
+        voxels: Flat indices (C order) of its voxels.
     """
 
     region: Region
@@ -64,6 +67,8 @@ class WorklistItem:
     if_in: Consequence
     if_out: Consequence
     modalities: tuple[ModalityChange, ...] = ()
+    information: tuple[SharedInformation, ...] = ()
+    voxels: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.intp), compare=False, repr=False)
 
     @property
     def settled_by(self) -> Modality | None:
@@ -114,6 +119,7 @@ class WorklistItem:
             "if_out": self.if_out.as_json(),
             "settled_by": self.settled_by,
             "modalities": [change.as_json() for change in self.modalities],
+            "information": [pair.as_json() for pair in self.information],
         }
 
 
@@ -136,6 +142,15 @@ class Worklist:
     unlisted: int
     unlisted_ml: float
     outside_ml: float
+
+    def with_modalities(self, withheld: WithheldProbabilities) -> "Worklist":
+        """The list with what each modality contributes to each region.
+
+        Args:
+            withheld: Probabilities without each modality, on the grid of the maps.
+        """
+        items = (replace(item, modalities=modality_changes(withheld, item.voxels)) for item in self.items)
+        return replace(self, items=tuple(items))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -204,13 +219,14 @@ def worklist(
     items = []
     for rank, (piece, if_in, if_out) in enumerate(_by_consequence(maps, pieces, decisions)[:most], start=1):
         names = ("", "", "") if places is None else places.names(piece, maps.target)
-        changes = () if withheld is None else modality_changes(withheld, piece)
         region = described(maps, piece, plane, rank)
-        items.append(WorklistItem(region, *names, expected_change_ml(maps, piece), if_in, if_out, changes))
+        expected_ml = expected_change_ml(maps, piece)
+        items.append(WorklistItem(region, *names, expected_ml, if_in, if_out, voxels=piece))
     rest_ml = voxels.size * maps.grid.voxel_ml - sum(item.region.volume_ml for item in items)
     all_in, all_out = (decisions.consequence(voxels, belongs=belongs) for belongs in (True, False))
     rest = len(pieces) - len(items)
-    return Worklist(tuple(items), all_in, all_out, rest, max(rest_ml, 0.0) if rest else 0.0, outside_ml)
+    listed = Worklist(tuple(items), all_in, all_out, rest, max(rest_ml, 0.0) if rest else 0.0, outside_ml)
+    return listed if withheld is None else listed.with_modalities(withheld)
 
 
 def _by_consequence(
@@ -227,7 +243,8 @@ def _by_consequence(
 
 def _matters(if_in: Consequence, if_out: Consequence, expected_ml: float, maps: Maps) -> bool:
     """Whether a decision could matter, as the module defines it."""
-    if any(each.rule_rank or each.score_change >= 1.0 or each.changes_presence for each in (if_in, if_out)):
+    both = (if_in, if_out)
+    if any(e.rule_rank or e.score_change >= 1.0 or e.changes_presence or e.changes_artery for e in both):
         return True
     whole_ml = float(np.count_nonzero(maps.mask)) * maps.grid.voxel_ml
     return expected_ml >= max(LEAST_SHARE * whole_ml, LEAST_ML[maps.target])
@@ -239,6 +256,7 @@ def _key(maps: Maps, piece: np.ndarray, if_in: Consequence, if_out: Consequence)
     return (
         -max(each.rule_rank for each in both),
         -max(each.score_change for each in both),
+        -max(each.changes_artery for each in both),
         -float(round(max(abs(each.change_ml) for each in both))),
         -float(maps.entropy.ravel()[piece].sum(dtype=np.float64)),
     )

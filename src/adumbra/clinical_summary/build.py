@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from adumbra.clinic.modality_evidence import WithheldProbabilities
 from adumbra.clinic.rules.verdicts import DISCLAIMER
 from adumbra.clinical_summary.conclusion import conclusion
 from adumbra.clinical_summary.lesion import LesionPart, lesion_part
@@ -12,7 +11,7 @@ from adumbra.clinical_summary.place import PlacedCase, placed
 from adumbra.clinical_summary.rules import rule_values, verdicts
 from adumbra.clinical_summary.signs import signs
 from adumbra.clinical_summary.thrombus import ThrombusPart, thrombus_part
-from adumbra.clinical_summary.worklists import worklists
+from adumbra.clinical_summary.worklists import Withholding, worklists
 from adumbra.core.clinical_facts import NO_FACTS, ClinicalFacts
 from adumbra.core.progress import Progress, quiet
 from adumbra.core.results import Prediction
@@ -27,16 +26,18 @@ def clinical_summary(
     predictions: Mapping[Target, Prediction],
     *,
     facts: ClinicalFacts = NO_FACTS,
-    withheld: Mapping[Target, WithheldProbabilities] | None = None,
+    withheld: Mapping[Target, Withholding] | None = None,
+    perfusion: Mapping[str, Any] | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The clinical summary of a case, as plain values.
 
     Args:
         predictions: The predictions of the case by target, at least one; those without the masks of their draws, as
-            earlier versions wrote them, are left out.
+            earlier versions wrote them, are left out, and the conclusion says so.
         facts: What is known of the patient besides the images.
-        withheld: Probabilities without each modality by target, for the worklist.
+        withheld: Computes the probabilities without each modality by target, for the regions of the worklist.
+        perfusion: Further plain values of the estimate of hypoperfusion, such as the volume of Tmax > 10 s.
         progress: Shows the progress over targets.
 
     Raises:
@@ -56,18 +57,19 @@ def clinical_summary(
         elif target == "thrombus":
             thrombus = thrombus_part(prediction, place)
         else:
-            hypoperfusion = hypoperfusion_part(prediction, usable.get("lesion"))
+            hypoperfusion = hypoperfusion_part(prediction, usable.get("lesion"), perfusion or {})
     clot = None if thrombus is None else thrombus.largest
     own_signs = signs(placed_cases.get("lesion"), placed_cases.get("thrombus"), clot)
     values = rule_values(lesion, thrombus, hypoperfusion, facts, own_signs.rule_draws)
     rules = verdicts(values)
-    lists = worklists(placed_cases, lesion, values, withheld or {})
+    estimated = "occlusion_site" not in facts.known()
+    lists = worklists(placed_cases, lesion, values, withheld or {}, site_is_estimated=estimated)
     parts = {"lesion": lesion, "thrombus": thrombus, "hypoperfusion": hypoperfusion}
     return {
         "schema": SCHEMA,
         "use": RESEARCH_USE,
         "case": next(iter(predictions.values())).case.name,
-        "conclusion": conclusion(usable, lesion, thrombus, hypoperfusion, rules),
+        "conclusion": conclusion(predictions, lesion, thrombus, hypoperfusion, rules),
         "facts": facts.known(),
         **{name: None if part is None else part.plain for name, part in parts.items()},
         **own_signs.as_json(),

@@ -12,10 +12,16 @@ from adumbra.clinical_summary.mismatch import HypoperfusionPart
 from adumbra.clinical_summary.rules import counts_sentence
 from adumbra.clinical_summary.thrombus import ThrombusPart
 from adumbra.core.results import Estimate, Prediction
+from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Target
 
 POSTERIOR = ("PCA", "vertebrobasilar")
 """Beginnings of the names of posterior territories, for which PC-ASPECTS is stated."""
+_TITLES: Mapping[Target, str] = {"lesion": "Ischemic lesion", "thrombus": "Clot", "hypoperfusion": "Hypoperfusion"}
+_NEEDED: Mapping[Target, str] = {
+    "lesion": "diffusion-weighted image",
+    "thrombus": "susceptibility-weighted image and no angiography",
+}
 
 
 def conclusion(
@@ -25,18 +31,48 @@ def conclusion(
     hypoperfusion: HypoperfusionPart | None,
     rules: tuple[RuleVerdict, ...],
 ) -> list[str]:
-    """Three lines, in the order of a report: diffusion, clot, mismatch and rules."""
+    """Three lines, in the order of a report: diffusion, clot, mismatch and rules.
+
+    Args:
+        predictions: All predictions of the case, also those that the summary has no part of.
+        lesion: What the summary says of the lesion; None where it says nothing.
+        thrombus: The same of the thrombus.
+        hypoperfusion: The same of hypoperfusion.
+        rules: The verdicts on the rules.
+    """
     volume = None if lesion is None else predictions["lesion"].findings.volume_ml
-    return [
-        _lesion_line(lesion, volume),
-        _clot_line(thrombus),
-        f"{_mismatch_line(hypoperfusion)} {counts_sentence(rules)}",
-    ]
+    lines: dict[Target, str] = {
+        "lesion": "" if lesion is None or volume is None else _lesion_line(lesion, volume),
+        "thrombus": "" if thrombus is None else _clot_line(thrombus),
+        "hypoperfusion": "" if hypoperfusion is None else _mismatch_line(hypoperfusion),
+    }
+    lesion_line, clot_line, mismatch_line = (line or absence(t, predictions) for t, line in lines.items())
+    return [lesion_line, clot_line, f"{mismatch_line} {counts_sentence(rules)}"]
 
 
-def _lesion_line(lesion: LesionPart | None, volume: Estimate | None) -> str:
-    if lesion is None or volume is None:
-        return "Ischemic lesion: not analysed, for there is no diffusion-weighted image."
+def absence(target: Target, predictions: Mapping[Target, Prediction]) -> str:
+    """Why a summary says nothing of a target, and what to do.
+
+    Args:
+        target: The target.
+        predictions: All predictions of the case.
+    """
+    title = _TITLES[target]
+    if target in predictions:
+        volume = predictions[target].findings.volume_ml
+        return (
+            f"{title}: {volume.value:.3g} ml segmented by an earlier version, which stored no masks of the draws. "
+            "Places, measures and rules need them; predict the case again, with --overwrite."
+        )
+    if target == "hypoperfusion":
+        return "Hypoperfusion was not estimated."
+    scans = {modality for prediction in predictions.values() for modality in prediction.case.scans}
+    if any(modality in scans for modality in TARGET_SPECS[target].reference_modalities):
+        return f"{title}: not segmented in this folder. Predict it into the folder, with --target {target}."
+    return f"{title}: not analysed, for there is no {_NEEDED[target]}."
+
+
+def _lesion_line(lesion: LesionPart, volume: Estimate) -> str:
     interval = f"{volume.level:.0%} interval {volume.low:.1f} to {volume.high:.1f} ml"
     if volume.value < LEAST_ML:
         return f"No ischemic lesion was segmented ({interval}). This does not exclude a stroke."
@@ -58,9 +94,7 @@ def _score(score: Score, *, posterior: bool) -> str:
     return f"{name} {row.median:.0f}{interval}"
 
 
-def _clot_line(thrombus: ThrombusPart | None) -> str:
-    if thrombus is None:
-        return "Clot: not analysed, for there is no susceptibility-weighted image and no angiography."
+def _clot_line(thrombus: ThrombusPart) -> str:
     if thrombus.clots is None or not thrombus.clots.clots:
         share = thrombus.plain["probability_visible"]
         rest = f" In {share:.0%} of the draws there is one." if share > 0.0 else ""
@@ -83,9 +117,7 @@ def _artery(artery: ClotArtery | None) -> str:
     return f"; artery {sentence[0].lower()}{sentence[1:]}"
 
 
-def _mismatch_line(hypoperfusion: HypoperfusionPart | None) -> str:
-    if hypoperfusion is None:
-        return "Hypoperfusion was not estimated."
+def _mismatch_line(hypoperfusion: HypoperfusionPart) -> str:
     row = hypoperfusion.volume
     text = f"Estimated hypoperfusion {printed(row.median, 'ml')} ({row.low:.0f} to {row.high:.0f} ml)"
     if hypoperfusion.mismatch is not None:

@@ -1,5 +1,6 @@
 """The part of the clinical summary that is about hypoperfusion, and its mismatch with the core."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,15 @@ class HypoperfusionPart:
     mismatch: Mismatch | None = None
 
 
-def hypoperfusion_part(prediction: Prediction, lesion: Prediction | None) -> HypoperfusionPart:
+def hypoperfusion_part(
+    prediction: Prediction, lesion: Prediction | None, further: Mapping[str, Any]
+) -> HypoperfusionPart:
     """What the summary says of predicted hypoperfusion. Draw i of both targets is compared with each other.
 
     Args:
         prediction: The prediction, with the masks of its draws.
         lesion: The prediction of the lesion of the same case, with the masks of its draws; None where there is none.
+        further: Further plain values of the estimate.
     """
     draws, grid = prediction.mask_draws, prediction.maps.grid
     assert draws is not None
@@ -45,6 +49,7 @@ def hypoperfusion_part(prediction: Prediction, lesion: Prediction | None) -> Hyp
         "volume_ml": volume.as_json(),
         "reported_ml": prediction.findings.volume_ml.value,
         "notes": [ESTIMATED],
+        **further,
     }
     if lesion is None or lesion.mask_draws is None:
         return HypoperfusionPart(plain, volume)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adumbra.clinic.bright_vessels import bright_vessels
 from adumbra.clinic.clot import LARGEST_ML, ClotDraws, Clots
 from adumbra.clinic.clot_artery import ArteryDraws, ClotArtery, without_side
 from adumbra.clinic.vessel_sign import SignImages, vessel_sign
@@ -116,12 +117,31 @@ def window_around(masks: Iterable[Mask], grid: Grid, *, margin_mm: float = MARGI
     return (slices[0], slices[1], slices[2]), Grid((x, y, z), affine)
 
 
-def _artery(masks: list[Mask], grid: Grid, place: PlacedCase) -> ClotArtery | None:
+def artery_draws(masks: list[Mask], grid: Grid, place: PlacedCase) -> ArteryDraws | None:
+    """The artery of one clot, with the bright vessels of TOF near it; None where the head could not be placed.
+
+    Args:
+        masks: The clot in each draw, (X, Y, Z).
+        grid: Grid of the masks, that of the case or a part of it.
+        place: The place of the case.
+    """
     if place.deformation is None:
         return None
-    draws = ArteryDraws(place.deformation, grid)
-    for mask in masks:
+    inside, vessels = [mask for mask in masks if mask.any()], None
+    if inside and "tof" in place.case.scans and "brain" in place.case.masks:
+        centre = np.mean([grid.world_mm(np.argwhere(mask)).mean(axis=0) for mask in inside], axis=0)
+        case = place.case
+        vessels = bright_vessels(case.scans["tof"].data, case.grid, case.masks["brain"].data, centre)
+    draws = ArteryDraws(place.deformation, grid, vessels)
+    for mask in inside:
         draws.add(mask)
+    return draws
+
+
+def _artery(masks: list[Mask], grid: Grid, place: PlacedCase) -> ClotArtery | None:
+    draws = artery_draws(masks, grid, place)
+    if draws is None:
+        return None
     try:
         return draws.artery()
     except MissingInput:  # the clot of the segmentation is in no draw

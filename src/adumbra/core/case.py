@@ -16,10 +16,14 @@ from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.grid import Grid, reorient
 from adumbra.core.types import Modality, Target
 
-__all__ = ["MIRROR_BRAIN", "Case", "Conversion", "Grid", "Scan", "scan_from_array"]
+__all__ = ["BRAIN_WITH_MARGIN", "MIRROR_BRAIN", "REQUESTED", "Case", "Conversion", "Grid", "Scan", "scan_from_array"]
 
 MIRROR_BRAIN = "mirror brain"
 """Name of the mask of the brain on the other side, for a case with ``Case.mirrors``."""
+BRAIN_WITH_MARGIN = "brain with margin"
+"""Name of the mask of the brain with the margin that networks segment, where it was computed before."""
+REQUESTED = "requested"
+"""Name of the mask of the voxels whose probability is needed; without it all of the brain is."""
 
 
 @dataclass(frozen=True)

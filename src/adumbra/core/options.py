@@ -13,6 +13,9 @@ from adumbra.core.errors import InputRejected
 TrainedTarget = Literal["lesion", "thrombus"]
 """The targets of ``core.targets.TARGET_SPECS`` that have a network."""
 
+PredictedTarget = Literal["lesion", "thrombus", "hypoperfusion"]
+"""The targets of a case: those with a network of their own, and hypoperfusion, which is estimated from them."""
+
 Guide = Literal["none", "constant", "shuffled", "uncertainty", "oracle"]
 """The guidance map: none, the mean of U everywhere, U with its voxels permuted, the uncertainty U, the true error."""
 
@@ -41,6 +44,13 @@ WindowMeasure = Literal["entropy", "disagreement"]
 
 Pooling = Literal["sum", "max"]
 """How the uncertainty of voxels is pooled over a part of a window."""
+
+
+InputKind = Literal["image", "mask", "pair", "case", "manifest", "config", "weights", "archive", "split"]
+"""What ``adumbra validate`` checks a path as, see ``gate``."""
+
+InputModality = Literal["dwi", "adc", "b0", "flair", "swi", "phase", "tof"]
+"""The names of ``core.types.Modality``. They are repeated because that import would slow ``--help`` down."""
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,13 @@ REFERENCES: dict[str, Reference] = {
         2021,
         "arXiv:2106.14806",
     ),
+    "DelMoral2006": Reference(
+        "Del Moral P, Doucet A, Jasra A",
+        "Sequential Monte Carlo samplers",
+        "J R Stat Soc B 68:411-436",
+        2006,
+        "10.1111/j.1467-9868.2006.00553.x",
+    ),
     "Depeweg2018": Reference(
         "Depeweg S, Hernández-Lobato JM, Doshi-Velez F, Udluft S",
         "Decomposition of uncertainty in Bayesian deep learning for efficient and risk-sensitive learning",
@@ -601,6 +608,13 @@ REFERENCES: dict[str, Reference] = {
         "arXiv preprint",
         2019,
         "arXiv:1904.01685",
+    ),
+    "Olivot2009": Reference(
+        "Olivot JM, Mlynash M, Thijs VN, et al.",
+        "Optimal Tmax threshold for predicting penumbral tissue in acute stroke",
+        "Stroke 40(2):469–475",
+        2009,
+        "10.1161/STROKEAHA.108.526954",
     ),
     "Otsu1979": Reference(
         "Otsu N",

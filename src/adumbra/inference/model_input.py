@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adumbra.core.atlas.context_channels import context_channels
-from adumbra.core.case import Case
+from adumbra.core.case import BRAIN_WITH_MARGIN, REQUESTED, Case
 from adumbra.core.errors import GridMismatch, MissingInput
 from adumbra.core.geometry.components import dilate
 from adumbra.core.geometry.reflection import index_reflection, mirror_channels, sub_grid
@@ -65,7 +65,8 @@ def model_input(
     """The input of a network for a case.
 
     Args:
-        case: Normalised, with a brain mask.
+        case: Normalised, with a brain mask. With a mask ``core.case.REQUESTED``, only the windows that its voxels need
+            are read, and the probability elsewhere is undefined.
         config: Architecture of the network.
         spacing_mm: Spacing that the network was trained on.
         side: Side of a window, in voxels.
@@ -78,7 +79,7 @@ def model_input(
             images, no place in MNI152 space for one that takes context inputs, or no guidance for a guided network.
     """
     _require_usable(case, config, spacing_mm)
-    within = dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
+    within = brain_with_margin(case)
     box, padding = bounding_box(within, margin_voxels(spacing_mm), side)
     maps = _guidance_maps(case, config, guidance)
     channels = np.zeros((config.image_channels + len(maps), *_padded_shape(box, padding)), dtype=np.float32)
@@ -97,7 +98,16 @@ def model_input(
     present = np.array([m in case.scans for m in config.modalities], dtype=np.float32)
     part = np.pad(within[box], padding)
     windows = windows_over(part, side=side, overlap=overlap)
+    if REQUESTED in case.masks:
+        windows = windows.restricted(np.pad(case.masks[REQUESTED].data[box], padding))
     return ModelInput(channels, present, part, windows, box, padding, case.grid.shape)
+
+
+def brain_with_margin(case: Case) -> Mask:
+    """The voxels that are segmented: the brain and ``BEYOND_BRAIN_MM`` around it."""
+    if BRAIN_WITH_MARGIN in case.masks:
+        return case.masks[BRAIN_WITH_MARGIN].data
+    return dilate(case.masks["brain"].data, case.grid, by_mm=BEYOND_BRAIN_MM)
 
 
 def _mirror_images(

@@ -8,6 +8,9 @@ import numpy as np
 
 from adumbra.core.types import Channels, Mask, Volume
 
+LARGEST_LOSS = 0.02
+"""Share of the blend that ``Windows.restricted`` may leave out at a voxel, and so the largest change of a
+probability there."""
 Corner = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
 _LEAST_WEIGHT = 1e-3  # A voxel that only corners of windows cover is still an average, not 0 / 0.
@@ -29,8 +32,36 @@ class Windows:
 
     def boxes(self) -> Iterable[Box]:
         """The slices of each window, in order."""
-        for x, y, z in self.corners:
-            yield slice(x, x + self.side), slice(y, y + self.side), slice(z, z + self.side)
+        yield from map(self._box, self.corners)
+
+    def _box(self, corner: Corner) -> Box:
+        x, y, z = corner
+        return slice(x, x + self.side), slice(y, y + self.side), slice(z, z + self.side)
+
+    def restricted(self, requested: Mask, *, largest_loss: float = LARGEST_LOSS) -> "Windows":
+        """The windows that the probability of some voxels needs, at the same places as before.
+
+        A network normalises each window by its own statistics, so that a smaller window would give another result. The
+        windows therefore stay as they are, and those with a negligible weight are left out, the least first. The
+        probability of a requested voxel changes by at most ``largest_loss``.
+
+        Args:
+            requested: (X, Y, Z) of ``shape``; voxels in no window are ignored.
+            largest_loss: Largest share of the blend's weight that a requested voxel may lose, 0 to below 1.
+        """
+        bell = gaussian_bell(self.side)
+        total = np.zeros(self.shape, dtype=np.float32)
+        for box in self.boxes():
+            total[box] += bell
+        shares = [(bell / total[box])[requested[box]] for box in self.boxes()]
+        lost, left_out = np.zeros(self.shape, dtype=np.float32), set()
+        for number in sorted(range(len(shares)), key=lambda n: float(shares[n].max(initial=0.0))):
+            box = self._box(self.corners[number])
+            after = lost[box][requested[box]] + shares[number]
+            if after.max(initial=0.0) <= largest_loss:
+                lost[box][requested[box]] = after
+                left_out.add(number)
+        return Windows(self.shape, self.side, tuple(c for n, c in enumerate(self.corners) if n not in left_out))
 
     def blend(self, pieces: Iterable[np.ndarray]) -> Volume:
         """The volume whose windows are ``pieces``, in order; where they overlap, their Gaussian-weighted mean.

@@ -190,7 +190,16 @@ def _built(path: Path, *, name: str, sha256: str) -> LoadedNetwork:
             do="install the version of adumbra that trained it",
         )
     _require_known_modalities(path, card)
-    network = network_of(ARCHITECTURES[card.architecture].config.from_json(card.config))
+    try:
+        config = ARCHITECTURES[card.architecture].config.from_json(card.config)
+    except (TypeError, ValueError) as error:
+        raise WeightsRejected(
+            path.name,
+            expected=f"a config of the architecture {card.architecture}",
+            found=str(error),
+            do="install the version of adumbra that trained it, or correct its card",
+        ) from error
+    network = network_of(config)
     own = {name: t for name, t in tensors.items() if not name.startswith(FITTED)}
     fitted = {name.removeprefix(FITTED): t for name, t in tensors.items() if name.startswith(FITTED)}
     load_into(network, own, path)

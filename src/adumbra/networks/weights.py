@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import nn
 
 from adumbra.core.atomic_io import write_atomically
 from adumbra.core.errors import WeightsRejected
-from adumbra.core.legacy import checkpoint_identity, current_names, current_tensor_name
+from adumbra.core.legacy import checkpoint_identity, current_tensor_name
+from adumbra.networks.weights_file import FORMAT, OURS, checked_weights
 
-FORMAT = "adumbra-weights-1"
 FITTED = "posterior/"
 """Prefix of the tensors of a posterior that was fitted to the weights; they are not the network's."""
-_OURS = "give weights.safetensors of a training"
 
 
 @dataclass(frozen=True)
@@ -109,24 +108,17 @@ def read_weights(path: Path, *, name: str = "", sha256: str = "") -> tuple[dict[
         sha256: What the file's hash must be; empty trusts the file.
 
     Raises:
-        WeightsRejected: Not there, not safetensors (a pickle is never opened), not ours, or altered.
+        WeightsRejected: Not there, or refused by ``weights_file.checked_weights``; a pickle is never opened.
     """
     data = _bytes_of(path)
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 and digest != sha256:
-        raise _rejected(
-            path, f"sha256 {sha256[:16]}…, as its card says", f"{digest[:16]}…", "install the package again"
-        )
+    facts = checked_weights(path.name, data, sha256=sha256)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {current_tensor_name(key): file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (no mapping)
+        # By name, as draws of weight-space posteriors follow this order.
+        tensors = {current_tensor_name(key): tensor.float() for key, tensor in sorted(load(data).items())}
     except SafetensorError as error:
-        raise _rejected(path, "a safetensors file", _kind(data, error), _OURS) from error
-    facts: dict[str, Any] = current_names("card", json.loads(metadata.get("adumbra", "{}")))  # type: ignore[assignment]
-    if facts.pop("format", None) != FORMAT:
-        raise _rejected(path, f"weights written by adumbra ({FORMAT})", "no such mark in the file", _OURS)
-    return tensors, Card(name=name or path.stem, sha256=digest, **facts)
+        raise _rejected(path, "a safetensors file", f"a damaged file ({error})", OURS) from error
+    card: dict[str, Any] = dict(facts.card)
+    return tensors, Card(name=name or path.stem, sha256=facts.sha256, **card)
 
 
 def _stored(name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -152,12 +144,6 @@ def _bytes_of(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _rejected(path, "a file of weights", error.strerror or str(error), "check the path") from error
-
-
-def _kind(data: bytes, error: Exception) -> str:
-    if data[:2] == b"PK" or data[:1] == b"\x80":
-        return "a pickle or torch.save archive, which can run code when opened and is refused"
-    return f"something else or a damaged file ({error})"
 
 
 def _rejected(path: Path, expected: str, actual: str, do: str) -> WeightsRejected:

@@ -1,10 +1,10 @@
-"""The sections of the clinical document on cues, mismatch and rules, and on regions to look at again."""
+"""The sections of the clinical document on cues, mismatch and rules."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adumbra.report.document import Section, Table
-from adumbra.report.number_format import EN_DASH, format_row_interval, format_value
+from adumbra.report.number_format import format_row_interval, format_value
 
 Plain = Mapping[str, Any]
 FACT_NAMES: Mapping[str, str] = {
@@ -68,48 +68,6 @@ def image_mismatch(clinic: Plain, *names: str) -> list[str]:
     mismatch = clinic.get("image_mismatch") or {}
     sentences = [str(mismatch[name]["sentence"]) for name in names if mismatch.get(name)]
     return [f"{text[:1].upper()}{text[1:]}" for text in sentences]
-
-
-def worklist_section(clinic: Plain) -> Section | None:
-    """The section on regions to look at again; None where no worklist was computed."""
-    lists = clinic.get("worklist") or {}
-    if not lists:
-        return None
-    tables, paragraphs = [], []
-    for target, content in lists.items():
-        if content["items"]:
-            tables.append(_regions(str(target), content["items"]))
-        else:
-            paragraphs.append(f"No uncertain region of the {target} would change a number of this report.")
-        paragraphs += [f"{str(target).capitalize()}: {note}" for note in content["notes"]]
-    return Section("Regions to look at again", tuple(paragraphs), tuple(tables))
-
-
-def _place(item: Plain) -> str:
-    """Side, artery or territory, and ASPECTS region of an item; names with a side stand for it."""
-    names = [text for text in (item["artery"] or item["territory"], item["aspects_region"]) if text]
-    return ", ".join(names) or str(item["side"])
-
-
-def _regions(target: str, items: Sequence[Plain]) -> Table:
-    rows = tuple(
-        (
-            str(item["rank"]),
-            _place(item),
-            format_value(item["volume_ml"]), f"{item['mean_probability']:.2f}", f"{item['mean_entropy']:.2f}",
-            f"{100 * item['epistemic_share']:.0f} %", str(item["settled_by"] or EN_DASH).upper(),
-            f"{item['if_in']['sentence']} {item['if_out']['sentence']}",
-        )
-        for item in items
-    )  # fmt: skip
-    header = (
-        "", "Place", "Volume, ml", "Probability", "Entropy, nats", "Epistemic", "Informative", "What changes"
-    )  # fmt: skip
-    caption = (
-        f"Uncertain regions of the {target}, by what depends on them: first a verdict, then a score, then the volume. "
-        "Informative is the sequence that lowers the entropy there most."
-    )
-    return Table(header, rows, caption, (2, 3, 4, 5))
 
 
 def _fact(value: object) -> str:

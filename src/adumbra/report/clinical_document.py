@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from adumbra.report.clinical_decisions import cue_rows, image_mismatch, rule_sections, worklist_section
+from adumbra.report.clinical_decisions import cue_rows, image_mismatch, rule_sections
 from adumbra.report.document import ESTIMATED_PERFUSION, Document, Figure, Section, Table
 from adumbra.report.figures import ENTROPY, Scene, label_sides, slice_with_contours, slice_with_map
 from adumbra.report.number_format import EN_DASH, format_row_interval, format_value
 from adumbra.report.target_view import TargetView
 from adumbra.report.tiles import key_slice, pixels_per_mm, tile
+from adumbra.report.worklist_section import worklist_section
 
 TITLE = "Acute stroke MRI"
 PICTURE_HEIGHT = 420
@@ -42,7 +43,7 @@ def clinical_document(clinic: Plain, targets: Sequence[TargetView], *, warnings:
         _angiography(clinic, views.get("thrombus") or views.get("lesion")),
         _perfusion(clinic, views.get("hypoperfusion")),
         *rule_sections(clinic),
-        worklist_section(clinic),
+        worklist_section(clinic, views),
         _quality(clinic, targets),
     )
     footer = f"Adumbra {targets[0].run.versions.get('adumbra', '')}".strip()
@@ -124,7 +125,7 @@ def _clot(clinic: Plain, view: TargetView | None) -> Section | None:
         paragraphs.append("No clot was found. This does not exclude an occlusion.")
     for number, clot in enumerate(thrombus["clots"], start=1):
         if clot["artery"] is not None:
-            paragraphs.append(f"Clot {number}: {clot['artery']['sentence']}")
+            paragraphs.append(f"Clot {number}: {clot['artery']['sentence']} {_level(clot['artery'])}")
         if clot["vessel_sign"] is not None:
             paragraphs.append(f"Clot {number}: {clot['vessel_sign']['sentence']}")
     if thrombus["clots"]:
@@ -134,6 +135,13 @@ def _clot(clinic: Plain, view: TargetView | None) -> Section | None:
     return Section(
         "Susceptibility-weighted image and clot", tuple(dict.fromkeys(paragraphs)), tuple(tables), (*figures,)
     )
+
+
+def _level(artery: Plain) -> str:
+    """Whether a clot is proximal, in the M2 or distal, with the probabilities over the draws."""
+    levels = sorted(artery["categories"].items(), key=lambda item: -item[1])
+    parts = [f"{name} {100 * share:.0f} %" for name, share in levels if share >= LEAST_SHARE]
+    return f"Proximal, M2 or distal, over the draws: {', '.join(parts)}." if parts else ""
 
 
 _CLOT_ROWS = {
@@ -162,15 +170,29 @@ def _perfusion(clinic: Plain, view: TargetView | None) -> Section | None:
     hypoperfusion, cues = clinic.get("hypoperfusion"), cue_rows(clinic)
     if hypoperfusion is None and not cues:
         return None
-    paragraphs, figures = [], []
+    paragraphs: list[str] = []
+    figures: list[Figure] = []
     if hypoperfusion is not None:
-        paragraphs.append(f"Estimated hypoperfusion: {_ml(hypoperfusion['volume_ml'])}.")
+        paragraphs += _estimate(hypoperfusion)
     if view is not None:
         figures = [*_pictures(view.scene, ("dwi",), "estimated hypoperfusion"), _entropy_picture(view.scene)]
     downstream = "Territory downstream of the clot"
     rows = tuple((str(cue.get("title", downstream)), str(cue["sentence"])) for cue in cues)
     tables = (Table(("Cue", "Observation"), rows, "Cues of hypoperfusion, each computed on its own."),) if rows else ()
     return Section("Perfusion", tuple(paragraphs), tables, tuple(figures), ESTIMATED_PERFUSION)
+
+
+def _estimate(hypoperfusion: Plain) -> Iterator[str]:
+    """What the estimate of hypoperfusion says, and what it was made from."""
+    yield f"Estimated hypoperfusion (Tmax > 6 s): {_ml(hypoperfusion['volume_ml'])}."
+    if "severe_ml" in hypoperfusion:
+        yield f"Of it, estimated Tmax > 10 s: {_ml(hypoperfusion['severe_ml'])}."
+    if "closed_probability" in hypoperfusion:
+        share = f"{100 * hypoperfusion['closed_probability']:.0f} %"
+        yield f"Probability that an artery is closed: {share}. The other draws have no hypoperfusion."
+    if "sources" in hypoperfusion:
+        parts = ", ".join(("the lesion", *hypoperfusion["sources"]))
+        yield f"The estimate was made from: {parts}."
 
 
 def _quality(clinic: Plain, targets: Sequence[TargetView]) -> Section:

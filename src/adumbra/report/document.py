@@ -69,8 +69,44 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One item of a list with pictures, such as a region to look at again.
+
+    Attributes:
+        title: Title of the item.
+        figures: Its pictures, in one row; on a narrow screen in two columns.
+        facts: Names and values.
+        sentences: Sentences below the pictures.
+        tables: Further numbers, which the page shows on demand and the PDF leaves out.
+        summary: Title of the further numbers.
+    """
+
+    title: str
+    figures: tuple[Figure, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    sentences: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class EntryList:
+    """A numbered list of items below a heading of its own.
+
+    Attributes:
+        title: The heading.
+        paragraphs: Paragraphs above the items.
+        entries: The items, in order.
+    """
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
 class Section:
-    """One section of the report: its paragraphs, then its tables, then its figures.
+    """One section of the report: its paragraphs, then its tables, then its figures, then its lists.
 
     Attributes:
         title: Title of the section.
@@ -78,6 +114,7 @@ class Section:
         tables: Tables, in order.
         figures: Figures, in order.
         label: Words beside the title that restrict what the section means, such as ``ESTIMATED_PERFUSION``.
+        lists: Lists of items with pictures, in order.
     """
 
     title: str
@@ -85,6 +122,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     label: str = ""
+    lists: tuple[EntryList, ...] = ()
 
 
 @dataclass(frozen=True)

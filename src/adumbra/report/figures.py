@@ -5,7 +5,7 @@ Pictures are composed in NumPy and encoded by Pillow, which is fast enough for t
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,14 +14,15 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from adumbra.core.entropy import LN2
+from adumbra.core.entropy import LN2, UNCERTAIN_NATS
 from adumbra.core.results import Maps, Region
 from adumbra.core.types import Mask
-from adumbra.report.tiles import LETTERS, Box, Tile, box_centred_on, pixels_per_mm, tile
+from adumbra.report.tiles import LETTERS, PLANES, Box, Tile, box_centred_on, pixels_per_mm, tile
 
 SEGMENTATION_COLOUR = (64, 214, 255)
 TRUTH_COLOUR = (255, 210, 63)
 MARK_COLOUR = (255, 255, 255)
+UNCERTAIN_COLOUR = (255, 150, 80)
 CLEAR_NATS = 0.05
 """Voxels below this value are left clear."""
 SOLID_SHARE = 0.5
@@ -123,7 +124,12 @@ def label_sides(picture: np.ndarray, at: Tile, *, text: str = "") -> Image.Image
 
 def draw_cross(image: Image.Image, at: Tile, region: Region) -> Image.Image:
     """Draws a cross around the peak of a region, open in the middle, and returns the picture."""
-    x, y = at.pixel(region.index)
+    return draw_cross_at(image, at, region.index)
+
+
+def draw_cross_at(image: Image.Image, at: Tile, index: Sequence[int]) -> Image.Image:
+    """Draws a cross around a voxel, open in the middle, and returns the picture."""
+    x, y = at.pixel(index)
     draw = ImageDraw.Draw(image)
     for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         draw.line([(x + 12 * dx, y + 12 * dy), (x + 22 * dx, y + 22 * dy)], fill=MARK_COLOUR, width=2)
@@ -152,6 +158,41 @@ def region_picture(scene: Scene, region: Region, *, height: int = 216, side_mm: 
     return join_in_row(pictures, height=height)
 
 
+def planes_of_region(
+    scene: Scene, index: Sequence[int], *, height: int = 240, side_mm: float = 64.0
+) -> list[tuple[str, Image.Image]]:
+    """The place of a voxel in its axial slice, then the scan around it in three planes, each with its name.
+
+    The three planes show the scan without a map over it: a thick contour around the segmentation, a thin one around
+    the uncertain voxels, and a cross that is open around the voxel.
+    """
+    maps, modality, at_index = scene.maps, scene.reference, (int(index[0]), int(index[1]), int(index[2]))
+    crop = box_centred_on(at_index, maps.grid, side_mm=side_mm)
+    scale = pixels_per_mm(scene.box, maps.grid, height=height)
+    whole = tile("axial", at_index[2], scene.box, maps.grid, pixels_per_mm=scale)
+    place = draw_frame(label_sides(slice_with_contours(scene, modality, whole), whole), whole, crop)
+    pictures = [(f"place, axial slice {at_index[2] + 1}", on_square(place, height))]
+    uncertain = maps.entropy >= UNCERTAIN_NATS
+    for plane, axis in PLANES.items():
+        at = tile(plane, at_index[axis], crop, maps.grid, pixels_per_mm=height / side_mm)
+        picture = add_contour(scene, grey_slice(scene, modality, at), at, width=2)
+        inside = at.cut(uncertain, smooth=False) > 0.5
+        rim = inside & ~ndimage.binary_erosion(inside, border_value=1)
+        image = label_sides(np.where(rim[..., None], UNCERTAIN_COLOUR, picture), at)
+        pictures.append((plane, on_square(draw_cross_at(image, at, at_index), height)))
+    return pictures
+
+
+def on_square(picture: Image.Image, side: int) -> Image.Image:
+    """A picture in the middle of a black square, made smaller where it is larger."""
+    if max(picture.size) > side:
+        factor = side / max(picture.size)
+        picture = picture.resize((round(picture.width * factor), round(picture.height * factor)))
+    square = Image.new("RGB", (side, side))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return square
+
+
 def join_in_row(pictures: list[Image.Image], *, height: int, gap: int = 4) -> Image.Image:
     """Pictures in one row on black, each centred. Crops that a border shortens get the width of a whole crop."""
     widths = [max(picture.width, height if k else 0) for k, picture in enumerate(pictures)]
@@ -166,6 +207,13 @@ def join_in_row(pictures: list[Image.Image], *, height: int, gap: int = 4) -> Im
 def colour_bar(scale: Scale) -> Image.Image:
     """The colours of a scale from left to right, 256 by 12 pixels."""
     return Image.fromarray(np.repeat(_colour_table(scale.colours)[None], 12, axis=0).astype(np.uint8))
+
+
+def jpeg_bytes(image: Image.Image) -> bytes:
+    """An image as the bytes of a JPEG file, without metadata."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88, subsampling=0)
+    return buffer.getvalue()
 
 
 def data_uri(image: Image.Image, *, kind: str = "JPEG") -> str:

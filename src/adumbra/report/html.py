@@ -25,6 +25,7 @@ from adumbra.report.pdf import pdf_bytes
 from adumbra.report.target_view import target_view
 from adumbra.report.templates import environment
 from adumbra.report.volume_viewer import SCAN_BUDGET_BYTES, volume_viewer
+from adumbra.report.worklist_section import listed_targets
 
 MOST_BYTES = 5_800_000
 """Size that a report keeps to: the scans of the viewer get what the pictures leave of it."""
@@ -64,8 +65,10 @@ def write_report(
     """
     pairs = [(prediction, run), *further]
     brief = clinic is not None
+    listed = listed_targets(clinic)
     targets = [
-        target_view(p, r, suffix=f"-{p.maps.target}" if n else "", brief=brief) for n, (p, r) in enumerate(pairs)
+        target_view(p, r, suffix=f"-{p.maps.target}" if n else "", brief=brief, listed=p.maps.target in listed)
+        for n, (p, r) in enumerate(pairs)
     ]
     lines = [line for _, r in pairs for line in r.conversions]
     warnings = list(dict.fromkeys(text for p, _ in pairs for text in p.case.warnings))

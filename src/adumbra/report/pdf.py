@@ -5,15 +5,17 @@ The texts reach Typst as JSON beside the template, never as source. A text of a 
 
 import json
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 
 from matplotlib import get_data_path
 
 from adumbra.core.atomic_io import write_all_atomically
 from adumbra.report.bids import RESEARCH_USE
-from adumbra.report.document import Document, Figure, Section, Table
+from adumbra.report.document import Document, EntryList, Figure, Section, Table
 
 _TEMPLATE = "report.typ"
 _LONGEST_HEADER = 60
@@ -57,7 +59,11 @@ def _fonts() -> Path:
 
 def _content(document: Document, root: Path) -> dict[str, object]:
     """The document as JSON values; its pictures are written into the folder."""
-    figures = iter(range(sum(len(section.figures) for section in document.sections)))
+    numbers = count()
+
+    def drawn(figures: Sequence[Figure]) -> list[dict[str, object]]:
+        return [_figure(figure, root, next(numbers)) for figure in figures]
+
     return {
         "notice": RESEARCH_USE,
         "title": document.title,
@@ -67,20 +73,35 @@ def _content(document: Document, root: Path) -> dict[str, object]:
         "warnings": document.warnings,
         "footer": document.footer,
         "sections": [
-            _section(section, [_figure(figure, root, next(figures)) for figure in section.figures])
+            _section(section, drawn(section.figures), [_list(one, drawn) for one in section.lists])
             for section in document.sections
         ],
     }
 
 
-def _section(section: Section, figures: list[dict[str, object]]) -> dict[str, object]:
+def _section(section: Section, figures: list[dict[str, object]], lists: list[dict[str, object]]) -> dict[str, object]:
     return {
         "title": section.title,
         "label": section.label,
         "paragraphs": section.paragraphs,
         "tables": [asdict(table) | {"widths": _widths(table)} for table in section.tables if table.columns],
         "rows": _side_by_side(figures),
+        "lists": lists,
     }
+
+
+def _list(one: EntryList, drawn: Callable[[Sequence[Figure]], list[dict[str, object]]]) -> dict[str, object]:
+    """A list of items with their pictures; further numbers are left out."""
+    entries = [
+        {
+            "title": entry.title,
+            "sentences": entry.sentences,
+            "facts": entry.facts,
+            "rows": _side_by_side(drawn(entry.figures)),
+        }
+        for entry in one.entries
+    ]
+    return {"title": one.title, "paragraphs": one.paragraphs, "entries": entries}
 
 
 def _widths(table: Table) -> list[int]:

@@ -26,6 +26,7 @@ from adumbra.report.case_summary import score_sentences, width_legend, width_seg
 from adumbra.report.charts import quality_charts
 from adumbra.report.dot_plot import DotPlot, dot_plot
 from adumbra.report.figures import ENTROPY, Scale, Scene, epistemic_scale
+from adumbra.report.head_mask import without_air
 from adumbra.report.number_format import format_interval
 from adumbra.report.option_rows import option_rows
 from adumbra.report.pictures import (
@@ -88,6 +89,7 @@ class TargetView:
         candidates: Candidates of a clot with their decisions; None without a second look.
         attention: The section on attention; None without cross-attention.
         options: Rows of the resolved options.
+        listed: Whether a worklist shows its uncertain regions, which are then not shown twice.
     """
 
     title: str
@@ -111,9 +113,12 @@ class TargetView:
     candidates: CandidateDecision | None
     attention: AttentionSection | None
     options: Sequence[Any]
+    listed: bool = False
 
 
-def target_view(prediction: Prediction, run: RunRecord, *, suffix: str = "", brief: bool = False) -> TargetView:
+def target_view(
+    prediction: Prediction, run: RunRecord, *, suffix: str = "", brief: bool = False, listed: bool = False
+) -> TargetView:
     """What the templates show of one prediction.
 
     Args:
@@ -121,6 +126,7 @@ def target_view(prediction: Prediction, run: RunRecord, *, suffix: str = "", bri
         run: Its manifest.
         suffix: End of the identifiers of its sections.
         brief: Slices of the reference modality only.
+        listed: Whether a worklist shows its uncertain regions.
 
     Raises:
         MissingInput: The case has no scan.
@@ -142,7 +148,7 @@ def target_view(prediction: Prediction, run: RunRecord, *, suffix: str = "", bri
         score=() if findings.score is None else score_sentences(findings.score),
         key=key_pictures(scene),
         slices=slice_rows(scene, brief=brief),
-        regions=[(region, picture_of_region(scene, region)) for region in findings.regions],
+        regions=[] if listed else [(region, picture_of_region(scene, region)) for region in findings.regions],
         scales=[_scale(ENTROPY), _scale(epistemic_scale(maps))],
         has_truth=truth is not None,
         scores=prediction.scores or {},
@@ -151,6 +157,7 @@ def target_view(prediction: Prediction, run: RunRecord, *, suffix: str = "", bri
         candidates=findings.candidates,
         attention=None if prediction.attention is None else _attention(scene, prediction.attention, brain),
         options=option_rows(run.options),
+        listed=listed,
     )
 
 
@@ -168,7 +175,8 @@ def _scene(case: Case, maps: Maps, brain: Mask | None, truth: Mask | None) -> Sc
                 name, expected=f"shape {maps.grid.shape}", found=f"{volume.shape}", do="give it on the maps' grid"
             )
     head = brain if brain is not None and brain.any() else _not_black(next(iter(background.values())))
-    return Scene(background, intensity_windows(background, head), maps, truth, box_around(head, maps.grid))
+    windows = intensity_windows(background, head)
+    return Scene(without_air(background, brain, maps.grid), windows, maps, truth, box_around(head, maps.grid))
 
 
 def _background(case: Case, maps: Maps) -> Mapping[str, Volume]:

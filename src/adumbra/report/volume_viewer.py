@@ -21,8 +21,9 @@ from adumbra.core.entropy import LN2
 from adumbra.core.geometry.grid import Grid
 from adumbra.core.results import Maps, Prediction
 from adumbra.core.targets import TARGET_SPECS
-from adumbra.core.types import Modality, Target
+from adumbra.core.types import Modality, Target, Volume
 from adumbra.report.figures import CLEAR_NATS, ENTROPY
+from adumbra.report.head_mask import without_air
 from adumbra.report.pictures import scale_picture
 from adumbra.report.templates import template
 from adumbra.report.viewer_volumes import (
@@ -145,11 +146,13 @@ def scan_groups(predictions: Sequence[Prediction]) -> list[ScanGroup]:
     homes = {modality: _home(modality, grids) for modality in _READING_ORDER}
     groups = []
     for prediction, _ in grids:
-        scans = prediction.case.scans
-        shown = {_scan_title(m): scans[m].data for m in _READING_ORDER if homes[m] is prediction and m in scans}
-        brain = prediction.case.masks.get("brain")
+        scans: dict[str, Volume] = {m: scan.data for m, scan in prediction.case.scans.items()}
+        mask = prediction.case.masks.get("brain")
+        brain = None if mask is None else mask.data
+        clear = without_air(scans, brain, prediction.maps.grid)
+        shown = {_scan_title(m): clear[m] for m in _READING_ORDER if homes[m] is prediction and m in clear}
         if shown:
-            groups.append(ScanGroup(prediction.maps.grid, shown, None if brain is None else brain.data))
+            groups.append(ScanGroup(prediction.maps.grid, shown, brain))
     return groups
 
 

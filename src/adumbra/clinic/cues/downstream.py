@@ -13,17 +13,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
-from adumbra.clinic.clot_artery import NO_ARTERY, artery_at
+from adumbra.clinic.clot_artery import NO_ARTERY, artery_along
 from adumbra.clinic.cues.images import TERRITORIES, CueImages, label_of
 from adumbra.clinic.distribution import LEVEL, Distribution, percent
 from adumbra.clinic.draw_checks import check_draws, check_mask
 from adumbra.core.atlas.deformation import Deformation
 from adumbra.core.atlas.vessels import ARTERIES, BASILAR, SEGMENTS, SIDES, supply_atlas, territory_members
+from adumbra.core.geometry.centre_line import centre_line
 from adumbra.core.references import citations, cites
 from adumbra.core.types import Mask, Volume
 
 _M3, _M2 = "M3", ("M2 superior", "M2 inferior")
+_STEP_MM = 1.0  # Distance between the points of the centre line of a clot.
 _LEAST_PROBABILITY = 0.02  # Of an artery; less probable ones cost time and change nothing that is printed.
 
 
@@ -145,7 +148,11 @@ def supply_shares(images: CueImages) -> np.ndarray:
 
 def _weights(mask: Mask, images: CueImages) -> np.ndarray:
     """The probability of each artery to be downstream of the clot of one draw, (A,); zeros without a clot."""
-    return supplied_arteries(artery_at(images.mni_mm[:, mask])) if mask.any() else np.zeros(len(ARTERIES))
+    if not mask.any():
+        return np.zeros(len(ARTERIES))
+    index = images.grid.index(centre_line(mask, images.grid).resampled(_STEP_MM).points_mm).T
+    axes = [ndimage.map_coordinates(axis, index, order=1, mode="nearest") for axis in images.mni_mm]
+    return supplied_arteries(artery_along(np.stack(axes, axis=1)))
 
 
 def _by_territory(flat: np.ndarray, images: CueImages) -> dict[str, float]:

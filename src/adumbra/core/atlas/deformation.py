@@ -22,6 +22,7 @@ DEGREES = tuple(e for e in itertools.product(range(4), repeat=3) if 2 <= sum(e) 
 """Degrees of the polynomials along x, y and z, one entry for each φ."""
 AFFINE = 12
 """Number of parameters of the affine part."""
+_INVERSE_STEPS = 12
 _LATTICE = 4  # Voxels between the nodes at which ``Deformation.of_voxels`` computes the map.
 
 
@@ -68,6 +69,15 @@ class Deformation:
         """MNI152 mm (3, N) of points (3, N) in subject mm."""
         straight = self.affine[:3, :3] @ points_mm + self.affine[:3, 3:]
         return straight + self.bending_mm @ polynomials(straight) if self.bending_mm.any() else straight
+
+    def inverse(self, points_mm: np.ndarray) -> np.ndarray:
+        """Subject mm (3, N) of points (3, N) in MNI152 mm, to about 0.01 mm: a fixed-point iteration on the bending."""
+        straight = np.asarray(points_mm, dtype=np.float64)
+        if self.bending_mm.any():
+            for _ in range(_INVERSE_STEPS):
+                straight = points_mm - self.bending_mm @ polynomials(straight)
+        subject: np.ndarray = np.linalg.solve(self.affine[:3, :3], straight - self.affine[:3, 3:])
+        return subject
 
     def of_voxels(self, affine: Affine, shape: tuple[int, int, int]) -> np.ndarray:
         """MNI152 mm of each voxel of a volume, float32 (3, X, Y, Z).

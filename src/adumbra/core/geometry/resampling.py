@@ -21,6 +21,7 @@ EXACT_MM = 0.01
 """Voxels closer than this are the same voxel, as in ``Grid.coincides``."""
 _LOWEST_LEVEL, _HIGHEST_LEVEL = 0.3, 0.5  # Range of the level at which an interpolated mask is thresholded.
 _FWHM_TO_SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
+_TRUNCATE = 3.0  # Where the anti-aliasing filter ends, in standard deviations.
 
 
 @cites("Cardoso2015")
@@ -77,6 +78,12 @@ def within_view(source: Grid, target: Grid, moving_from_fixed: Affine | None = N
     return np.ascontiguousarray(np.broadcast_to(inside, target.shape))
 
 
+def reach_voxels(source: Grid, target: Grid) -> tuple[int, int, int]:
+    """How many voxels of the source, on each side along each axis, a voxel of the target is computed from."""
+    first, second, third = np.ceil(_TRUNCATE * _antialiasing_sigmas(_source_from_target(source, target, None))) + 1
+    return int(first), int(second), int(third)
+
+
 def _source_from_target(source: Grid, target: Grid, moving_from_fixed: Affine | None) -> Affine:
     """The affine from the index of a target voxel to that of a source voxel."""
     world = target.affine if moving_from_fixed is None else moving_from_fixed @ target.affine
@@ -115,9 +122,14 @@ def _antialiased(data: np.ndarray, index_map: Affine) -> np.ndarray:
     The Gaussian turns the source's point spread, a Gaussian one voxel wide at half maximum, into that of the target
     (Cardoso et al., MICCAI 2015). On oblique grids, the target's width along a source axis is the length of that row.
     """
+    sigmas = _antialiasing_sigmas(index_map)
+    return ndimage.gaussian_filter(data.astype(np.float32), sigmas, mode="nearest", truncate=_TRUNCATE)
+
+
+def _antialiasing_sigmas(index_map: Affine) -> np.ndarray:
+    """Standard deviation of that Gaussian along each axis of the source, in its voxels."""
     widths = np.linalg.norm(index_map[:3, :3], axis=1)
-    sigmas = np.where(widths > 1.05, np.sqrt(np.maximum(widths**2 - 1.0, 0.0)) * _FWHM_TO_SIGMA, 0.0)
-    return ndimage.gaussian_filter(data.astype(np.float32), sigmas, mode="nearest", truncate=3.0)
+    return np.where(widths > 1.05, np.sqrt(np.maximum(widths**2 - 1.0, 0.0)) * _FWHM_TO_SIGMA, 0.0)
 
 
 def _interpolated(

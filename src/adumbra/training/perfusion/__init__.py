@@ -1,0 +1,1 @@
+"""Training of the estimate of hypoperfusion on simulated strokes without images."""
