@@ -182,8 +182,8 @@ def test_a_further_target_renews_the_estimate(
     estimated: tuple[assessment.Assessment, assessment.Assessment, Path],
 ) -> None:
     first, second, out = estimated
-    assert "sought clots" not in first.clinic["hypoperfusion"]["sources"]
-    assert "sought clots" in second.clinic["hypoperfusion"]["sources"]
+    assert "the segmentation of clots" not in first.clinic["hypoperfusion"]["sources"]
+    assert "the segmentation of clots" in second.clinic["hypoperfusion"]["sources"]
     assert set(second.targets) == {"thrombus", "hypoperfusion"}
     stored = read_case(out, second.case)
     assert sorted(prediction.maps.target for prediction, _ in stored) == ["hypoperfusion", "lesion", "thrombus"]

@@ -64,7 +64,7 @@ class Evidence:
     def sources(self) -> tuple[str, ...]:
         """What the evidence holds beside the lesion, for a reader."""
         parts = {
-            "sought clots": self.clot is not None,
+            "the segmentation of clots": self.clot is not None,
             "distal flow on angiography": self.flow is not None and not np.isnan(self.flow).all(),
             "the known time of onset": self.log_hours is not None and self.onset_known,
             "the age of the infarct by ADC and FLAIR": self.log_hours is not None and not self.onset_known,

@@ -189,7 +189,8 @@ def _estimate(hypoperfusion: Plain) -> Iterator[str]:
         yield f"Of it, estimated Tmax > 10 s: {_ml(hypoperfusion['severe_ml'])}."
     if "closed_probability" in hypoperfusion:
         share = f"{100 * hypoperfusion['closed_probability']:.0f} %"
-        yield f"Probability that an artery is closed: {share}. The other draws have no hypoperfusion."
+        rest = "" if share == "100 %" else " The other draws have no hypoperfusion."
+        yield f"Probability that an artery is closed: {share}.{rest}"
     if "sources" in hypoperfusion:
         parts = ", ".join(("the lesion", *hypoperfusion["sources"]))
         yield f"The estimate was made from: {parts}."
