@@ -18,6 +18,8 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -157,9 +159,9 @@ def lines(rows: Sequence[Row]) -> Iterator[str]:
     yield "# ASPECTS, estimated hypoperfusion and verdicts on phantoms"
     yield ""
     yield (
-        f"{counts} phantoms of cohort 97, by `benchmarks/clinic_results.py`. Intervals are those of the bootstrap by "
-        "patient (95 %). Phantoms are not patients, and nothing here is measured perfusion: these figures compare "
-        "methods."
+        f"{counts} phantoms of cohort 97, by `benchmarks/clinic_results.py`. Each patient is examined with every "
+        "preset; intervals are those of the bootstrap by patient (95 %). Phantoms are not patients, and nothing here "
+        "is measured perfusion: these figures compare methods."
     )
     yield from aspects_lines(rows)
     estimated = [row for row in rows if all(name in row for name in INPUTS)]
@@ -181,16 +183,15 @@ def hypoperfusion_lines(rows: Sequence[Row]) -> Iterator[str]:
         "\n| | Dice | above the true core | bias of the volume, ml | limits of agreement, ml | truth in the interval |"
     )
     yield "|---|---|---|---|---|---|"
-    baseline = interval([row["core_dice"] for row in own])
-    yield f"| hypoperfusion := true core | {baseline} | | | | |"
-    yield f"| hypoperfusion := predicted core | {interval([row['predicted_core_dice'] for row in own])} | | | | |"
+    for core, key in (("true", "core_dice"), ("predicted", "predicted_core_dice")):
+        yield f"| hypoperfusion := {core} core | {interval(own, itemgetter(key))} | | | | |"
     for name in INPUTS:
-        gain = interval([row[name]["dice"] - row["core_dice"] for row in own], signed=True)
+        dice, gain = interval(own, partial(dice_of, name=name)), interval(own, partial(gain_of, name=name), signed=True)
         difference = np.array([row[name]["ml"] - row["true_ml"] for row in rows])
         half = 1.96 * float(np.std(difference, ddof=1))
         inside = np.mean([row[name]["low"] <= row["true_ml"] <= row[name]["high"] for row in rows])
         yield (
-            f"| {name} | {interval([row[name]['dice'] for row in own])} | {gain} | {difference.mean():+.1f} | "
+            f"| {name} | {dice} | {gain} | {difference.mean():+.1f} | "
             f"{difference.mean() - half:.0f} to {difference.mean() + half:.0f} | {100 * inside:.0f} % |"
         )
     if empty:
@@ -199,20 +200,30 @@ def hypoperfusion_lines(rows: Sequence[Row]) -> Iterator[str]:
         yield f"Median volume in cases without hypoperfusion: {called}."
 
 
+def dice_of(row: Row, name: str) -> float:
+    """The Dice of an estimate."""
+    return float(row[name]["dice"])
+
+
+def gain_of(row: Row, name: str) -> float:
+    """The Dice of an estimate minus that of the true core."""
+    return dice_of(row, name) - float(row["core_dice"])
+
+
 def aspects_lines(rows: Sequence[Row]) -> Iterator[str]:
     """How often the predicted ASPECTS is that of the truth, to within a point."""
-    own = [row["aspects"] for row in rows if "aspects" in row and row["true_core_ml"] >= LEAST_CORE_ML]
+    own = [row for row in rows if "aspects" in row and row["true_core_ml"] >= LEAST_CORE_ML]
     yield "\n## DWI-ASPECTS\n"
     if not own:
         yield "No case was placed in the atlas."
         return
-    near = [float(abs(row["median"] - row["true"]) <= 1.0) for row in own]
-    exact = [float(row["median"] == row["true"]) for row in own]
-    inside = [float(row["low"] <= row["true"] <= row["high"]) for row in own]
+    near = interval(own, lambda row: float(abs(row["aspects"]["median"] - row["aspects"]["true"]) <= 1.0))
+    exact = interval(own, lambda row: float(row["aspects"]["median"] == row["aspects"]["true"]))
+    inside = interval(own, lambda row: float(row["aspects"]["low"] <= row["aspects"]["true"] <= row["aspects"]["high"]))
     yield (
         f"{len(own)} cases with a true core of at least {LEAST_CORE_ML:g} ml, against the score of the true mask with "
-        f"the same atlas: within one point {interval(near)}, equal {interval(exact)}, truth in the interval of the "
-        f"draws {interval(inside)}. Errors of the atlas and of its alignment are not part of these figures."
+        f"the same atlas: within one point {near}, equal {exact}, truth in the interval of the "
+        f"draws {inside}. Errors of the atlas and of its alignment are not part of these figures."
     )
 
 
@@ -247,11 +258,12 @@ def share(values: Sequence[bool]) -> str:
     return f"{sum(values)} of {len(values)}" if values else "–"
 
 
-def interval(values: Sequence[float], *, signed: bool = False) -> str:
-    """A mean with its interval."""
-    if not values:
+def interval(rows: Sequence[Row], value: Callable[[Row], float], *, signed: bool = False) -> str:
+    """The mean of a value of some rows with its interval, by patient."""
+    if not rows:
         return "–"
-    mean = bootstrap_mean(values, generator=np.random.default_rng(0))
+    patients = [row["name"] for row in rows]  # one patient is examined with both presets
+    mean = bootstrap_mean([value(row) for row in rows], generator=np.random.default_rng(0), patients=patients)
     form: Callable[[float], str] = "{:+.2f}".format if signed else "{:.2f}".format
     return f"{form(mean.value)} ({form(mean.low)} to {form(mean.high)})"
 
