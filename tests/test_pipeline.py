@@ -351,5 +351,5 @@ def test_flags_of_the_input_stand_in_the_outcome_the_run_record_and_the_page(
 
 
 def test_a_target_that_no_network_segments_is_refused_as_such(tmp_path: Path) -> None:
-    with pytest.raises(InputRejected, match="hypoperfusion, which no network segments yet"):
+    with pytest.raises(InputRejected, match="hypoperfusion, which is estimated from the others"):
         pipeline.predict(tmp_path, tmp_path / "out", target="hypoperfusion")

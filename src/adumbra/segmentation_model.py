@@ -215,7 +215,7 @@ def load_model(target: Target, config: InferenceConfig | None = None) -> Segment
 
     Raises:
         WeightsRejected: Weights or calibration cannot be used, do not know the target, or do not belong together.
-        InputRejected: There is no such posterior, or no network segments the target yet.
+        InputRejected: There is no such posterior, or no network segments the target.
     """
     config = config or InferenceConfig()
     _require_network(target, config)
@@ -242,8 +242,8 @@ def _require_network(target: Target, config: InferenceConfig) -> None:
         raise InputRejected(
             "target",
             expected=f"a target that a released network segments: {' or '.join(available)}",
-            found=f"{target}, which no network segments yet",
-            do="choose one of these targets, or name weights that were trained for it",
+            found=f"{target}, which is estimated from the others",
+            do="call adumbra.assess for it, choose one of these targets, or name weights that were trained for it",
         )
 
 

@@ -25,7 +25,7 @@ def files(tmp_path):
     noise = np.random.default_rng(0).gamma(2.0, 3.0, shape)
     volumes = {
         "dwi": brain * (100 + 200 * lesion) + noise,
-        "adc": np.where(lesion, 0.4, 0.8) * brain,
+        "adc": np.where(lesion, 0.4, 0.8) * brain + 0.001 * noise,
         "brain": brain,
     }
     paths = {name: tmp_path / f"{name}.nii.gz" for name in volumes}

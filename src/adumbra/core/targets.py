@@ -35,7 +35,7 @@ class TargetSpec:
         bids_datatype: Folder of its derivatives.
         file_words: Words in a file name that mean a mask of it, as a regular expression.
         column_words: Headings of a manifest's column of such masks, separated by ``|``.
-        network: Its usual network; None where no network segments it yet.
+        network: Its usual network; None for one that is estimated from the predictions of the others.
     """
 
     title: str
