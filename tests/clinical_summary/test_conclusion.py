@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from adumbra.clinic.distribution import Distribution
 from adumbra.clinical_summary.conclusion import absence, conclusion
+from adumbra.clinical_summary.mismatch import HypoperfusionPart
 from adumbra.core.case import Case, scan_from_array
 from adumbra.core.results import Estimate, Findings, Prediction, VolumeDraws
 from worklist_cases import maps_of
@@ -36,3 +38,18 @@ def test_a_sequence_that_is_there_is_not_stated_to_be_missing() -> None:
     only = {"thrombus": prediction("thrombus", "swi")}
     assert absence("lesion", only) == "Ischemic lesion: not analysed, for there is no diffusion-weighted image."
     assert "estimated" in absence("hypoperfusion", only)
+
+
+def hypoperfusion(closed: float) -> HypoperfusionPart:
+    """A part with three draws without hypoperfusion and four with it."""
+    volume = Distribution("estimated hypoperfusion", "ml", (0.0, 0.0, 0.0, 90.0, 100.0, 110.0, 120.0))
+    return HypoperfusionPart({"closed_probability": closed}, volume)
+
+
+def test_no_median_is_stated_where_the_artery_may_be_open() -> None:
+    stored = {"hypoperfusion": prediction("hypoperfusion", "dwi")}
+    line = conclusion(stored, None, None, hypoperfusion(0.57), ())[2]
+    assert line.startswith("Estimated hypoperfusion 0 to 1")
+    assert "an artery is closed with a probability of 57 %" in line
+    assert "not measured perfusion" in line
+    assert conclusion(stored, None, None, hypoperfusion(0.95), ())[2].startswith("Estimated hypoperfusion 90")

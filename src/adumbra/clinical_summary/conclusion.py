@@ -15,6 +15,8 @@ from adumbra.core.results import Estimate, Prediction
 from adumbra.core.targets import TARGET_SPECS
 from adumbra.core.types import Target
 
+SURE_CLOSED = 0.9
+"""Probability of a closed artery from which the median volume of hypoperfusion is stated."""
 POSTERIOR = ("PCA", "vertebrobasilar")
 """Beginnings of the names of posterior territories, for which PC-ASPECTS is stated."""
 _TITLES: Mapping[Target, str] = {"lesion": "Ischemic lesion", "thrombus": "Clot", "hypoperfusion": "Hypoperfusion"}
@@ -118,7 +120,12 @@ def _artery(artery: ClotArtery | None) -> str:
 
 
 def _mismatch_line(hypoperfusion: HypoperfusionPart) -> str:
-    row = hypoperfusion.volume
+    row, closed = hypoperfusion.volume, hypoperfusion.plain.get("closed_probability", 1.0)
+    if closed < SURE_CLOSED:  # a median over draws with and without hypoperfusion describes neither
+        return (
+            f"Estimated hypoperfusion {row.low:.0f} to {row.high:.0f} ml; an artery is closed with a probability of "
+            f"{percent(closed)}; estimated, not measured perfusion."
+        )
     text = f"Estimated hypoperfusion {printed(row.median, 'ml')} ({row.low:.0f} to {row.high:.0f} ml)"
     if hypoperfusion.mismatch is not None:
         result = hypoperfusion.mismatch
