@@ -23,7 +23,7 @@ from adumbra.core.references import cites
 from adumbra.core.results import Prediction
 from adumbra.core.types import Mask, Volume
 from adumbra.evaluation.segmentation.comparison import scores
-from adumbra.hypoperfusion.evidence import evidence
+from adumbra.hypoperfusion.evidence import FLUID_ADC, evidence
 from adumbra.networks.perfusion import LoadedPerfusion
 from adumbra.uncertainty.case_features import MemberMasks
 from adumbra.uncertainty.maps import summarise
@@ -31,8 +31,6 @@ from adumbra.uncertainty.regional import regional_uncertainty
 
 LIMIT_S, SEVERE_S = 6.0, 10.0
 """Delays in s: tissue at risk, and severe hypoperfusion."""
-FLUID_ADC = 1.8
-"""ADC in 10⁻³ mm²/s from which a voxel is fluid, and not tissue that can be hypoperfused."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,9 @@ from adumbra.core.types import Mask, Volume
 _OFFSETS_MM = (-SPACING_MM / 3, 0.0, SPACING_MM / 3)  # 27 places in each voxel of the atlas grid
 _LEAST_CLOT = 0.5  # a probability up to it, which dozens of voxels along vessels have, says nothing
 _LEAST_CORE_VOXELS = 30
-_AGE = (0.31, 3.31, 2.02)  # see estimated_hours
-_FLUID_ADC = 1.8  # 10⁻³ mm²/s, above that of tissue
+_LOG_HOURS = (0.31, 3.31, 2.02)  # constant, factor of the ADC, factor of the logarithm of the FLAIR signal
+FLUID_ADC = 1.8
+"""ADC in 10⁻³ mm²/s from which a voxel is fluid, and not tissue that can be hypoperfused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def age_signs(prediction: Prediction, place: PlacedCase) -> tuple[float, float]:
     adc = float("nan")
     if "adc" in case.scans:
         values = case.scans["adc"].data
-        other = case.masks["brain"].data & (prediction.maps.probability < 0.1) & (values > 0) & (values < _FLUID_ADC)
+        other = case.masks["brain"].data & (prediction.maps.probability < 0.1) & (values > 0) & (values < FLUID_ADC)
         if other.any():
             adc = float(np.median(values[core]) / np.median(values[other]))
     mirrored = MirroredFlair.of(CueImages.of(case, place.deformation))
@@ -149,4 +150,8 @@ def estimated_hours(adc: float, flair: float) -> float:
     The logarithm of the hours is linear in the ADC and in the logarithm of the signal, fitted on 34 phantoms of cohort
     105. It explains 0.29 of the variance there, so that the estimate stays near the mean.
     """
-    return exp(_AGE[0] + _AGE[1] * adc + _AGE[2] * log(flair)) if flair > 0 and not isnan(adc) else float("nan")
+    return (
+        exp(_LOG_HOURS[0] + _LOG_HOURS[1] * adc + _LOG_HOURS[2] * log(flair))
+        if flair > 0 and not isnan(adc)
+        else float("nan")
+    )

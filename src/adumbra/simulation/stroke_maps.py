@@ -46,7 +46,6 @@ class StrokeFacts:
     Attributes:
         is_open: Whether the artery has opened before the scan, or no artery was closed.
         hours: Time from onset to the scan in hours.
-        t2_factor: Factor on T2 in the infarct at that time.
         clots_mm: (K, 3), the middle of each present clot in MNI152 mm.
         sites: The artery of each clot.
         flow: (3, 2), flow in the distal arteries of ``DISTAL_ARTERIES``, right and left, as a share of the normal one.
@@ -54,7 +53,6 @@ class StrokeFacts:
 
     is_open: bool
     hours: float
-    t2_factor: float
     clots_mm: np.ndarray
     sites: tuple[str, ...]
     flow: np.ndarray
@@ -64,7 +62,6 @@ class StrokeFacts:
         return {
             "is_open": self.is_open,
             "hours": self.hours,
-            "t2_factor": self.t2_factor,
             "clots_mm": self.clots_mm.tolist(),
             "sites": list(self.sites),
             "flow": self.flow.tolist(),
@@ -74,8 +71,8 @@ class StrokeFacts:
     def from_json(cls, values: Mapping[str, Any]) -> "StrokeFacts":
         """From plain values."""
         clots = np.asarray(values["clots_mm"], dtype=np.float64).reshape(-1, 3)
-        own = {"clots_mm": clots, "sites": tuple(values["sites"]), "flow": np.asarray(values["flow"])}
-        return cls(**{**values, **own})
+        sites, flow = tuple(values["sites"]), np.asarray(values["flow"])
+        return cls(bool(values["is_open"]), float(values["hours"]), clots, sites, flow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +150,6 @@ def _facts(disease: Disease, stroke: Stroke, head: Head, arteries: Tree) -> Stro
     return StrokeFacts(
         stroke.is_open or not stroke.clots,
         float(disease.stage.hours),
-        float(disease.stage.t2_factor),
         mni.astype(np.float64),
         tuple(clot.site for clot in stroke.clots),
         distal_flow(arteries, flow_shares(arteries, stroke.clots, stroke.collaterals)),

@@ -37,8 +37,8 @@ def head():
     tmax = np.stack([np.where(delayed, 12.0, 1.2)[tissue], np.full(tissue.sum(), 1.2)]).astype(np.float32)
     cores = np.stack([infarct[tissue], infarct[tissue]]).astype(np.float32)
     flow = np.array([[1.0, 1.0], [0.25, 1.0], [1.0, 1.0]])
-    closed = StrokeFacts(False, 5.0, 1.1, np.array([[28.0, 4.0, -15.0]]), ("M1",), flow)
-    opened = StrokeFacts(True, 80.0, 1.6, np.zeros((0, 3)), (), np.ones((3, 2)))
+    closed = StrokeFacts(False, 5.0, np.array([[28.0, 4.0, -15.0]]), ("M1",), flow)
+    opened = StrokeFacts(True, 80.0, np.zeros((0, 3)), (), np.ones((3, 2)))
     return StrokeMaps(tissue, tmax, cores, (closed, opened))
 
 
